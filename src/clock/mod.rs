@@ -1,0 +1,98 @@
+//! Time: the only room that asks the machine what time it is.
+//!
+//! Owns [`Clock`], which tells monotonic moments and wall time and wakes sleepers, in two makes: the system's and a
+//! manual one for tests. Sleeps work in any executor: they do not need a tokio timer. Imports nothing of the crate.
+
+mod alarms;
+mod manual;
+mod system;
+
+pub use alarms::Sleep;
+pub use manual::ManualClock;
+
+use alarms::Alarms;
+use serde::{Deserialize, Serialize};
+use std::{ops, sync::Arc, time::Duration};
+
+/// A moment of a process's monotonic clock, in nanoseconds since an arbitrary start. Means nothing in another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// The time from `earlier` to `self`, zero if `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl ops::Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// What a clock is made of.
+trait Source: Send + Sync {
+    fn now(&self) -> Moment;
+    fn wall_micros(&self) -> u64;
+    fn alarms(&self) -> &Alarms;
+}
+
+/// Tells the time and wakes sleepers. Cheap to clone.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Source>);
+
+impl Clock {
+    /// The machine's clock. Sleeps end within about 2 ms after their moment.
+    pub fn system() -> Self {
+        Self(system::shared())
+    }
+
+    /// A clock that only moves when told to.
+    pub fn manual() -> (Self, ManualClock) {
+        let manual = ManualClock::new();
+        (Self(manual.source()), manual)
+    }
+
+    /// Now, monotonic.
+    pub fn now(&self) -> Moment {
+        self.0.now()
+    }
+
+    /// Microseconds since the Unix epoch by the machine's wall clock.
+    pub fn wall_micros(&self) -> u64 {
+        self.0.wall_micros()
+    }
+
+    /// Waits until `at`.
+    pub fn sleep_until(&self, at: Moment) -> Sleep {
+        Sleep::new(self.clone(), at)
+    }
+
+    /// Waits for `time`.
+    pub fn sleep(&self, time: Duration) -> Sleep {
+        self.sleep_until(self.now() + time)
+    }
+
+    /// Runs `future` until `at` at the latest; `None` if it was not ready by then.
+    pub async fn timeout_at<F: Future>(&self, at: Moment, future: F) -> Option<F::Output> {
+        let future = std::pin::pin!(future);
+        match futures_util::future::select(future, self.sleep_until(at)).await {
+            futures_util::future::Either::Left((output, _)) => Some(output),
+            futures_util::future::Either::Right(_) => None,
+        }
+    }
+
+    /// Runs `future` for `time` at the longest; `None` if it was not ready by then.
+    pub async fn timeout<F: Future>(&self, time: Duration, future: F) -> Option<F::Output> {
+        self.timeout_at(self.now() + time, future).await
+    }
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Clock({:?})", self.now())
+    }
+}

@@ -1,0 +1,107 @@
+//! The machine's clock: one thread for all alarms of the process.
+
+use super::{Alarms, Moment, Source};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant, SystemTime},
+};
+
+struct System {
+    start: Instant,
+    alarms: Alarms,
+    bell: Arc<Bell>,
+}
+
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    changed: Condvar,
+}
+
+/// The one system clock of the process; its thread starts with the first use.
+pub(super) fn shared() -> Arc<dyn Source> {
+    static SHARED: OnceLock<Arc<System>> = OnceLock::new();
+    SHARED
+        .get_or_init(|| {
+            let bell = Arc::new(Bell::default());
+            let ring = bell.clone();
+            let system = Arc::new(System {
+                start: now_instant(),
+                alarms: Alarms::new(move || {
+                    *ring.rung.lock() = true;
+                    ring.changed.notify_one();
+                }),
+                bell,
+            });
+            let run = system.clone();
+            std::thread::Builder::new()
+                .name("quark-clock".into())
+                .spawn(move || run.run())
+                .expect("invariant: a thread for the clock can be started");
+            system
+        })
+        .clone()
+}
+
+#[allow(clippy::disallowed_methods, reason = "this room owns the machine's clock")]
+fn now_instant() -> Instant {
+    Instant::now()
+}
+
+impl System {
+    fn run(&self) {
+        loop {
+            self.alarms.fire(self.now());
+            let mut rung = self.bell.rung.lock();
+            // An alarm set after `fire` either is seen by `next` or rings the bell.
+            let wait = match self.alarms.next() {
+                Some(next) => next.since(self.now()),
+                None => Duration::from_secs(3600),
+            };
+            if !*rung && !wait.is_zero() {
+                self.bell.changed.wait_for(&mut rung, wait);
+            }
+            *rung = false;
+        }
+    }
+}
+
+impl Source for System {
+    fn now(&self) -> Moment {
+        Moment(u64::try_from(now_instant().duration_since(self.start).as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this room owns the machine's clock")]
+    fn wall_micros(&self) -> u64 {
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn alarms(&self) -> &Alarms {
+        &self.alarms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::Clock;
+    use std::time::Duration;
+
+    #[test]
+    fn a_later_sleeper_does_not_hold_up_an_earlier_one() {
+        let clock = Clock::system();
+        let start = clock.now();
+        let long = clock.sleep(Duration::from_secs(600));
+        let short = clock.sleep(Duration::from_millis(5));
+        let ended = futures_util::future::select(std::pin::pin!(long), std::pin::pin!(short));
+        let first = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("runtime")
+            .block_on(ended);
+        assert!(matches!(first, futures_util::future::Either::Right(_)));
+        assert!(clock.now().since(start) >= Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,56 @@
+//! The contract that every backend keeps; held by one conformance suite.
+
+use super::{
+    Change, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome, SaveRequest,
+    StoreError, StoredState,
+};
+use crate::ident::{ActorId, SiloId};
+use futures_util::future::BoxFuture;
+
+/// What a store answers.
+pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// What the cluster shares.
+///
+/// Every method is atomic per item: of two concurrent changes with the same expectation one wins. A batch is answered
+/// item by item, in order; an item that fails does not fail the others. Dropping a future does not undo the operation:
+/// it may still take effect.
+pub trait Store: Send + Sync + 'static {
+    /// The backend's name and place for logs and errors, without secrets.
+    fn describe(&self) -> String;
+
+    /// The membership table: all rows and the number of the view.
+    fn members(&self) -> StoreFuture<'_, MembershipTable>;
+
+    /// Changes one row if the view is still `expected_view`; the view grows by one.
+    ///
+    /// A change does not touch the heartbeat of an existing row. The answer is the table after the change, or the
+    /// table as found when the view had another number (nothing was changed then).
+    fn change_member(
+        &self,
+        expected_view: u64,
+        change: Change,
+    ) -> StoreFuture<'_, Result<MembershipTable, MembershipTable>>;
+
+    /// Sets the heartbeat of a row and nothing else; the view stays. Answers the row as it then is, `None` if there is none.
+    fn heartbeat(&self, silo: &SiloId, heartbeat: u64) -> StoreFuture<'_, Option<MemberRow>>;
+
+    /// Takes entries that nobody owns for `owner`, each at the epoch after the last one, and answers the actor's saved
+    /// state with it; an entry that is owned is answered and left as it is.
+    fn register(&self, owner: &SiloId, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<RegisterOutcome>>;
+
+    /// The entries as they are now, and the state saved under them.
+    fn entries(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Entry>>;
+
+    /// Changes entries, each only if it is now exactly `expected`.
+    fn change_entries(&self, changes: Vec<EntryChange>) -> StoreFuture<'_, Vec<EntryOutcome>>;
+
+    /// The actors whose entries name `owner`, ordered by id.
+    fn owned_by(&self, owner: &SiloId) -> StoreFuture<'_, Vec<ActorId>>;
+
+    /// The saved states, whoever owns the actors.
+    fn load(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Option<StoredState>>>;
+
+    /// Saves states. Each is checked in the same atomic step against the directory entry (owner and epoch) and the e-tag.
+    fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>>;
+}
