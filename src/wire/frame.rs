@@ -1,0 +1,226 @@
+//! What processes say to each other.
+
+use super::Failure;
+use crate::{
+    ident::{ActorId, Epoch, Hint, ProcessId, RequestId, SiloId},
+    store::{ETag, SiloStatus},
+};
+use bytes::Bytes;
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+
+/// One frame. A link carries frames in order; the side that dialled is the *caller* of the link, the other the *callee*.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Frame {
+    // Caller to callee: calls and the fences between them.
+    /// A message for an actor.
+    Call(Call),
+    /// Asks for [`Frame::Fenced`] when all that this link brought for the actor before has come to rest.
+    Fence { actor: ActorId, k: u64 },
+    /// Asks for [`Frame::Fenced`] from the owner of the actor, when nothing older can reach it any more.
+    Enter { actor: ActorId, k: u64 },
+    /// Asks who owns the actor, or who should.
+    Lookup { request: RequestId, actor: ActorId },
+    /// Asks a service of the silo itself, by name.
+    Query {
+        request: RequestId,
+        name: String,
+        body: Bytes,
+    },
+    /// Asks for [`Frame::Pong`].
+    Ping { n: u64 },
+
+    // Callee to caller: answers.
+    /// How an ask ended. Also sent on a link of its own by a silo that the message was forwarded to.
+    Reply { request: RequestId, outcome: Outcome },
+    /// The message did not run and comes back.
+    Bounce {
+        call: Call,
+        hint: Option<Hint>,
+        why: BounceReason,
+    },
+    /// Answers [`Frame::Fence`] and [`Frame::Enter`].
+    Fenced {
+        actor: ActorId,
+        k: u64,
+        hint: Option<Hint>,
+        lost: bool,
+    },
+    /// Answers [`Frame::Enter`]: the silo does not own the actor.
+    NotHere { actor: ActorId, k: u64 },
+    /// The actor has moved; messages are forwarded meanwhile.
+    Moved { actor: ActorId, hint: Hint },
+    /// Answers [`Frame::Lookup`].
+    Located { request: RequestId, found: Located },
+    /// Answers [`Frame::Query`].
+    Answer { request: RequestId, outcome: Outcome },
+    /// Answers [`Frame::Ping`].
+    Pong { n: u64 },
+    /// The silos of the cluster, to clients: when they connect and at every change.
+    View { view: u64, silos: Vec<SiloAddress> },
+
+    // Source (caller) to target (callee) of a migration.
+    /// Offers actors; answered by one [`Frame::OfferAnswer`] with the same batch number.
+    Offer { batch: u64, items: Vec<OfferItem> },
+    /// A frozen actor.
+    Package(Package),
+    /// The source has given the actor up: it may run.
+    Go { actor: ActorId, epoch: Epoch },
+    /// A message that reached the source after the freeze. Stream = the target's first epoch.
+    Forward { stream: Epoch, n: u64, call: Call },
+    /// Nothing more comes on the stream.
+    Closed { actor: ActorId, stream: Epoch },
+
+    // Target (callee) to source (caller).
+    /// Which of the offered actors the target takes; `None` is accepted, in the order offered.
+    OfferAnswer { batch: u64, refusals: Vec<Option<Refusal>> },
+    /// The target does not take the package after all.
+    Refused { actor: ActorId, epoch: Epoch, why: Refusal },
+    /// The directory names the target, at this epoch.
+    Committed { actor: ActorId, epoch: Epoch },
+    /// All forwards up to `n` are in the mailbox of an active owner.
+    Rested { actor: ActorId, stream: Epoch, n: u64 },
+    /// The target never took forward `n`.
+    Returned { actor: ActorId, stream: Epoch, n: u64 },
+    /// The target took forward `n` and lost it: the outcome is not known.
+    Lost { actor: ActorId, stream: Epoch, n: u64 },
+    /// Asks whether the stream is closed (after a link was lost).
+    AskClosed { actor: ActorId, stream: Epoch },
+
+    // Leaving. `Leaving` and `Flushed` go to every process that has a link to the silo, `LeavingAck` comes back.
+    /// The silo leaves: hold what is for it.
+    Leaving,
+    /// Nothing more comes on this link but what concerns forwards already sent.
+    LeavingAck,
+    /// Everything that this link brought has come to rest elsewhere: a [`Frame::Fenced`] for every actor.
+    Flushed,
+
+    /// A kind of frame that this version does not know; ignored by receivers, counted.
+    Unrecognized { kind: u8 },
+}
+
+/// A message on its way to an actor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// To whom.
+    pub actor: ActorId,
+    /// The wire name of the message.
+    pub message: Arc<str>,
+    /// Names the ask at `from`; [`RequestId::NONE`] for a tell.
+    pub request: RequestId,
+    /// Who wants the reply.
+    pub from: ProcessId,
+    /// Until when the message may start, from now on; `None` is without end.
+    pub time_left: Option<Duration>,
+    /// The actors whose turns wait for this ask, outermost first.
+    pub chain: Vec<ActorId>,
+    /// The message, named MessagePack.
+    pub body: Bytes,
+}
+
+/// How an ask ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The reply, named MessagePack.
+    Reply(Bytes),
+    /// An error.
+    Failure(Failure),
+}
+
+/// Why a message came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum BounceReason {
+    /// The silo does not own the actor.
+    NotOwner,
+    /// The mailbox or the forwarding buffer is full.
+    Full,
+    /// The silo cannot register the actor now (store not reachable, leaving, fenced).
+    NotNow,
+    /// A reason of a newer version.
+    #[serde(other)]
+    Other,
+}
+
+/// An answer to [`Frame::Lookup`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Located {
+    /// The owner by the directory, or placement's word at the epoch of the free (or dead owner's) entry.
+    At(Hint),
+    /// No silo that may take the actor.
+    Nowhere(Failure),
+    /// The directory cannot be read now.
+    NotNow(Failure),
+}
+
+/// One silo, for clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiloAddress {
+    /// Which.
+    pub silo: SiloId,
+    /// `host:port`.
+    pub address: String,
+    /// Where it stands.
+    pub status: SiloStatus,
+}
+
+/// An actor that a source would like to hand over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferItem {
+    /// Which.
+    pub actor: ActorId,
+    /// The epoch by which the source owns it.
+    pub epoch: Epoch,
+    /// The version of the actor type at the source.
+    pub version: Version,
+}
+
+/// Why a target does not take an actor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The target is not Active.
+    NotActive,
+    /// It does not host the kind.
+    NotHosted,
+    /// The version policy forbids it.
+    Version {
+        /// At the source.
+        source: Version,
+        /// At the target.
+        target: Version,
+    },
+    /// No room.
+    Full,
+    /// The actor or one of its messages cannot be read.
+    Unreadable(String),
+    /// The target has an entry of its own for the actor.
+    Busy,
+    /// A reason of a newer version.
+    #[serde(other)]
+    Other,
+}
+
+/// A frozen actor on its way to another silo.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Package {
+    /// Which.
+    pub actor: ActorId,
+    /// The epoch at which the source froze it; the target commits at the next.
+    pub epoch: Epoch,
+    /// The version of the actor type that wrote `memory`.
+    pub version: Version,
+    /// The actor's memory, named MessagePack.
+    pub memory: Bytes,
+    /// The number of the state that is saved, if one is.
+    pub etag: Option<ETag>,
+    /// Whether `memory` differs from what is saved.
+    pub unsaved: bool,
+    /// The waiting messages, in order.
+    pub waiting: Vec<Call>,
+    /// When the last turn ended, in microseconds of the source's wall clock since the Unix epoch.
+    pub frozen_at_micros: u64,
+}
