@@ -8,3 +8,17 @@ pub mod store;
 pub mod transport;
 pub mod version;
 pub mod wire;
+
+pub mod prelude {
+    //! What most programs need.
+    pub use crate::actor::{ActivationError, Actor, ActorRef, CallError, Context, DeactivateReason, Handler, Message};
+    pub use quark_macros::{Message, actor, actor_interface};
+    pub use serde::{Deserialize, Serialize};
+}
+
+#[doc(hidden)]
+pub mod macro_support {
+    //! What the macros' output names.
+    pub use crate::actor::{Accepts, Hosted, Kind, KindEntry, Message, MessageEntry, registry::LINKED};
+    pub use linkme;
+}

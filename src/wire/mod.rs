@@ -5,6 +5,8 @@
 
 mod failure;
 mod frame;
+mod msgpack;
 
 pub use failure::{Failure, FailureCode, Ran};
 pub use frame::{BounceReason, Call, Frame, Located, OfferItem, Outcome, Package, Refusal, SiloAddress};
+pub use msgpack::{DecodeError, EncodeError, decode, encode};

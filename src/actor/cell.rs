@@ -1,0 +1,321 @@
+//! An actor with its context, and the erased tables by which the runtime runs it.
+
+use super::{
+    ActivationError, Actor, Context, DeactivateReason, Grant, Handler, Message, ReplyValue, SaveError, Services,
+};
+use crate::{
+    ident::{ActorId, Epoch},
+    store::ETag,
+    wire::{self, DecodeError, EncodeError, Failure, FailureCode, Ran},
+};
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+use std::{
+    any::{Any, TypeId, type_name},
+    fmt,
+    marker::PhantomData,
+    sync::Arc,
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// An actor and its context, whatever its type. Stays on one thread; futures own it and give it back.
+pub trait AnyActor: Any {
+    /// Runs `on_activate`.
+    fn activate(self: Box<Self>) -> LocalBoxFuture<'static, (Box<dyn AnyActor>, Result<(), ActivationError>)>;
+
+    /// Runs `on_deactivate`.
+    fn deactivate(self: Box<Self>, reason: DeactivateReason) -> LocalBoxFuture<'static, Box<dyn AnyActor>>;
+
+    /// Saves the actor if it differs from what is saved.
+    fn save_if_changed(self: Box<Self>) -> LocalBoxFuture<'static, (Box<dyn AnyActor>, Result<(), SaveError>)>;
+
+    /// The actor as it travels.
+    ///
+    /// # Errors
+    /// If it cannot be serialized.
+    fn dehydrate(&self) -> Result<Dehydrated, EncodeError>;
+
+    /// The silo owns the actor by another epoch from now on.
+    fn set_epoch(&mut self, epoch: Epoch);
+
+    /// Whether the activation has lost its right to be: it is to be discarded, nothing of it saved.
+    fn is_stale(&self) -> bool;
+
+    /// Whether the actor asked to be deactivated.
+    fn wants_to_end(&self) -> bool;
+}
+
+/// An actor as it travels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dehydrated {
+    /// Named MessagePack.
+    pub memory: Bytes,
+    /// The number of the state that is saved.
+    pub etag: Option<ETag>,
+    /// Whether `memory` differs from what is saved.
+    pub unsaved: bool,
+}
+
+/// What an actor is made of.
+pub struct Hydrate {
+    /// Which.
+    pub id: ActorId,
+    /// The epoch by which this silo owns it.
+    pub epoch: Epoch,
+    /// What it can call.
+    pub services: Arc<dyn Services>,
+    /// Its memory; `None` makes it anew.
+    pub memory: Option<Bytes>,
+    /// The number of the state that is saved.
+    pub etag: Option<ETag>,
+    /// Whether `memory` differs from what is saved.
+    pub unsaved: bool,
+}
+
+struct Cell<A> {
+    actor: A,
+    ctx: Context<A>,
+    volatile: bool,
+}
+
+impl<A: Actor> Cell<A> {
+    fn hydrate(from: Hydrate) -> Result<Box<dyn AnyActor>, DecodeError> {
+        let actor = match &from.memory {
+            Some(memory) => wire::decode(memory)?,
+            None => A::default(),
+        };
+        let saved_hash = match (&from.memory, from.etag, from.unsaved) {
+            (Some(memory), Some(_), false) => Some(xxh3_64(memory)),
+            _ => None,
+        };
+        Ok(Box::new(Self {
+            actor,
+            volatile: A::VOLATILE,
+            ctx: Context {
+                id: from.id,
+                grant: Grant {
+                    epoch: from.epoch,
+                    etag: from.etag,
+                },
+                services: from.services,
+                version: A::VERSION,
+                saved_hash,
+                discard: false,
+                deactivate: false,
+                actor: PhantomData,
+            },
+        }))
+    }
+
+    fn is_changed(&self, memory: &[u8]) -> Result<bool, EncodeError> {
+        Ok(match (self.ctx.saved_hash, self.ctx.grant.etag) {
+            (Some(saved), _) => saved != xxh3_64(memory),
+            // Nothing is saved: what equals a new actor need not be.
+            (None, None) => wire::encode(&A::default())? != memory,
+            (None, Some(_)) => true,
+        })
+    }
+
+    fn of(actor: Box<dyn AnyActor>) -> Box<Self> {
+        (actor as Box<dyn Any>)
+            .downcast()
+            .expect("invariant: a message entry runs actors of its own type only")
+    }
+}
+
+impl<A: Actor> AnyActor for Cell<A> {
+    fn activate(mut self: Box<Self>) -> LocalBoxFuture<'static, (Box<dyn AnyActor>, Result<(), ActivationError>)> {
+        Box::pin(async move {
+            let cell = &mut *self;
+            let result = cell.actor.on_activate(&mut cell.ctx).await;
+            (self as Box<dyn AnyActor>, result)
+        })
+    }
+
+    fn deactivate(mut self: Box<Self>, reason: DeactivateReason) -> LocalBoxFuture<'static, Box<dyn AnyActor>> {
+        Box::pin(async move {
+            let cell = &mut *self;
+            cell.actor.on_deactivate(&mut cell.ctx, reason).await;
+            self as Box<dyn AnyActor>
+        })
+    }
+
+    fn save_if_changed(mut self: Box<Self>) -> LocalBoxFuture<'static, (Box<dyn AnyActor>, Result<(), SaveError>)> {
+        Box::pin(async move {
+            let cell = &mut *self;
+            let result = match cell.dehydrate() {
+                _ if cell.volatile => Ok(()),
+                Ok(dehydrated) if !dehydrated.unsaved => Ok(()),
+                Ok(_) => cell.ctx.save(&cell.actor).await.map(drop),
+                Err(source) => Err(SaveError::Unwritable {
+                    actor: cell.ctx.id.clone(),
+                    source,
+                }),
+            };
+            (self as Box<dyn AnyActor>, result)
+        })
+    }
+
+    fn dehydrate(&self) -> Result<Dehydrated, EncodeError> {
+        let memory = wire::encode(&self.actor)?;
+        let unsaved = self.is_changed(&memory)?;
+        Ok(Dehydrated {
+            memory,
+            etag: self.ctx.grant.etag,
+            unsaved,
+        })
+    }
+
+    fn set_epoch(&mut self, epoch: Epoch) {
+        self.ctx.grant.epoch = epoch;
+    }
+
+    fn is_stale(&self) -> bool {
+        self.ctx.discard
+    }
+
+    fn wants_to_end(&self) -> bool {
+        self.ctx.deactivate
+    }
+}
+
+/// How a turn ended.
+pub struct TurnEnd {
+    /// The actor, back from the turn.
+    pub actor: Box<dyn AnyActor>,
+    /// The reply, as it was wanted.
+    pub reply: Result<ReplyValue, Failure>,
+}
+
+/// How a message of a kind is decoded and run.
+pub struct MessageEntry {
+    name: &'static str,
+    type_id: TypeId,
+    decode: fn(&[u8]) -> Result<Box<dyn Any + Send>, DecodeError>,
+    run: fn(Box<dyn AnyActor>, Box<dyn Any + Send>, bool) -> LocalBoxFuture<'static, TurnEnd>,
+}
+
+impl MessageEntry {
+    /// The entry of `A`'s message `M`.
+    pub fn of<A: Handler<M>, M: Message>() -> Self {
+        Self {
+            name: M::NAME,
+            type_id: TypeId::of::<M>(),
+            decode: |bytes| Ok(Box::new(wire::decode::<M>(bytes)?)),
+            run: run::<A, M>,
+        }
+    }
+
+    /// The wire name of the message.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether a value is of the message's type.
+    pub fn is(&self, value: &dyn Any) -> bool {
+        value.type_id() == self.type_id
+    }
+
+    /// Decodes the message.
+    ///
+    /// # Errors
+    /// If the bytes are not the message.
+    pub fn decode(&self, bytes: &[u8]) -> Result<Box<dyn Any + Send>, DecodeError> {
+        (self.decode)(bytes)
+    }
+
+    /// Runs a turn: `message` must be of the entry's type and `actor` of its kind. `encoded` wants the reply as it travels.
+    pub fn run(
+        &self,
+        actor: Box<dyn AnyActor>,
+        message: Box<dyn Any + Send>,
+        encoded: bool,
+    ) -> LocalBoxFuture<'static, TurnEnd> {
+        (self.run)(actor, message, encoded)
+    }
+}
+
+fn run<A: Handler<M>, M: Message>(
+    actor: Box<dyn AnyActor>,
+    message: Box<dyn Any + Send>,
+    encoded: bool,
+) -> LocalBoxFuture<'static, TurnEnd> {
+    let mut cell = Cell::<A>::of(actor);
+    let message = message
+        .downcast::<M>()
+        .expect("invariant: a message entry runs messages of its own type only");
+    Box::pin(async move {
+        let parts = &mut *cell;
+        let reply = parts.actor.handle(*message, &mut parts.ctx).await;
+        let reply = if encoded {
+            wire::encode(&reply).map(ReplyValue::Encoded).map_err(|error| {
+                let text = format!("the reply to {} cannot be serialized: {error}", M::NAME);
+                Failure::new(FailureCode::BadReply, Ran::Yes, text)
+            })
+        } else {
+            Ok(ReplyValue::Typed(Box::new(reply)))
+        };
+        TurnEnd { actor: cell, reply }
+    })
+}
+
+/// What a silo knows of a kind that it hosts.
+pub struct KindEntry {
+    kind: &'static str,
+    version: &'static str,
+    type_name: &'static str,
+    messages: Vec<MessageEntry>,
+    hydrate: fn(Hydrate) -> Result<Box<dyn AnyActor>, DecodeError>,
+}
+
+impl KindEntry {
+    /// The entry of an actor type.
+    pub fn of<A: Actor>() -> Self {
+        Self {
+            kind: A::KIND,
+            version: A::VERSION,
+            type_name: type_name::<A>(),
+            messages: A::messages(),
+            hydrate: Cell::<A>::hydrate,
+        }
+    }
+
+    /// The stable wire name.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The version as declared.
+    pub fn version(&self) -> &'static str {
+        self.version
+    }
+
+    /// The Rust type, for logs.
+    pub fn type_name(&self) -> &'static str {
+        self.type_name
+    }
+
+    /// Its messages.
+    pub fn messages(&self) -> &[MessageEntry] {
+        &self.messages
+    }
+
+    /// The message of a wire name.
+    pub fn message(&self, name: &str) -> Option<&MessageEntry> {
+        self.messages.iter().find(|message| message.name == name)
+    }
+
+    /// Makes an actor.
+    ///
+    /// # Errors
+    /// If its memory cannot be read by this version.
+    pub fn hydrate(&self, from: Hydrate) -> Result<Box<dyn AnyActor>, DecodeError> {
+        (self.hydrate)(from)
+    }
+}
+
+impl fmt::Debug for KindEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({})", self.kind, self.version, self.type_name)
+    }
+}

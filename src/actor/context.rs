@@ -1,0 +1,169 @@
+//! What an actor can do and know while it runs.
+
+use super::{ActorRef, Kind, Port};
+use crate::{
+    clock::{Clock, Moment},
+    ident::{ActorId, Epoch, InvalidName},
+    store::{ETag, Entry, StoreError},
+    wire::{self, EncodeError},
+};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use std::{marker::PhantomData, sync::Arc};
+
+/// What the silo does for an actor.
+pub trait Services: Send + Sync + 'static {
+    /// Saves a state, checked against ownership and e-tag in one step.
+    fn save(
+        &self,
+        actor: ActorId,
+        grant: Grant,
+        version: &'static str,
+        body: Bytes,
+    ) -> BoxFuture<'static, Result<ETag, SaveError>>;
+
+    /// The way to an actor.
+    fn port(&self, actor: ActorId) -> Arc<dyn Port>;
+
+    /// The silo's clock.
+    fn clock(&self) -> &Clock;
+}
+
+/// By what right an activation writes: the epoch it owns the actor by and the state it builds on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The epoch of the directory entry.
+    pub epoch: Epoch,
+    /// The number of the state that is saved; `None` if none is.
+    pub etag: Option<ETag>,
+}
+
+/// Why a state was not saved.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SaveError {
+    /// Another activation has saved meanwhile; this one is discarded when its turn ends.
+    #[error(
+        "the saved state of {actor} is number {actual:?}, not {expected:?}: another activation has saved it; this one is discarded"
+    )]
+    Conflict {
+        /// Whose.
+        actor: ActorId,
+        /// The number that this activation builds on.
+        expected: Option<ETag>,
+        /// The number that is saved.
+        actual: Option<ETag>,
+    },
+    /// The silo does not own the actor any more; this activation is discarded when its turn ends.
+    #[error("{actor} is owned by {entry:?} by now; this activation is discarded")]
+    NotOwner {
+        /// Whose.
+        actor: ActorId,
+        /// The directory entry.
+        entry: Entry,
+    },
+    /// The state cannot be serialized.
+    #[error("the state of {actor} cannot be serialized: {source}")]
+    Unwritable {
+        /// Whose.
+        actor: ActorId,
+        /// Why.
+        source: EncodeError,
+    },
+    /// The store failed; whether the state was saved may not be known.
+    #[error("the state of {actor} could not be saved: {source}")]
+    Store {
+        /// Whose.
+        actor: ActorId,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+/// What an actor can do and know while it runs.
+pub struct Context<A> {
+    pub(super) id: ActorId,
+    pub(super) grant: Grant,
+    pub(super) services: Arc<dyn Services>,
+    pub(super) version: &'static str,
+    /// The hash of the saved state's bytes, as far as this activation knows them.
+    pub(super) saved_hash: Option<u64>,
+    pub(super) discard: bool,
+    pub(super) deactivate: bool,
+    pub(super) actor: PhantomData<fn(&A)>,
+}
+
+impl<A: Serialize> Context<A> {
+    /// The id of this actor.
+    pub fn id(&self) -> &ActorId {
+        &self.id
+    }
+
+    /// The key of this actor.
+    pub fn key(&self) -> &str {
+        self.id.key()
+    }
+
+    /// The epoch by which this silo owns the actor.
+    pub fn epoch(&self) -> Epoch {
+        self.grant.epoch
+    }
+
+    /// The number of the saved state; `None` if none is saved.
+    pub fn etag(&self) -> Option<ETag> {
+        self.grant.etag
+    }
+
+    /// Saves the actor as it is now; when this returns, the state survives a crash.
+    ///
+    /// Without it the state is saved when the actor is deactivated, and moves along when it migrates.
+    ///
+    /// # Errors
+    /// [`SaveError`]; after a conflict or a loss of ownership this activation is discarded at the end of its turn.
+    pub async fn save(&mut self, actor: &A) -> Result<ETag, SaveError> {
+        let body = wire::encode(actor).map_err(|source| SaveError::Unwritable {
+            actor: self.id.clone(),
+            source,
+        })?;
+        let hash = xxhash_rust::xxh3::xxh3_64(&body);
+        match self
+            .services
+            .save(self.id.clone(), self.grant, self.version, body)
+            .await
+        {
+            Ok(etag) => {
+                self.grant.etag = Some(etag);
+                self.saved_hash = Some(hash);
+                Ok(etag)
+            }
+            Err(error) => {
+                self.discard |= matches!(error, SaveError::Conflict { .. } | SaveError::NotOwner { .. });
+                Err(error)
+            }
+        }
+    }
+
+    /// A reference to another actor.
+    ///
+    /// # Errors
+    /// If the key cannot be used.
+    pub fn actor<K: Kind>(&self, key: &str) -> Result<ActorRef<K>, InvalidName> {
+        Ok(ActorRef::new(self.services.port(ActorId::new(K::KIND, key)?)))
+    }
+
+    /// Ends this activation after the turn: the state is saved, the next message activates it again.
+    pub fn deactivate(&mut self) {
+        self.deactivate = true;
+    }
+
+    /// The moment after which nobody waits for this turn.
+    pub fn deadline(&self) -> Option<Moment> {
+        super::current_scope().and_then(|scope| scope.deadline)
+    }
+
+    /// The silo's clock.
+    pub fn clock(&self) -> &Clock {
+        self.services.clock()
+    }
+}

@@ -1,0 +1,144 @@
+//! The kinds that a program was linked with.
+
+use super::{Actor, KindEntry};
+use crate::{ident::InvalidName, version};
+use semver::Version;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Every `#[actor]` of the program adds itself here when the program is linked.
+#[allow(unsafe_code, reason = "linkme places the slice in a section of its own")]
+#[linkme::distributed_slice]
+pub static LINKED: [fn() -> KindEntry];
+
+/// Kinds that a silo hosts, by wire name.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    kinds: BTreeMap<&'static str, RegisteredKind>,
+}
+
+/// A kind with its version parsed.
+#[derive(Clone, Debug)]
+pub struct RegisteredKind {
+    /// How to make and run it.
+    pub entry: Arc<KindEntry>,
+    /// Its version.
+    pub version: Version,
+}
+
+impl Registry {
+    /// A registry without kinds.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// All kinds that the program was linked with.
+    ///
+    /// # Errors
+    /// If two types share a kind, or one has a name or version that cannot be used.
+    pub fn linked() -> Result<Self, RegistryError> {
+        let mut registry = Self::empty();
+        for entry in LINKED {
+            registry.add(entry())?;
+        }
+        Ok(registry)
+    }
+
+    /// Adds an actor type. Adding the same type again changes nothing.
+    ///
+    /// # Errors
+    /// If another type has its kind, or its name or version cannot be used.
+    pub fn register<A: Actor>(&mut self) -> Result<(), RegistryError> {
+        self.add(KindEntry::of::<A>())
+    }
+
+    fn add(&mut self, entry: KindEntry) -> Result<(), RegistryError> {
+        InvalidName::check("kind", entry.kind())?;
+        let version = version::parse(entry.version()).map_err(|source| RegistryError::Version {
+            kind: entry.kind(),
+            type_name: entry.type_name(),
+            source,
+        })?;
+        if let Some(old) = self.kinds.get(entry.kind()) {
+            if old.entry.type_name() == entry.type_name() {
+                return Ok(());
+            }
+            return Err(RegistryError::Duplicate {
+                kind: entry.kind(),
+                first: old.entry.type_name(),
+                second: entry.type_name(),
+            });
+        }
+        let entry = Arc::new(entry);
+        self.kinds.insert(entry.kind(), RegisteredKind { entry, version });
+        Ok(())
+    }
+
+    /// Keeps the kinds of these names only.
+    ///
+    /// # Errors
+    /// If one of them is not there.
+    pub fn select(&mut self, kinds: &[String]) -> Result<(), RegistryError> {
+        if let Some(missing) = kinds.iter().find(|kind| !self.kinds.contains_key(kind.as_str())) {
+            return Err(RegistryError::Missing {
+                kind: missing.clone(),
+                known: self.kinds.keys().copied().collect::<Vec<_>>().join(", "),
+            });
+        }
+        self.kinds.retain(|kind, _| kinds.iter().any(|wanted| wanted == kind));
+        Ok(())
+    }
+
+    /// The kind of a wire name.
+    pub fn kind(&self, kind: &str) -> Option<&RegisteredKind> {
+        self.kinds.get(kind)
+    }
+
+    /// All kinds, ordered by name.
+    pub fn kinds(&self) -> impl Iterator<Item = &RegisteredKind> {
+        self.kinds.values()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+}
+
+/// Why a set of kinds cannot be hosted.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// Two types with one kind.
+    #[error("the kind {kind:?} is declared by {first} and by {second}; give one of them another kind")]
+    Duplicate {
+        /// The kind.
+        kind: &'static str,
+        /// One type.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// A kind that cannot be used.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// A version that is not semver.
+    #[error("the version of {kind:?} ({type_name}) cannot be used: {source}")]
+    Version {
+        /// The kind.
+        kind: &'static str,
+        /// Its type.
+        type_name: &'static str,
+        /// Why.
+        source: version::InvalidVersion,
+    },
+    /// A kind that was asked for by name.
+    #[error(
+        "the kind {kind:?} is not linked into this program (it has: {known}); name its crate in a `use my_actors as _;`"
+    )]
+    Missing {
+        /// The kind.
+        kind: String,
+        /// What there is.
+        known: String,
+    },
+}

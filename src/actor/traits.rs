@@ -1,0 +1,104 @@
+//! The traits that users implement.
+
+use super::{ActivationError, Context, MessageEntry};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A type of actor as its callers know it: a stable wire name and the messages it takes ([`Accepts`]).
+///
+/// Implemented by `#[actor]` for the actor type itself, and by `#[actor_interface]` for a stand-in that callers can use
+/// without linking the actor.
+pub trait Kind: 'static {
+    /// The stable wire name.
+    const KIND: &'static str;
+}
+
+/// The kind takes the message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not take the message `{M}`",
+    label = "not among the messages of this kind",
+    note = "add `{M}` to `messages(...)` of its `#[actor]` or `#[actor_interface]`"
+)]
+pub trait Accepts<M: Message>: Kind {}
+
+/// A message: what it is called on the wire, and what it is answered with.
+///
+/// Derive it: `#[derive(Message, Serialize, Deserialize)] #[message(name = "cart.add", reply = usize)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    note = "derive it: `#[derive(Message, Serialize, Deserialize)]` with `#[message(name = \"...\", reply = ...)]`"
+)]
+pub trait Message: Serialize + DeserializeOwned + Send + 'static {
+    /// The reply; `()` if there is none to speak of.
+    type Reply: Serialize + DeserializeOwned + Send + 'static;
+
+    /// The stable wire name; unique among the messages of a kind.
+    const NAME: &'static str;
+}
+
+/// A virtual actor: a value that is its own state.
+///
+/// It is made by `Default` or read from what was last saved, lives on one thread, runs one turn at a time, and is written
+/// as named MessagePack when it is saved or moves to another silo; fields under `#[serde(skip)]` are made anew there.
+/// Needs not be `Send`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an actor",
+    note = "write `#[actor(kind = \"...\", messages(...))] impl Actor for {Self} {{}}`"
+)]
+pub trait Actor: Hosted + Default + Serialize + DeserializeOwned {
+    /// Runs before the first message of an activation, after its state was read.
+    ///
+    /// An error fails the callers that wait and leaves nothing behind; the next call tries again.
+    #[allow(async_fn_in_trait, reason = "handler futures need not be Send")]
+    async fn on_activate(&mut self, ctx: &mut Context<Self>) -> Result<(), ActivationError> {
+        let _ = ctx;
+        Ok(())
+    }
+
+    /// Runs after the last message of an activation, before its state is saved or packed.
+    ///
+    /// A migration that is called off after it activates the actor anew, with the state it had.
+    #[allow(async_fn_in_trait, reason = "handler futures need not be Send")]
+    async fn on_deactivate(&mut self, ctx: &mut Context<Self>, reason: DeactivateReason) {
+        let _ = (ctx, reason);
+    }
+}
+
+/// Why an activation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeactivateReason {
+    /// It was idle, or asked for it.
+    Idle,
+    /// It moves to another silo.
+    Migrating,
+    /// Its silo shuts down and it could not move.
+    ShuttingDown,
+}
+
+/// How an actor answers a message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` lists the message `{M}` but has no handler for it",
+    label = "no `Handler<{M}>`",
+    note = "write `impl Handler<{M}> for {Self}`, or take `{M}` out of `messages(...)`"
+)]
+pub trait Handler<M: Message>: Actor {
+    /// Runs one turn. No other turn of the actor starts before it ends.
+    #[allow(async_fn_in_trait, reason = "handler futures need not be Send")]
+    async fn handle(&mut self, message: M, ctx: &mut Context<Self>) -> M::Reply;
+}
+
+/// What a silo needs to know to host a kind. Implemented by `#[actor]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not declared as an actor",
+    note = "put `#[actor(kind = \"...\", messages(...))]` above `impl Actor for {Self}`"
+)]
+pub trait Hosted: Kind + Sized {
+    /// The version of the actor type, semver; by default that of its crate.
+    const VERSION: &'static str;
+
+    /// Whether the actor is never saved: its memory moves with it, and ends with its activation.
+    const VOLATILE: bool;
+
+    /// Its messages.
+    fn messages() -> Vec<MessageEntry>;
+}
