@@ -3,7 +3,9 @@
 pub mod activity;
 pub mod actor;
 pub mod clock;
+pub mod directory;
 pub mod ident;
+pub mod migration;
 pub mod store;
 pub mod transport;
 pub mod version;

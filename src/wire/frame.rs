@@ -179,7 +179,7 @@ pub struct OfferItem {
 }
 
 /// Why a target does not take an actor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Refusal {
     /// The target is not Active.

@@ -1,0 +1,402 @@
+//! The way of one process to one actor.
+
+use crate::ident::{Epoch, Hint, SiloId};
+use std::collections::VecDeque;
+
+/// What a way wants done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Step<I> {
+    /// Send the message to the silo.
+    Send {
+        /// To whom.
+        to: SiloId,
+        /// The message.
+        message: I,
+    },
+    /// Send a fence down the link to the silo.
+    Fence {
+        /// To whom.
+        to: SiloId,
+        /// Its number.
+        k: u64,
+    },
+    /// Ask the silo to be let in.
+    Enter {
+        /// To whom.
+        to: SiloId,
+        /// Its number.
+        k: u64,
+    },
+    /// Find out who owns the actor or who should; answered by `located` or `not_located`.
+    Locate {
+        /// How often in a row that came to nothing; wait longer the more.
+        attempt: u32,
+    },
+}
+
+/// Where a way stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Stage {
+    /// Nobody has asked for the actor yet.
+    New,
+    /// Messages go to the route.
+    Open,
+    /// The old route is to say that all sent on it has come to rest (`Fenced`, or `Flushed` when it leaves).
+    Fencing,
+    /// The link to the route was lost with messages on it. Waits for a new link or the silo's death.
+    Lost,
+    /// As `Lost`, and the silo is dead, or said that it lost messages: the next owner is to be entered.
+    Dead,
+    /// The directory is asked where to enter.
+    LocatingEntry,
+    /// The next owner is to say when nothing older can reach the actor.
+    Entering,
+    /// The directory is asked.
+    Locating,
+}
+
+/// The way of one process to one actor, for all its senders. `I` is a message.
+///
+/// Steps are put into the vector that each event is given, to be carried out in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Way<I> {
+    route: Option<Hint>,
+    want: Option<Hint>,
+    stage: Stage,
+    k: u64,
+    /// Whether anything was sent on the route since its last `Fenced`.
+    sent: bool,
+    attempt: u32,
+    returned: VecDeque<I>,
+    held: VecDeque<I>,
+}
+
+impl<I> Default for Way<I> {
+    fn default() -> Self {
+        Self {
+            route: None,
+            want: None,
+            stage: Stage::New,
+            k: 0,
+            sent: false,
+            attempt: 0,
+            returned: VecDeque::new(),
+            held: VecDeque::new(),
+        }
+    }
+}
+
+impl<I> Way<I> {
+    /// The most messages that wait for a way; more are for the caller to hold back.
+    pub const MAX_HELD: usize = 1000;
+
+    /// The silo that messages go to, if they can go now.
+    pub fn open_route(&self) -> Option<&Hint> {
+        self.route.as_ref().filter(|_| self.stage == Stage::Open)
+    }
+
+    /// The silo that the way leads to or led to last.
+    pub fn route(&self) -> Option<&Hint> {
+        self.route.as_ref()
+    }
+
+    /// Whether one more message can be taken.
+    pub fn has_room(&self) -> bool {
+        self.stage == Stage::Open || self.held.len() < Self::MAX_HELD
+    }
+
+    /// Whether the way can be forgotten without harm: a new one would do the same.
+    pub fn is_idle(&self) -> bool {
+        let waits = !self.returned.is_empty() || !self.held.is_empty();
+        match self.stage {
+            Stage::New => !waits,
+            Stage::Open => !self.sent,
+            _ => false,
+        }
+    }
+
+    /// What waits, in order, taken out: the process ends.
+    pub fn drain(&mut self) -> Vec<I> {
+        self.returned.drain(..).chain(self.held.drain(..)).collect()
+    }
+
+    /// Messages that wait and need not any more are taken out.
+    pub fn remove_if(&mut self, mut is_over: impl FnMut(&I) -> bool) -> Vec<I> {
+        let mut over = Vec::new();
+        for queue in [&mut self.returned, &mut self.held] {
+            for item in std::mem::take(queue) {
+                if is_over(&item) {
+                    over.push(item);
+                } else {
+                    queue.push_back(item);
+                }
+            }
+        }
+        over
+    }
+
+    /// A sender's message.
+    pub fn send(&mut self, message: I, steps: &mut Vec<Step<I>>) {
+        match (&self.stage, &self.route) {
+            (Stage::Open, Some(route)) => {
+                self.sent = true;
+                steps.push(Step::Send {
+                    to: route.silo.clone(),
+                    message,
+                });
+            }
+            _ => {
+                self.held.push_back(message);
+                match self.stage {
+                    Stage::New => self.locate(Stage::Locating, steps),
+                    Stage::Dead => self.locate(Stage::LocatingEntry, steps),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// A message was sent on the route by the short way, past [`Way::send`].
+    pub fn sent_directly(&mut self) {
+        self.sent = true;
+        self.attempt = 0;
+    }
+
+    fn locate(&mut self, stage: Stage, steps: &mut Vec<Step<I>>) {
+        self.stage = stage;
+        steps.push(Step::Locate { attempt: self.attempt });
+    }
+
+    /// The directory's (or placement's) word; `lost`: the link to that silo is known to be down and not yet renewed.
+    pub fn located(&mut self, hint: Hint, steps: &mut Vec<Step<I>>) {
+        match self.stage {
+            Stage::Locating => {
+                self.route = Some(hint);
+                self.switched(steps);
+            }
+            Stage::LocatingEntry => {
+                self.k += 1;
+                steps.push(Step::Enter {
+                    to: hint.silo.clone(),
+                    k: self.k,
+                });
+                self.route = Some(hint);
+                self.stage = Stage::Entering;
+            }
+            _ => {}
+        }
+    }
+
+    /// Nobody could say where the actor is, or nobody may have it. Answers what waits: to be failed, or to be sent again.
+    pub fn not_located(&mut self) -> Vec<I> {
+        self.stage = match self.stage {
+            Stage::Locating => Stage::New,
+            Stage::LocatingEntry => Stage::Dead,
+            _ => return Vec::new(),
+        };
+        self.want = None;
+        self.drain()
+    }
+
+    /// Asks the directory again: it could not answer.
+    pub fn locate_again(&mut self, steps: &mut Vec<Step<I>>) {
+        if matches!(self.stage, Stage::Locating | Stage::LocatingEntry) {
+            self.attempt += 1;
+            steps.push(Step::Locate { attempt: self.attempt });
+        }
+    }
+
+    fn learn(&mut self, hint: Option<Hint>) {
+        let Some(hint) = hint else { return };
+        if self.want.as_ref().is_none_or(|want| hint.epoch > want.epoch) {
+            self.want = Some(hint);
+        }
+    }
+
+    /// A message came back from `from` unrun. `attempt`: whether the silo could not take it now, so that it is not to be sent at once.
+    pub fn bounced(&mut self, from: &SiloId, message: I, hint: Option<Hint>, wait: bool, steps: &mut Vec<Step<I>>) {
+        self.returned.push_back(message);
+        let is_route = self.route.as_ref().is_some_and(|route| route.silo == *from);
+        if is_route {
+            self.learn(hint);
+        }
+        if wait {
+            self.attempt = self.attempt.max(1);
+        }
+        match self.stage {
+            Stage::Open => {
+                self.attempt += 1;
+                self.start_fence(steps);
+            }
+            Stage::New => self.locate(Stage::Locating, steps),
+            Stage::Dead => self.locate(Stage::LocatingEntry, steps),
+            _ => {}
+        }
+    }
+
+    /// The actor has moved; a hint that never switches the way by itself.
+    pub fn moved(&mut self, hint: Hint, steps: &mut Vec<Step<I>>) {
+        let newer = |route: &Hint| hint.epoch > route.epoch;
+        if self.route.as_ref().is_some_and(newer) {
+            self.learn(Some(hint));
+            if self.stage == Stage::Open {
+                self.start_fence(steps);
+            }
+        }
+    }
+
+    fn start_fence(&mut self, steps: &mut Vec<Step<I>>) {
+        let Some(route) = &self.route else { return };
+        if !self.sent {
+            return self.finish_fence(steps);
+        }
+        self.k += 1;
+        self.stage = Stage::Fencing;
+        steps.push(Step::Fence {
+            to: route.silo.clone(),
+            k: self.k,
+        });
+    }
+
+    /// A fence or an entry was answered by `from`.
+    pub fn fenced(&mut self, from: &SiloId, k: u64, hint: Option<Hint>, lost: bool, steps: &mut Vec<Step<I>>) {
+        if k != self.k || self.route.as_ref().is_none_or(|route| route.silo != *from) {
+            return;
+        }
+        match self.stage {
+            Stage::Entering => {
+                if let (Some(route), Some(hint)) = (&mut self.route, hint) {
+                    if hint.silo == route.silo && hint.epoch > route.epoch {
+                        route.epoch = hint.epoch;
+                    }
+                }
+                self.switched(steps);
+            }
+            Stage::Fencing => {
+                self.learn(hint);
+                if lost {
+                    self.locate(Stage::LocatingEntry, steps);
+                } else {
+                    self.finish_fence(steps);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The silo that was to be entered does not own the actor.
+    pub fn not_here(&mut self, from: &SiloId, k: u64, steps: &mut Vec<Step<I>>) {
+        let is_route = self.route.as_ref().is_some_and(|route| route.silo == *from);
+        if self.stage == Stage::Entering && k == self.k && is_route {
+            self.attempt += 1;
+            self.locate(Stage::LocatingEntry, steps);
+        }
+    }
+
+    fn finish_fence(&mut self, steps: &mut Vec<Step<I>>) {
+        let route_epoch = self.route.as_ref().map_or(Epoch::ZERO, |route| route.epoch);
+        match self.want.take() {
+            Some(want) if want.epoch > route_epoch => {
+                self.route = Some(want);
+                self.attempt = 0;
+                self.switched(steps);
+            }
+            _ => self.locate(Stage::Locating, steps),
+        }
+    }
+
+    /// The way leads to the new route: first what was given back, in order, then what was held.
+    fn switched(&mut self, steps: &mut Vec<Step<I>>) {
+        self.want = None;
+        self.stage = Stage::Open;
+        self.sent = false;
+        for message in self.drain() {
+            self.send(message, steps);
+        }
+    }
+
+    /// The silo leaves: if the way leads there, messages are held until it is flushed.
+    pub fn leaving(&mut self, silo: &SiloId) {
+        if self.stage == Stage::Open && self.leads_to(silo) {
+            self.k += 1;
+            self.stage = Stage::Fencing;
+        }
+    }
+
+    /// Everything sent to a leaving silo has come to rest elsewhere.
+    pub fn flushed(&mut self, silo: &SiloId, steps: &mut Vec<Step<I>>) {
+        if !self.leads_to(silo) {
+            return;
+        }
+        match self.stage {
+            Stage::Open | Stage::Fencing | Stage::Lost if self.returned.is_empty() && self.held.is_empty() => {
+                // Nobody waits: the next sender asks the directory.
+                self.stage = Stage::New;
+                self.route = None;
+                self.want = None;
+                self.sent = false;
+            }
+            Stage::Open | Stage::Fencing | Stage::Lost => self.finish_fence(steps),
+            Stage::Entering => self.locate(Stage::LocatingEntry, steps),
+            _ => {}
+        }
+    }
+
+    /// The silo that a hint or the directory named cannot be used (it leaves): the directory is asked again.
+    pub fn avoid(&mut self, silo: &SiloId, steps: &mut Vec<Step<I>>) {
+        if self.leads_to(silo) {
+            match self.stage {
+                Stage::Open if !self.sent => self.locate(Stage::Locating, steps),
+                Stage::Entering => self.locate(Stage::LocatingEntry, steps),
+                _ => {}
+            }
+        }
+    }
+
+    fn leads_to(&self, silo: &SiloId) -> bool {
+        self.route.as_ref().is_some_and(|route| route.silo == *silo)
+    }
+
+    /// The link to a silo was lost. What was sent on it and not answered is for the process to end as unknown.
+    pub fn link_lost(&mut self, silo: &SiloId, steps: &mut Vec<Step<I>>) {
+        if !self.leads_to(silo) {
+            return;
+        }
+        match self.stage {
+            Stage::Open if self.sent => self.stage = Stage::Lost,
+            Stage::Fencing => self.stage = Stage::Lost,
+            Stage::Entering => self.locate(Stage::LocatingEntry, steps),
+            _ => {}
+        }
+    }
+
+    /// There is a link to a silo again.
+    pub fn link_renewed(&mut self, silo: &SiloId, steps: &mut Vec<Step<I>>) {
+        if self.stage == Stage::Lost && self.leads_to(silo) {
+            self.sent = true;
+            self.start_fence(steps);
+        }
+    }
+
+    /// A silo is dead.
+    pub fn silo_died(&mut self, silo: &SiloId, steps: &mut Vec<Step<I>>) {
+        if !self.leads_to(silo) {
+            return;
+        }
+        match self.stage {
+            Stage::Open | Stage::Fencing | Stage::Lost => {
+                let unsent = self.stage == Stage::Open && !self.sent;
+                if unsent {
+                    self.stage = Stage::New;
+                    self.route = None;
+                } else if self.returned.is_empty() && self.held.is_empty() {
+                    self.stage = Stage::Dead;
+                } else {
+                    self.locate(Stage::LocatingEntry, steps);
+                }
+            }
+            Stage::Entering => self.locate(Stage::LocatingEntry, steps),
+            _ => {}
+        }
+    }
+}

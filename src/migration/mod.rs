@@ -1,0 +1,37 @@
+//! Migration: how one actor changes its silo while messages go on arriving.
+//!
+//! Owns [`Seat`], all that one silo knows of one actor: its tenure here (registering, active, frozen, prepared,
+//! committed), the forwarding entry that an earlier tenure left, and what fences have to wait for. A seat is a pure state
+//! machine: events in, [`Command`]s out, to be carried out in order.
+//!
+//! ```text
+//!   source                               directory                     target
+//!   Active --freeze--> Freezing                                        (no tenure)
+//!   Freezing --packed--> Frozen  ------------- Package ------------->  Prepared
+//!                                      <-- (S,e) to (T,e+1) ---------  Prepared, asked
+//!   Frozen  <-------------------------------- Committed -------------  Committed
+//!   forwarding  ----------------------------------- Go ------------->  Active: package's queue, held, callers
+//!   forwarding  ------------------------------- Forward n ---------->
+//!               <------------------------------- Rested n -----------
+//!   (nothing)   --------------------------------- Closed ----------->  predecessor closed
+//! ```
+//!
+//! **Invariants** (by the names of the tests): `one_tenure_runs`, `no_effect_twice`, `fifo_per_sender`,
+//! `bounced_means_not_run`, `packaged_or_resumed`, `every_move_ends`.
+//!
+//! Imports `ident`, `store` (plain values), `wire` (reasons). Never a clock, a store or a link.
+
+mod command;
+mod forwarding;
+mod seat;
+mod source;
+mod target;
+mod tenure;
+
+#[cfg(test)]
+mod tests;
+
+pub use command::{Command, Purpose};
+pub use forwarding::Forwarding;
+pub use seat::Seat;
+pub use tenure::{Arrival, Phase, Predecessor, Source};
