@@ -6,6 +6,7 @@ pub mod clock;
 pub mod directory;
 pub mod ident;
 pub mod migration;
+pub mod runtime;
 pub mod store;
 pub mod transport;
 pub mod version;

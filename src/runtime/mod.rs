@@ -1,0 +1,34 @@
+//! The runtime: executes actors.
+//!
+//! Owns activations with their bounded mailboxes, the workers (one per arbiter) that run their turns one at a time, and the
+//! fence around panics. What ownership means is decided elsewhere: the runtime is told to activate, freeze, resume, start
+//! and end, and reports what came of it through [`Outside`].
+//!
+//! ```text
+//!   sender --push--> Mailbox (letters | control lane) --inject--> Worker: control first, then letters, a budget per turn
+//!                       | closed: the letter comes back             |
+//!                       v                                           v
+//!                    the seat holds or forwards it              reply, dead letter, Event
+//! ```
+//!
+//! **Invariants** (by the names of the tests): `one_turn_at_a_time`, `frozen_activation_runs_no_message`,
+//! `accepted_messages_are_answered`, `panic_is_contained`.
+//!
+//! Imports `actor`, `activity`, `clock`, `ident`, `store` (plain values), `wire`.
+
+mod activation;
+mod dead_letters;
+mod mailbox;
+mod outside;
+mod pool;
+mod slot;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use activation::{Activation, PushError};
+pub use dead_letters::{DeadLetter, DeadLetters};
+pub use outside::{Event, FreezeError, Outside, Packed};
+pub use pool::Pool;
+pub use slot::Control;
