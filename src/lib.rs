@@ -1,5 +1,8 @@
 //! Quark: virtual actors on a cluster of silos that is upgraded while it works.
 
+// The macros name Quark `::quark`, here as everywhere.
+extern crate self as quark;
+
 pub mod activity;
 pub mod actor;
 pub mod clock;
@@ -22,6 +25,8 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod macro_support {
     //! What the macros' output names.
-    pub use crate::actor::{Accepts, Hosted, Kind, KindEntry, Message, MessageEntry, registry::LINKED};
+    pub use crate::actor::{
+        Accepts, Hosted, Kind, KindEntry, Message, MessageEntry, assert_distinct, registry::LINKED,
+    };
     pub use linkme;
 }

@@ -1,14 +1,62 @@
-//! The macros of Quark.
+//! The macros of Quark: `#[actor]`, `#[actor_interface]` and `#[derive(Message)]`.
+//!
+//! Owns what users write above their types and the text of the errors they get for it. Each macro has a file of its own;
+//! `keys` reads what stands in the parentheses, `names` holds the rules that names and versions must keep. The output
+//! names nothing of Quark but `quark::macro_support`.
+
+mod actor;
+mod actor_interface;
+mod errors;
+mod keys;
+mod message;
+mod names;
+mod output;
+
 use proc_macro::TokenStream;
+
+/// Declares an actor: put it above `impl Actor for YourType`.
+///
+/// `#[actor(kind = "cart", messages(Add, Get))]`
+///
+/// | key | meaning |
+/// |---|---|
+/// | `kind = "cart"` | the stable wire name of the actor type; 1 to 1024 bytes without control characters, best plain ASCII |
+/// | `messages(Add, Get)` | the messages it takes; for each there is an `impl Handler<Add> for YourType` |
+/// | `version = "1.2.3"` | its version, semver; if not given, that of its crate |
+/// | `volatile` | it is never saved: its memory moves with it and ends with its activation |
+/// | `unlisted` | the silo does not find it by itself, but hosts it if it is told to |
+/// | `crate = path::to::quark` | where Quark is, if the crate is re-exported by another |
+///
+/// Two messages of one actor that share a wire name are a compile error.
 #[proc_macro_attribute]
-pub fn actor(_a: TokenStream, i: TokenStream) -> TokenStream {
-    i
+pub fn actor(keys: TokenStream, item: TokenStream) -> TokenStream {
+    actor::expand(keys.into(), item.into()).into()
 }
+
+/// Declares a stand-in for an actor: callers that have it and the messages need not link the actor.
+///
+/// `#[actor_interface(kind = "airport", messages(Depart, Arrive))] pub struct Airport;`
+///
+/// | key | meaning |
+/// |---|---|
+/// | `kind = "airport"` | the kind, as the `#[actor]` says it |
+/// | `messages(Depart, Arrive)` | the messages that callers may send; some or all of those that the actor takes |
+/// | `crate = path::to::quark` | where Quark is, if the crate is re-exported by another |
 #[proc_macro_attribute]
-pub fn actor_interface(_a: TokenStream, i: TokenStream) -> TokenStream {
-    i
+pub fn actor_interface(keys: TokenStream, item: TokenStream) -> TokenStream {
+    actor_interface::expand(keys.into(), item.into()).into()
 }
+
+/// Derives `Message`: what a message is called on the wire, and what it is answered with.
+///
+/// `#[derive(Message, Serialize, Deserialize)] #[message(name = "cart.add", reply = usize)]`
+///
+/// | key | meaning |
+/// |---|---|
+/// | `name = "cart.add"` | the stable wire name; 1 to 128 printable ASCII characters without spaces |
+/// | `reply = usize` | the type of the reply; `()` if not given |
+/// | `crate = path::to::quark` | where Quark is, if the crate is re-exported by another |
 #[proc_macro_derive(Message, attributes(message))]
-pub fn message(_i: TokenStream) -> TokenStream {
-    TokenStream::new()
+pub fn message(item: TokenStream) -> TokenStream {
+    message::expand(item.into()).into()
 }

@@ -263,6 +263,7 @@ fn run<A: Handler<M>, M: Message>(
 pub struct KindEntry {
     kind: &'static str,
     version: &'static str,
+    type_id: TypeId,
     type_name: &'static str,
     messages: Vec<MessageEntry>,
     hydrate: fn(Hydrate) -> Result<Box<dyn AnyActor>, DecodeError>,
@@ -274,6 +275,7 @@ impl KindEntry {
         Self {
             kind: A::KIND,
             version: A::VERSION,
+            type_id: TypeId::of::<A>(),
             type_name: type_name::<A>(),
             messages: A::messages(),
             hydrate: Cell::<A>::hydrate,
@@ -290,7 +292,12 @@ impl KindEntry {
         self.version
     }
 
-    /// The Rust type, for logs.
+    /// The Rust type.
+    pub fn type_id(&self) -> TypeId {
+        self.type_id
+    }
+
+    /// The Rust type's name, for logs.
     pub fn type_name(&self) -> &'static str {
         self.type_name
     }

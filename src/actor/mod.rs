@@ -5,6 +5,7 @@
 //! [`Services`]. Imports `ident`, `clock`, `wire` and the plain values of `store`.
 
 mod cell;
+mod check;
 mod context;
 mod error;
 mod letter;
@@ -15,6 +16,7 @@ mod scope;
 mod traits;
 
 pub use cell::{AnyActor, Dehydrated, Hydrate, KindEntry, MessageEntry, TurnEnd};
+pub use check::assert_distinct;
 pub use context::{Context, Grant, SaveError, Services};
 pub use error::{ActivationError, CallError, TryError};
 pub use letter::{Body, Letter, ReplySlot, ReplyTo, ReplyValue, TypedMessage, reply_pair};

@@ -59,13 +59,13 @@ impl Registry {
             source,
         })?;
         if let Some(old) = self.kinds.get(entry.kind()) {
-            if old.entry.type_name() == entry.type_name() {
+            if old.entry.type_id() == entry.type_id() {
                 return Ok(());
             }
             return Err(RegistryError::Duplicate {
                 kind: entry.kind(),
-                first: old.entry.type_name(),
-                second: entry.type_name(),
+                first: format!("{} {}", old.entry.type_name(), old.version),
+                second: format!("{} {version}", entry.type_name()),
             });
         }
         let entry = Arc::new(entry);
@@ -113,10 +113,10 @@ pub enum RegistryError {
     Duplicate {
         /// The kind.
         kind: &'static str,
-        /// One type.
-        first: &'static str,
-        /// The other.
-        second: &'static str,
+        /// One type, with its version.
+        first: String,
+        /// The other, with its version.
+        second: String,
     },
     /// A kind that cannot be used.
     #[error(transparent)]

@@ -81,7 +81,7 @@ pub enum DeactivateReason {
     label = "no `Handler<{M}>`",
     note = "write `impl Handler<{M}> for {Self}`, or take `{M}` out of `messages(...)`"
 )]
-pub trait Handler<M: Message>: Actor {
+pub trait Handler<M: Message>: Actor + Accepts<M> {
     /// Runs one turn. No other turn of the actor starts before it ends.
     #[allow(async_fn_in_trait, reason = "handler futures need not be Send")]
     async fn handle(&mut self, message: M, ctx: &mut Context<Self>) -> M::Reply;
