@@ -9,6 +9,7 @@ pub mod clock;
 pub mod directory;
 pub mod ident;
 pub mod migration;
+pub mod placement;
 pub mod runtime;
 pub mod store;
 pub mod transport;
