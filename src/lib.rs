@@ -1,6 +1,7 @@
 //! Quark: virtual actors on a cluster of silos that is upgraded while it works.
 
 // The macros name Quark `::quark`, here as everywhere.
+#[allow(unused_extern_crates, reason = "used by the macros' output in tests")]
 extern crate self as quark;
 
 pub mod activity;

@@ -40,7 +40,7 @@ pub struct Grant {
 }
 
 /// Why a state was not saved.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SaveError {
     /// Another activation has saved meanwhile; this one is discarded when its turn ends.

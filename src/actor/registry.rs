@@ -105,7 +105,7 @@ impl Registry {
 }
 
 /// Why a set of kinds cannot be hosted.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
     /// Two types with one kind.

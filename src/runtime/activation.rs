@@ -45,6 +45,7 @@ impl Activation {
         capacity: usize,
         open: bool,
     ) -> Self {
+        let now = clock.now();
         Self {
             actor,
             kind,
@@ -52,7 +53,7 @@ impl Activation {
             worker,
             clock,
             mailbox: Mutex::new(Mailbox::new(capacity, open)),
-            activity: ActivityCell::default(),
+            activity: ActivityCell::new(now),
         }
     }
 

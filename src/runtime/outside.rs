@@ -70,7 +70,7 @@ pub struct Packed {
 }
 
 /// Why an activation was not frozen.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FreezeError {
     /// The running turn did not end in time.

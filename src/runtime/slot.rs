@@ -239,10 +239,15 @@ impl Slot {
             return false;
         };
         let now = self.activation.clock.now();
-        self.activation.activity().dequeued(now);
         match self.readable(letter, now) {
-            Ok((letter, message)) => self.run_turn(actor, letter, message),
-            Err(()) => self.state = State::Idle(actor),
+            Ok((letter, message)) => {
+                self.activation.activity().turn_started(now);
+                self.run_turn(actor, letter, message);
+            }
+            Err(()) => {
+                self.activation.activity().dequeued(now);
+                self.state = State::Idle(actor);
+            }
         }
         true
     }
@@ -330,7 +335,6 @@ impl Slot {
             reply: letter.reply,
             name: letter.body.name().into(),
         });
-        self.activation.activity().call_started(self.activation.clock.now());
         self.begin(Doing::Turn, async move { Step::Turn(turn.await) });
     }
 

@@ -1,1 +1,32 @@
-//! a
+//! The transport: links between processes, proven before the first frame is read.
+//!
+//! Owns the contract ([`Transport`], [`Listener`], [`Connection`]), the handshake over any byte stream, the queue and the
+//! writer of a link, and two makes of streams: TCP and in-process. It spawns nothing: the owner drives
+//! [`Connection::driver`], [`FrameReceiver::recv`] and [`Accepting`]. Imports `wire`, `ident` and `clock`.
+//!
+//! ```text
+//! dial ── handshake ──┐                                  ┌── FrameSender   send, writable, flushed, close, abort
+//!                     ├─ Connection { peer, .. } ── link ┤── driver        one write for all that is queued
+//! accept ─ Accepting ─┘                                  └── FrameReceiver recv
+//! ```
+//!
+//! **Invariants**: `order_of_sends_is_order_on_the_wire`, `nothing_is_read_after_abort`,
+//! `no_frame_is_read_before_the_peer_has_proved_itself`, `an_end_without_goodbye_is_an_error`.
+
+mod contract;
+mod error;
+mod link;
+mod loopback;
+mod receiver;
+mod secret;
+mod sender;
+mod tcp;
+
+pub use contract::{Accepting, Connection, Listener, LocalEnd, Peer, Transport};
+pub use error::TransportError;
+pub use link::LinkOptions;
+pub use loopback::LoopbackNetwork;
+pub use receiver::FrameReceiver;
+pub use secret::Secret;
+pub use sender::{Ended, FrameSender, SendError};
+pub use tcp::{TcpOptions, TcpTransport};

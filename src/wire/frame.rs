@@ -1,6 +1,9 @@
 //! What processes say to each other.
 
-use super::Failure;
+use super::{
+    Failure,
+    codec::{LocatedHead, RefusalHead},
+};
 use crate::{
     ident::{ActorId, Epoch, Hint, ProcessId, RequestId, SiloId},
     store::{ETag, SiloStatus},
@@ -18,76 +21,202 @@ pub enum Frame {
     /// A message for an actor.
     Call(Call),
     /// Asks for [`Frame::Fenced`] when all that this link brought for the actor before has come to rest.
-    Fence { actor: ActorId, k: u64 },
+    Fence {
+        /// The actor.
+        actor: ActorId,
+        /// The caller's number of the fence; comes back in the answer.
+        k: u64,
+    },
     /// Asks for [`Frame::Fenced`] from the owner of the actor, when nothing older can reach it any more.
-    Enter { actor: ActorId, k: u64 },
+    Enter {
+        /// The actor.
+        actor: ActorId,
+        /// The caller's number of the fence; comes back in the answer.
+        k: u64,
+    },
     /// Asks who owns the actor, or who should.
-    Lookup { request: RequestId, actor: ActorId },
+    Lookup {
+        /// The asker's number; comes back in the answer.
+        request: RequestId,
+        /// The actor.
+        actor: ActorId,
+    },
     /// Asks a service of the silo itself, by name.
     Query {
+        /// The asker's number; comes back in the answer.
         request: RequestId,
+        /// Which service.
         name: String,
+        /// What it is asked, named MessagePack.
         body: Bytes,
     },
     /// Asks for [`Frame::Pong`].
-    Ping { n: u64 },
+    Ping {
+        /// Any number; comes back in the answer.
+        n: u64,
+    },
 
     // Callee to caller: answers.
     /// How an ask ended. Also sent on a link of its own by a silo that the message was forwarded to.
-    Reply { request: RequestId, outcome: Outcome },
+    Reply {
+        /// As it was asked.
+        request: RequestId,
+        /// How it ended.
+        outcome: Outcome,
+    },
     /// The message did not run and comes back.
     Bounce {
+        /// The message.
         call: Call,
+        /// Who may own the actor.
         hint: Option<Hint>,
+        /// Why.
         why: BounceReason,
     },
     /// Answers [`Frame::Fence`] and [`Frame::Enter`].
     Fenced {
+        /// The actor.
         actor: ActorId,
+        /// The caller's number of the fence.
         k: u64,
+        /// Who may own the actor, if not the sender.
         hint: Option<Hint>,
+        /// Whether messages of this link were lost further on: their outcome is not known.
         lost: bool,
     },
     /// Answers [`Frame::Enter`]: the silo does not own the actor.
-    NotHere { actor: ActorId, k: u64 },
+    NotHere {
+        /// The actor.
+        actor: ActorId,
+        /// The caller's number of the fence.
+        k: u64,
+    },
     /// The actor has moved; messages are forwarded meanwhile.
-    Moved { actor: ActorId, hint: Hint },
+    Moved {
+        /// The actor.
+        actor: ActorId,
+        /// Where to.
+        hint: Hint,
+    },
     /// Answers [`Frame::Lookup`].
-    Located { request: RequestId, found: Located },
+    Located {
+        /// As it was asked.
+        request: RequestId,
+        /// What is known.
+        found: Located,
+    },
     /// Answers [`Frame::Query`].
-    Answer { request: RequestId, outcome: Outcome },
+    Answer {
+        /// As it was asked.
+        request: RequestId,
+        /// How it ended.
+        outcome: Outcome,
+    },
     /// Answers [`Frame::Ping`].
-    Pong { n: u64 },
+    Pong {
+        /// As it was asked.
+        n: u64,
+    },
     /// The silos of the cluster, to clients: when they connect and at every change.
-    View { view: u64, silos: Vec<SiloAddress> },
+    View {
+        /// The number of the view.
+        view: u64,
+        /// All of its silos.
+        silos: Vec<SiloAddress>,
+    },
 
     // Source (caller) to target (callee) of a migration.
     /// Offers actors; answered by one [`Frame::OfferAnswer`] with the same batch number.
-    Offer { batch: u64, items: Vec<OfferItem> },
+    Offer {
+        /// The source's number; comes back in the answer.
+        batch: u64,
+        /// The actors.
+        items: Vec<OfferItem>,
+    },
     /// A frozen actor.
     Package(Package),
     /// The source has given the actor up: it may run.
-    Go { actor: ActorId, epoch: Epoch },
+    Go {
+        /// The actor.
+        actor: ActorId,
+        /// The target's.
+        epoch: Epoch,
+    },
     /// A message that reached the source after the freeze. Stream = the target's first epoch.
-    Forward { stream: Epoch, n: u64, call: Call },
+    Forward {
+        /// The target's first epoch, which names the stream.
+        stream: Epoch,
+        /// The number of the forward, from 1, without gaps.
+        n: u64,
+        /// The message.
+        call: Call,
+    },
     /// Nothing more comes on the stream.
-    Closed { actor: ActorId, stream: Epoch },
+    Closed {
+        /// The actor.
+        actor: ActorId,
+        /// The target's first epoch, which names the stream.
+        stream: Epoch,
+    },
 
     // Target (callee) to source (caller).
     /// Which of the offered actors the target takes; `None` is accepted, in the order offered.
-    OfferAnswer { batch: u64, refusals: Vec<Option<Refusal>> },
+    OfferAnswer {
+        /// As it was offered.
+        batch: u64,
+        /// `None` is accepted; in the order offered.
+        refusals: Vec<Option<Refusal>>,
+    },
     /// The target does not take the package after all.
-    Refused { actor: ActorId, epoch: Epoch, why: Refusal },
+    Refused {
+        /// The actor.
+        actor: ActorId,
+        /// At which the source froze it.
+        epoch: Epoch,
+        /// Why.
+        why: Refusal,
+    },
     /// The directory names the target, at this epoch.
-    Committed { actor: ActorId, epoch: Epoch },
+    Committed {
+        /// The actor.
+        actor: ActorId,
+        /// The target's.
+        epoch: Epoch,
+    },
     /// All forwards up to `n` are in the mailbox of an active owner.
-    Rested { actor: ActorId, stream: Epoch, n: u64 },
+    Rested {
+        /// The actor.
+        actor: ActorId,
+        /// The target's first epoch, which names the stream.
+        stream: Epoch,
+        /// The last of them.
+        n: u64,
+    },
     /// The target never took forward `n`.
-    Returned { actor: ActorId, stream: Epoch, n: u64 },
+    Returned {
+        /// The actor.
+        actor: ActorId,
+        /// The target's first epoch, which names the stream.
+        stream: Epoch,
+        /// The number of the forward.
+        n: u64,
+    },
     /// The target took forward `n` and lost it: the outcome is not known.
-    Lost { actor: ActorId, stream: Epoch, n: u64 },
+    Lost {
+        /// The actor.
+        actor: ActorId,
+        /// The target's first epoch, which names the stream.
+        stream: Epoch,
+        /// The number of the forward.
+        n: u64,
+    },
     /// Asks whether the stream is closed (after a link was lost).
-    AskClosed { actor: ActorId, stream: Epoch },
+    AskClosed {
+        /// The actor.
+        actor: ActorId,
+        /// The target's first epoch, which names the stream.
+        stream: Epoch,
+    },
 
     // Leaving. `Leaving` and `Flushed` go to every process that has a link to the silo, `LeavingAck` comes back.
     /// The silo leaves: hold what is for it.
@@ -98,7 +227,10 @@ pub enum Frame {
     Flushed,
 
     /// A kind of frame that this version does not know; ignored by receivers, counted.
-    Unrecognized { kind: u8 },
+    Unrecognized {
+        /// Its number on the wire.
+        kind: u8,
+    },
 }
 
 /// A message on its way to an actor.
@@ -146,6 +278,7 @@ pub enum BounceReason {
 
 /// An answer to [`Frame::Lookup`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "LocatedHead", into = "LocatedHead")]
 #[non_exhaustive]
 pub enum Located {
     /// The owner by the directory, or placement's word at the epoch of the free (or dead owner's) entry.
@@ -180,6 +313,7 @@ pub struct OfferItem {
 
 /// Why a target does not take an actor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "RefusalHead", into = "RefusalHead")]
 #[non_exhaustive]
 pub enum Refusal {
     /// The target is not Active.
@@ -200,7 +334,6 @@ pub enum Refusal {
     /// The target has an entry of its own for the actor.
     Busy,
     /// A reason of a newer version.
-    #[serde(other)]
     Other,
 }
 

@@ -1,12 +1,22 @@
 //! The wire: what processes say to each other, byte by byte.
 //!
-//! Owns the frames, their encoding, named MessagePack with its limits, and error codes.
-//! Imports `ident` and the plain values of `store`.
+//! Owns the frames, their encoding, named MessagePack with its limits, the messages of the handshake, the protocol range
+//! and error codes. Does no I/O. Imports `ident` and the plain values of `store`.
 
+mod codec;
 mod failure;
 mod frame;
+mod frame_error;
+mod limits;
 mod msgpack;
+mod protocol;
+mod shape;
 
+pub use codec::{Decoder, Outgoing, Step};
 pub use failure::{Failure, FailureCode, Ran};
 pub use frame::{BounceReason, Call, Frame, Located, OfferItem, Outcome, Package, Refusal, SiloAddress};
-pub use msgpack::{DecodeError, EncodeError, decode, encode};
+pub use frame_error::FrameError;
+pub use limits::Limits;
+pub use msgpack::{DecodeError, EncodeError, MAX_DEPTH, decode, encode};
+pub use protocol::ProtocolRange;
+pub use shape::ShapeError;

@@ -1,17 +1,206 @@
-//! x
+//! Named MessagePack with limits: the encoding of messages, replies, states and the rarer heads of frames.
+//!
+//! Structs are maps by field name, so that a version with more or fewer fields reads them. What comes from a peer or the
+//! store is checked as a whole before it is decoded: complete, nothing behind it, no length that the bytes do not bear
+//! out, nested at most [`MAX_DEPTH`] deep.
+
+use super::shape::{self, ShapeError};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct EncodeError(String);
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct DecodeError(String);
-pub fn encode<T: Serialize>(value: &T) -> Result<Bytes, EncodeError> {
-    rmp_serde::to_vec_named(value)
-        .map(Bytes::from)
-        .map_err(|e| EncodeError(e.to_string()))
+
+/// How deep arrays, maps, structs and enums may be nested.
+pub const MAX_DEPTH: usize = 64;
+
+/// Why a value cannot be encoded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The value's own `Serialize` fails, or MessagePack cannot express it.
+    #[error("the value of type {type_name} cannot be serialized")]
+    Serialize {
+        /// The Rust type.
+        type_name: &'static str,
+        /// The cause.
+        source: rmp_serde::encode::Error,
+    },
+    /// The value could be written but not be read back.
+    #[error("the value of type {type_name} could not be read back")]
+    Shape {
+        /// The Rust type.
+        type_name: &'static str,
+        /// The cause.
+        source: ShapeError,
+    },
 }
+
+/// Why bytes cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes are not one MessagePack document within the limits.
+    #[error("the bytes are not one MessagePack document")]
+    Shape(#[from] ShapeError),
+    /// The document is not of the type: a field is missing or of another type, or a variant is not known.
+    #[error("the document does not fit the type {type_name}")]
+    Mismatch {
+        /// The Rust type.
+        type_name: &'static str,
+        /// The cause.
+        source: rmp_serde::decode::Error,
+    },
+}
+
+/// Encodes as named MessagePack.
+///
+/// # Errors
+/// The value cannot be expressed, or is nested too deeply to be read back.
+///
+/// ```
+/// #[derive(serde::Serialize, serde::Deserialize, PartialEq, Debug)]
+/// struct Add { sku: String, quantity: u32 }
+///
+/// let add = Add { sku: "tea".into(), quantity: 2 };
+/// let bytes = quark::wire::encode(&add)?;
+/// assert_eq!(quark::wire::decode::<Add>(&bytes)?, add);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
+    let mut bytes = Vec::with_capacity(64);
+    encode_into(&mut bytes, value)?;
+    Ok(bytes.into())
+}
+
+/// Appends the encoding to `bytes`. After an error `bytes` ends with a part of it.
+pub(super) fn encode_into<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) -> Result<(), EncodeError> {
+    let type_name = std::any::type_name::<T>();
+    let start = bytes.len();
+    value
+        .serialize(&mut rmp_serde::Serializer::new(&mut *bytes).with_struct_map())
+        .map_err(|source| EncodeError::Serialize { type_name, source })?;
+    shape::check(&bytes[start..]).map_err(|source| EncodeError::Shape { type_name, source })
+}
+
+/// Decodes named MessagePack.
+///
+/// # Errors
+/// The bytes are not one document within the limits, or not of the type.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    rmp_serde::from_slice(bytes).map_err(|e| DecodeError(e.to_string()))
+    shape::check(bytes)?;
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+    deserializer.set_max_depth(MAX_DEPTH + 1);
+    T::deserialize(&mut deserializer).map_err(|source| DecodeError::Mismatch {
+        type_name: std::any::type_name::<T>(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::{Deserialize, Deserializer, de};
+    use std::fmt;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct V1 {
+        name: String,
+        count: u32,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct V2 {
+        added: Vec<u8>,
+        count: u32,
+        #[serde(default)]
+        later: Option<u8>,
+        name: String,
+    }
+
+    #[test]
+    fn fields_are_found_by_name_between_versions() {
+        let new = V2 {
+            added: vec![1],
+            count: 7,
+            later: Some(1),
+            name: "a".into(),
+        };
+        let old: V1 = decode(&encode(&new).expect("encodes")).expect("the old type reads the new document");
+        assert_eq!(
+            old,
+            V1 {
+                name: "a".into(),
+                count: 7
+            }
+        );
+    }
+
+    #[test]
+    fn bytes_behind_the_document_are_refused() {
+        let mut bytes = encode(&1_u8).expect("encodes").to_vec();
+        bytes.push(0);
+        assert!(matches!(
+            decode::<u8>(&bytes),
+            Err(DecodeError::Shape(ShapeError::Trailing { extra: 1 }))
+        ));
+    }
+
+    #[test]
+    fn a_document_of_another_type_is_refused_with_its_cause() {
+        let error = decode::<V1>(&encode("text").expect("encodes")).expect_err("a string is no struct");
+        assert!(error.to_string().contains("V1"), "{error}");
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[derive(Debug, Serialize, Deserialize)]
+    enum Nested {
+        Leaf,
+        Not(Box<Nested>),
+    }
+
+    #[test]
+    fn nested_enums_cannot_overflow_the_stack() {
+        let mut bytes = [0x81, 0xa3, b'N', b'o', b't'].repeat(100_000);
+        bytes.extend([0xa4, b'L', b'e', b'a', b'f']);
+        assert!(matches!(
+            decode::<Nested>(&bytes),
+            Err(DecodeError::Shape(ShapeError::TooDeep))
+        ));
+    }
+
+    #[test]
+    fn what_could_not_be_read_back_is_not_written() {
+        let deep = |levels| (0..levels).fold(Nested::Leaf, |inner, _| Nested::Not(Box::new(inner)));
+        let bytes = encode(&deep(MAX_DEPTH)).expect("as deep as allowed");
+        decode::<Nested>(&bytes).expect("reads back");
+        assert!(matches!(
+            encode(&deep(MAX_DEPTH + 1)),
+            Err(EncodeError::Shape {
+                source: ShapeError::TooDeep,
+                ..
+            })
+        ));
+    }
+
+    /// A type that trusts the size hint, as some containers do.
+    struct Trusting;
+
+    impl<'de> Deserialize<'de> for Trusting {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Visitor;
+            impl<'de> de::Visitor<'de> for Visitor {
+                type Value = Trusting;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a sequence")
+                }
+                fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Trusting, A::Error> {
+                    panic!("asked to allocate {:?} elements", seq.size_hint());
+                }
+            }
+            deserializer.deserialize_seq(Visitor)
+        }
+    }
+
+    #[test]
+    fn a_false_length_never_reaches_the_type() {
+        assert!(decode::<Trusting>(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err());
+    }
 }

@@ -1,0 +1,90 @@
+//! The sending end of a link.
+
+use super::link::Link;
+use crate::wire::{Frame, FrameError};
+use std::{fmt, sync::Arc};
+
+/// A frame that was not sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The link is closed; another one may take the frame.
+    #[error("the link is closed")]
+    Closed(Box<Frame>),
+    /// The frame breaks a limit; no link takes it.
+    #[error("the frame cannot be sent: {cause}")]
+    Unsendable {
+        /// The frame.
+        frame: Box<Frame>,
+        /// What is wrong with it.
+        #[source]
+        cause: FrameError,
+    },
+}
+
+/// The link ended before what was awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the link ended")]
+pub struct Ended;
+
+/// Sends frames on one link, in order. Cheap to clone; usable from any thread and under any lock.
+#[derive(Clone)]
+pub struct FrameSender(pub(super) Arc<Link>);
+
+impl FrameSender {
+    /// Encodes and queues a frame. Never blocks. All sends of a link, from whatever thread, are on the wire in the order
+    /// in which they returned.
+    ///
+    /// # Errors
+    /// The frame comes back: the link is closed, or the frame breaks a limit.
+    pub fn send(&self, frame: Frame) -> Result<(), SendError> {
+        self.0.send(frame)
+    }
+
+    /// Bytes that are queued and not yet handed to the system.
+    pub fn queued_bytes(&self) -> usize {
+        self.0.queued_bytes()
+    }
+
+    /// Waits until fewer bytes are queued than the high-water mark ([`super::LinkOptions::high_water_bytes`]).
+    ///
+    /// # Errors
+    /// The link ended.
+    pub async fn writable(&self) -> Result<(), Ended> {
+        self.0.writable().await
+    }
+
+    /// Waits until everything sent before the call was handed to the system. It may still be lost with the network.
+    ///
+    /// # Errors
+    /// The link ended before.
+    pub async fn flushed(&self) -> Result<(), Ended> {
+        self.0.flushed().await
+    }
+
+    /// Takes no more frames, writes what is queued and a goodbye, and shuts the sending direction down. Receiving goes on:
+    /// receive until the peer's end before dropping the receiver, else the system may throw away what the peer has not
+    /// read yet.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
+    /// Ends the link at once, both ways: what is queued is dropped, nothing more is read.
+    pub fn abort(&self) {
+        self.0.abort();
+    }
+
+    /// Whether frames are refused: closed, aborted or lost.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+impl fmt::Debug for FrameSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameSender")
+            .field("queued_bytes", &self.queued_bytes())
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}

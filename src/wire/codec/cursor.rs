@@ -1,0 +1,107 @@
+//! Reads the head of a frame, front to back.
+
+use super::interner::Interner;
+use crate::{
+    ident::{ActorId, ClientId, InvalidName, ProcessId, SiloId},
+    wire::{FrameError, Limits, decode},
+};
+use serde::de::DeserializeOwned;
+use std::{sync::Arc, time::Duration};
+
+/// What is left of a head.
+pub(super) struct Cursor<'a> {
+    pub(super) kind: u8,
+    pub(super) rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn malformed(&self, field: &'static str, why: &'static str) -> FrameError {
+        let kind = self.kind;
+        FrameError::Malformed { kind, field, why }
+    }
+
+    fn bad_name(&self, source: InvalidName) -> FrameError {
+        let kind = self.kind;
+        FrameError::BadName { kind, source }
+    }
+
+    fn take<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], FrameError> {
+        let Some((taken, rest)) = self.rest.split_first_chunk() else {
+            return Err(self.malformed(field, "is cut off"));
+        };
+        self.rest = rest;
+        Ok(*taken)
+    }
+
+    pub(super) fn u64(&mut self, field: &'static str) -> Result<u64, FrameError> {
+        self.take(field).map(u64::from_le_bytes)
+    }
+
+    fn name(&mut self, field: &'static str) -> Result<&'a str, FrameError> {
+        let length = usize::from(u16::from_le_bytes(self.take(field)?));
+        let Some((name, rest)) = self.rest.split_at_checked(length) else {
+            return Err(self.malformed(field, "is cut off"));
+        };
+        self.rest = rest;
+        std::str::from_utf8(name).map_err(|_| self.malformed(field, "is not UTF-8"))
+    }
+
+    pub(super) fn actor(&mut self, names: &mut Interner) -> Result<ActorId, FrameError> {
+        let (kind, key) = (self.name("the kind")?, self.name("the key")?);
+        self.actor_id(names, kind, key)
+    }
+
+    fn actor_id(&self, names: &mut Interner, kind: &str, key: &str) -> Result<ActorId, FrameError> {
+        ActorId::new(names.get(kind), key).map_err(|source| self.bad_name(source))
+    }
+
+    /// The same actor with its names checked, which serde does not do.
+    pub(super) fn checked_actor(&self, names: &mut Interner, actor: &ActorId) -> Result<ActorId, FrameError> {
+        self.actor_id(names, actor.kind(), actor.key())
+    }
+
+    /// The same silo with its name checked.
+    pub(super) fn checked_silo(&self, silo: SiloId) -> Result<SiloId, FrameError> {
+        InvalidName::check("silo name", silo.name()).map_err(|source| self.bad_name(source))?;
+        Ok(silo)
+    }
+
+    pub(super) fn message(&mut self, names: &mut Interner) -> Result<Arc<str>, FrameError> {
+        let name = self.name("the message's name")?;
+        InvalidName::check("message name", name).map_err(|source| self.bad_name(source))?;
+        Ok(names.get(name))
+    }
+
+    pub(super) fn process(&mut self, names: &mut Interner) -> Result<ProcessId, FrameError> {
+        match self.take("the sender")? {
+            [0] => {
+                let name = names.get(self.name("the sender's name")?);
+                let incarnation = self.u64("the sender's incarnation")?;
+                Ok(ProcessId::Silo(self.checked_silo(SiloId::new(name, incarnation))?))
+            }
+            [1] => Ok(ProcessId::Client(ClientId(self.u64("the sender's id")?))),
+            _ => Err(self.malformed("the sender", "is neither a silo nor a client")),
+        }
+    }
+
+    pub(super) fn time_left(&mut self) -> Result<Option<Duration>, FrameError> {
+        let millis = u32::from_le_bytes(self.take("the time left")?);
+        Ok((millis > 0).then(|| Duration::from_millis(millis.into())))
+    }
+
+    pub(super) fn chain(&mut self, names: &mut Interner, limits: &Limits) -> Result<Vec<ActorId>, FrameError> {
+        let actors = usize::from(u16::from_le_bytes(self.take("the chain")?));
+        limits.check_chain(actors, || "the chain of a call that comes in".into())?;
+        (0..actors).map(|_| self.actor(names)).collect()
+    }
+
+    /// The extension; one that was left out is an empty map.
+    pub(super) fn extension<T: DeserializeOwned>(&self) -> Result<T, FrameError> {
+        const EMPTY_MAP: &[u8] = &[0x80];
+        let bytes = if self.rest.is_empty() { EMPTY_MAP } else { self.rest };
+        decode(bytes).map_err(|source| FrameError::Undecodable {
+            kind: self.kind,
+            source,
+        })
+    }
+}

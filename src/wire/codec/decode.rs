@@ -1,0 +1,299 @@
+//! Bytes to frames.
+
+use super::{
+    cursor::Cursor,
+    encode::FLAG,
+    head::{
+        BounceHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, QueryHead, RefusedHead, ViewHead,
+    },
+    header::{Header, Length},
+    interner::Interner,
+    kind,
+};
+use crate::{
+    ident::{Epoch, Hint, RequestId},
+    wire::{Call, Frame, FrameError, Limits, Located, OfferItem, Outcome, Package, SiloAddress, decode},
+};
+use bytes::{Buf, Bytes, BytesMut};
+
+/// What a buffer begins with.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "moved once, straight to the reader")]
+pub enum Step {
+    /// A part of a frame: so many more bytes are needed at least.
+    Need(usize),
+    /// A frame.
+    Frame(Frame),
+    /// The goodbye: nothing follows.
+    End,
+}
+
+/// Takes frames off the bytes of one link.
+///
+/// Bodies and memories are slices of the buffer that they came in and keep it alive: who keeps small ones for long should
+/// copy them. Names that repeat (kinds, messages, silos) share one allocation.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: Limits,
+    names: Interner,
+}
+
+impl Decoder {
+    /// A decoder for one link.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            names: Interner::default(),
+        }
+    }
+
+    /// Takes the next frame off the front of the buffer.
+    ///
+    /// # Errors
+    /// The bytes are no frame, or one that breaks a limit: the link is of no use any more.
+    pub fn step(&mut self, buffer: &mut BytesMut) -> Result<Step, FrameError> {
+        match Header::measure(buffer, &self.limits)? {
+            Length::Need(more) => Ok(Step::Need(more)),
+            Length::End => Ok(Step::End),
+            Length::Frame(total) => self.frame(buffer.split_to(total).freeze()).map(Step::Frame),
+        }
+    }
+
+    fn frame(&mut self, mut frame: Bytes) -> Result<Frame, FrameError> {
+        let header = Header::from_frame(&frame)?;
+        if header.layout != 0 {
+            return Ok(Frame::Unrecognized { kind: header.kind });
+        }
+        let payload = frame.split_off(Header::BYTES + header.head as usize);
+        let mut head = Cursor {
+            kind: header.kind,
+            rest: &frame[Header::BYTES..],
+        };
+        self.parts(header, &mut head, payload)
+    }
+
+    fn parts(&mut self, header: Header, head: &mut Cursor<'_>, payload: Bytes) -> Result<Frame, FrameError> {
+        let names = &mut self.names;
+        let (n, k, request, epoch) = (
+            header.number,
+            header.number,
+            RequestId(header.number),
+            Epoch(header.epoch),
+        );
+        let stream = epoch;
+        Ok(match header.kind {
+            kind::CALL => Frame::Call(self.call(request, head, payload)?),
+            kind::FORWARD => {
+                let request = RequestId(head.u64("the request")?);
+                let call = self.call(request, head, payload)?;
+                Frame::Forward { stream, n, call }
+            }
+            kind::BOUNCE => {
+                let call = self.call(request, head, payload)?;
+                let BounceHead { hint, why } = head.extension()?;
+                let hint = hint.map(|hint| checked(head, hint.into_owned())).transpose()?;
+                Frame::Bounce { call, hint, why }
+            }
+            kind::REPLY => {
+                let outcome = outcome(header, payload)?;
+                Frame::Reply { request, outcome }
+            }
+            kind::ANSWER => {
+                let outcome = outcome(header, payload)?;
+                Frame::Answer { request, outcome }
+            }
+            kind::QUERY => {
+                let QueryHead { name } = head.extension()?;
+                Frame::Query {
+                    request,
+                    name: name.into_owned(),
+                    body: payload,
+                }
+            }
+            kind::PACKAGE => Frame::Package(self.package(epoch, head, payload)?),
+            kind::FENCED => {
+                let actor = head.actor(names)?;
+                let HintHead { hint } = head.extension()?;
+                Frame::Fenced {
+                    actor,
+                    k,
+                    hint: hint.map(|hint| checked(head, hint.into_owned())).transpose()?,
+                    lost: header.flags & FLAG != 0,
+                }
+            }
+            kind::MOVED => {
+                let actor = head.actor(names)?;
+                let HintHead { hint } = head.extension()?;
+                let hint = hint.ok_or_else(|| head.malformed("the hint", "is missing"))?;
+                let hint = checked(head, hint.into_owned())?;
+                Frame::Moved { actor, hint }
+            }
+            kind::REFUSED => {
+                let actor = head.actor(names)?;
+                let RefusedHead { why } = head.extension()?;
+                let why = why.into_owned();
+                Frame::Refused { actor, epoch, why }
+            }
+            kind::LOCATED => {
+                let FoundHead { found } = head.extension()?;
+                let found = match found.into_owned() {
+                    Located::At(hint) => Located::At(checked(head, hint)?),
+                    found => found,
+                };
+                Frame::Located { request, found }
+            }
+            kind::VIEW => {
+                let ViewHead { silos } = head.extension()?;
+                let silo = |row: SiloAddress| {
+                    let silo = head.checked_silo(row.silo)?;
+                    Ok(SiloAddress { silo, ..row })
+                };
+                let silos = silos
+                    .into_owned()
+                    .into_iter()
+                    .map(silo)
+                    .collect::<Result<_, FrameError>>()?;
+                Frame::View { view: n, silos }
+            }
+            kind::OFFER => {
+                let OfferHead { items } = head.extension()?;
+                let item = |item: OfferItem| {
+                    let actor = head.checked_actor(names, &item.actor)?;
+                    Ok(OfferItem { actor, ..item })
+                };
+                let items = items
+                    .into_owned()
+                    .into_iter()
+                    .map(item)
+                    .collect::<Result<_, FrameError>>()?;
+                Frame::Offer { batch: n, items }
+            }
+            kind::OFFER_ANSWER => {
+                let OfferAnswerHead { refusals } = head.extension()?;
+                let refusals = refusals.into_owned();
+                Frame::OfferAnswer { batch: n, refusals }
+            }
+            kind::FENCE => Frame::Fence {
+                actor: head.actor(names)?,
+                k,
+            },
+            kind::ENTER => Frame::Enter {
+                actor: head.actor(names)?,
+                k,
+            },
+            kind::NOT_HERE => Frame::NotHere {
+                actor: head.actor(names)?,
+                k,
+            },
+            kind::LOOKUP => {
+                let actor = head.actor(names)?;
+                Frame::Lookup { request, actor }
+            }
+            kind::GO => Frame::Go {
+                actor: head.actor(names)?,
+                epoch,
+            },
+            kind::COMMITTED => Frame::Committed {
+                actor: head.actor(names)?,
+                epoch,
+            },
+            kind::CLOSED => Frame::Closed {
+                actor: head.actor(names)?,
+                stream,
+            },
+            kind::ASK_CLOSED => Frame::AskClosed {
+                actor: head.actor(names)?,
+                stream,
+            },
+            kind::RESTED => Frame::Rested {
+                actor: head.actor(names)?,
+                stream,
+                n,
+            },
+            kind::RETURNED => Frame::Returned {
+                actor: head.actor(names)?,
+                stream,
+                n,
+            },
+            kind::LOST => Frame::Lost {
+                actor: head.actor(names)?,
+                stream,
+                n,
+            },
+            kind::PING => Frame::Ping { n },
+            kind::PONG => Frame::Pong { n },
+            kind::LEAVING => Frame::Leaving,
+            kind::LEAVING_ACK => Frame::LeavingAck,
+            kind::FLUSHED => Frame::Flushed,
+            kind => Frame::Unrecognized { kind },
+        })
+    }
+
+    fn call(&mut self, request: RequestId, head: &mut Cursor<'_>, body: Bytes) -> Result<Call, FrameError> {
+        let names = &mut self.names;
+        Ok(Call {
+            actor: head.actor(names)?,
+            message: head.message(names)?,
+            request,
+            from: head.process(names)?,
+            time_left: head.time_left()?,
+            chain: head.chain(names, &self.limits)?,
+            body,
+        })
+    }
+
+    fn package(&mut self, epoch: Epoch, head: &mut Cursor<'_>, mut rest: Bytes) -> Result<Package, FrameError> {
+        let actor = head.actor(&mut self.names)?;
+        let PackageHead {
+            version,
+            etag,
+            unsaved,
+            frozen_at,
+        } = head.extension()?;
+        let memory = rest.try_get_u32_le().ok().map(|length| length as usize);
+        let memory = match memory {
+            Some(length) if length <= rest.len() => rest.split_to(length),
+            _ => return Err(head.malformed("the memory", "is cut off")),
+        };
+        let mut waiting = Vec::new();
+        while !rest.is_empty() {
+            let Length::Frame(total) = Header::measure(&rest, &self.limits)? else {
+                return Err(head.malformed("a waiting message", "is cut off"));
+            };
+            let frame = rest.split_to(total);
+            // Looked at before it is read: packages within packages would exhaust the stack.
+            if Header::from_frame(&frame)?.kind != kind::CALL {
+                return Err(head.malformed("a waiting message", "is no Call"));
+            }
+            let Frame::Call(call) = self.frame(frame)? else {
+                return Err(head.malformed("a waiting message", "has an unknown layout"));
+            };
+            waiting.push(call);
+        }
+        Ok(Package {
+            actor,
+            epoch,
+            version: version.into_owned(),
+            memory,
+            etag,
+            unsaved,
+            waiting,
+            frozen_at_micros: frozen_at,
+        })
+    }
+}
+
+fn checked(head: &Cursor<'_>, hint: Hint) -> Result<Hint, FrameError> {
+    let silo = head.checked_silo(hint.silo)?;
+    Ok(Hint { silo, ..hint })
+}
+
+fn outcome(header: Header, payload: Bytes) -> Result<Outcome, FrameError> {
+    if header.flags & FLAG == 0 {
+        return Ok(Outcome::Reply(payload));
+    }
+    let kind = header.kind;
+    decode(&payload)
+        .map(Outcome::Failure)
+        .map_err(|source| FrameError::Undecodable { kind, source })
+}
