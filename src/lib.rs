@@ -6,6 +6,7 @@ extern crate self as quark;
 
 pub mod activity;
 pub mod actor;
+pub mod caller;
 pub mod clock;
 pub mod directory;
 pub mod ident;

@@ -1,0 +1,42 @@
+//! Letters as they travel, and back.
+
+use crate::{
+    actor::{Body, Letter, ReplyTo},
+    clock::Moment,
+    ident::{ProcessId, RequestId},
+    wire::Call,
+};
+use std::time::Duration;
+
+/// What is left until a deadline; at least a millisecond, so that the receiver decides whether it is over.
+pub fn time_left(deadline: Option<Moment>, now: Moment) -> Option<Duration> {
+    deadline.map(|deadline| deadline.since(now).max(Duration::from_millis(1)))
+}
+
+/// A call as it came by the wire.
+pub fn from_call(call: Call, now: Moment) -> Letter {
+    Letter {
+        body: Body::Encoded {
+            name: call.message,
+            bytes: call.body,
+        },
+        reply: if call.request == RequestId::NONE {
+            ReplyTo::Nobody
+        } else {
+            ReplyTo::Process {
+                process: call.from,
+                request: call.request,
+            }
+        },
+        deadline: call.time_left.map(|left| now + left),
+        chain: call.chain,
+    }
+}
+
+/// Whether the letter answers an ask of `process`, and which.
+pub(super) fn own_request(letter: &Letter, process: &ProcessId) -> Option<RequestId> {
+    match &letter.reply {
+        ReplyTo::Process { process: own, request } if own == process => Some(*request),
+        _ => None,
+    }
+}

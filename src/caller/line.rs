@@ -1,0 +1,202 @@
+//! The line to one actor: its way, and the short way past it.
+
+use super::{Delivered, Switchboard};
+use crate::{
+    actor::{Letter, Port, Undelivered},
+    clock::Clock,
+    directory::{Step, Way},
+    ident::ActorId,
+};
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use std::{
+    future::poll_fn,
+    sync::{Arc, Weak},
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+/// The short way to an actor that runs in this process.
+pub trait Direct: Send + Sync {
+    /// Puts a letter into the mailbox.
+    ///
+    /// # Errors
+    /// [`ShortWay`] with the letter.
+    fn push(&self, letter: Letter) -> Result<(), ShortWay>;
+
+    /// Ready when there is room or the short way is closed.
+    fn has_room(&self, waker: &Waker) -> bool;
+}
+
+/// A letter that the short way did not take.
+#[derive(Debug)]
+pub enum ShortWay {
+    /// The mailbox is full.
+    Full(Letter),
+    /// The actor does not take letters by the short way any more.
+    Closed(Letter),
+}
+
+/// The line to one actor.
+pub struct Line {
+    actor: ActorId,
+    clock: Clock,
+    ask_timeout: Duration,
+    board: Weak<Switchboard>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) way: Way<Letter>,
+    direct: Option<Arc<dyn Direct>>,
+    waiting: Vec<Waker>,
+}
+
+impl Line {
+    pub(super) fn new(actor: ActorId, clock: Clock, ask_timeout: Duration, board: Weak<Switchboard>) -> Self {
+        Self {
+            actor,
+            clock,
+            ask_timeout,
+            board,
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn actor(&self) -> &ActorId {
+        &self.actor
+    }
+
+    /// Lets `event` change the way and carries out what follows, in order.
+    pub(super) fn change<T>(
+        &self,
+        board: &Switchboard,
+        event: impl FnOnce(&mut Way<Letter>, &mut Vec<Step<Letter>>) -> T,
+    ) -> T {
+        let mut state = self.state.lock();
+        let mut steps = Vec::new();
+        let result = event(&mut state.way, &mut steps);
+        state.direct = None;
+        for step in steps {
+            let is_first = state.way.route().is_none();
+            if let Some(direct) = board.carry_out(&self.actor, step, is_first) {
+                state.direct = Some(direct);
+            }
+        }
+        if state.way.open_route().is_none() {
+            state.direct = None;
+        }
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        for waker in waiting {
+            waker.wake();
+        }
+        result
+    }
+
+    pub(super) fn peek<T>(&self, read: impl FnOnce(&mut Way<Letter>) -> T) -> T {
+        read(&mut self.state.lock().way)
+    }
+
+    fn send_on(&self, board: &Switchboard, letter: Letter) -> Result<(), Undelivered> {
+        let mut state = self.state.lock();
+        let letter = match &state.direct {
+            None => letter,
+            Some(direct) => match direct.push(letter) {
+                Ok(()) => return Ok(()),
+                Err(ShortWay::Full(letter)) => return Err(Undelivered::Full(letter)),
+                Err(ShortWay::Closed(letter)) => {
+                    state.direct = None;
+                    letter
+                }
+            },
+        };
+        if !state.way.has_room()
+            || state
+                .way
+                .open_route()
+                .is_some_and(|route| board.is_congested(&route.silo))
+        {
+            return Err(Undelivered::Full(letter));
+        }
+        if let Some(route) = state.way.open_route() {
+            let to = route.silo.clone();
+            state.way.sent_directly();
+            return match board.deliver(&self.actor, &to, letter) {
+                Delivered::Done => Ok(()),
+                Delivered::Direct(direct) => {
+                    state.direct = Some(direct);
+                    Ok(())
+                }
+                Delivered::Full(letter, direct) => {
+                    state.direct = Some(direct);
+                    Err(Undelivered::Full(letter))
+                }
+            };
+        }
+        let mut steps = Vec::new();
+        let is_first = state.way.route().is_none();
+        state.way.send(letter, &mut steps);
+        for step in steps {
+            if let Some(direct) = board.carry_out(&self.actor, step, is_first) {
+                state.direct = Some(direct);
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_room(&self, waker: &Waker) -> Poll<()> {
+        let mut state = self.state.lock();
+        if let Some(direct) = &state.direct {
+            return if direct.has_room(waker) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            };
+        }
+        let Some(board) = self.board.upgrade() else {
+            return Poll::Ready(());
+        };
+        let congested = (state.way.open_route()).is_some_and(|route| !board.is_writable(&route.silo, waker));
+        if state.way.has_room() && !congested {
+            return Poll::Ready(());
+        }
+        if !state.waiting.iter().any(|other| other.will_wake(waker)) {
+            state.waiting.push(waker.clone());
+        }
+        Poll::Pending
+    }
+}
+
+/// A line as references hold it.
+pub(super) struct LinePort(pub(super) Arc<Line>);
+
+impl Port for LinePort {
+    fn actor(&self) -> &ActorId {
+        &self.0.actor
+    }
+
+    fn send(&self, letter: Letter) -> Result<(), Undelivered> {
+        match self.0.board.upgrade() {
+            Some(board) => match board.closed() {
+                None => self.0.send_on(&board, letter),
+                Some(failure) => Err(Undelivered::Failed(letter, failure)),
+            },
+            None => Err(Undelivered::Failed(letter, Switchboard::gone())),
+        }
+    }
+
+    fn room(&self) -> BoxFuture<'static, ()> {
+        let line = self.0.clone();
+        Box::pin(poll_fn(move |cx| line.poll_room(cx.waker())))
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    fn ask_timeout(&self) -> Duration {
+        self.0.ask_timeout
+    }
+}

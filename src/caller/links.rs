@@ -1,0 +1,311 @@
+//! The links that a process dials: one to each silo, dialled again when it is lost.
+
+use crate::{
+    clock::Clock,
+    ident::SiloId,
+    transport::{FrameSender, SendError, Transport},
+    wire::Frame,
+};
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::{Arc, OnceLock, Weak},
+    task::Waker,
+    time::Duration,
+};
+
+/// Runs tasks of links on a thread of the process's own.
+pub type Spawner = Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>;
+
+/// How much may wait for a silo while its link is being made, in frames.
+const MAX_WAITING: usize = 10_000;
+
+/// Waits between dials: doubled each time.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// What a process learns from its links.
+pub trait LinkEvents: Send + Sync + 'static {
+    /// A frame has come over the link to `silo`.
+    fn frame(&self, silo: &SiloId, frame: Frame);
+
+    /// There is a link to `silo`; not the first.
+    fn link_renewed(&self, silo: &SiloId);
+
+    /// The link to `silo` was lost; it is dialled again.
+    fn link_lost(&self, silo: &SiloId);
+
+    /// The frame cannot be sent: too large, or too much waits for a silo that does not answer.
+    fn unsendable(&self, silo: &SiloId, frame: Frame, why: String);
+}
+
+/// The links that a process dials.
+pub struct Links {
+    transport: Arc<dyn Transport>,
+    clock: Clock,
+    spawn: Spawner,
+    events: OnceLock<Weak<dyn LinkEvents>>,
+    links: Mutex<BTreeMap<SiloId, Link>>,
+}
+
+struct Link {
+    address: String,
+    state: State,
+    /// Names the task that keeps the link; one of another number is to end.
+    task: u64,
+    /// Whether a link was up before.
+    renewed: bool,
+}
+
+enum State {
+    Dialling { waiting: Vec<Frame> },
+    Up(FrameSender),
+}
+
+impl Links {
+    /// No links yet.
+    pub fn new(transport: Arc<dyn Transport>, clock: Clock, spawn: Spawner) -> Arc<Self> {
+        Arc::new(Self {
+            transport,
+            clock,
+            spawn,
+            events: OnceLock::new(),
+            links: Mutex::default(),
+        })
+    }
+
+    /// Says who hears of the links; once, before the first is made.
+    pub fn listen(&self, events: Weak<dyn LinkEvents>) {
+        assert!(self.events.set(events).is_ok(), "invariant: links have one listener");
+    }
+
+    fn events(&self) -> Option<Arc<dyn LinkEvents>> {
+        self.events.get().and_then(Weak::upgrade)
+    }
+
+    /// Keeps a link to a silo from now on.
+    pub fn keep(self: &Arc<Self>, silo: &SiloId, address: &str) {
+        let mut links = self.links.lock();
+        if links.contains_key(silo) {
+            return;
+        }
+        static TASKS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        let task = TASKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        links.insert(
+            silo.clone(),
+            Link {
+                address: address.to_owned(),
+                state: State::Dialling { waiting: Vec::new() },
+                task,
+                renewed: false,
+            },
+        );
+        (self.spawn)(Box::pin(keep(
+            Arc::downgrade(self),
+            silo.clone(),
+            address.to_owned(),
+            task,
+        )));
+    }
+
+    /// Closes the link to a silo that is gone, unread. Answers the frames that were never sent.
+    pub fn forget(&self, silo: &SiloId) -> Vec<Frame> {
+        match self.links.lock().remove(silo).map(|link| link.state) {
+            Some(State::Up(sender)) => {
+                sender.abort();
+                Vec::new()
+            }
+            Some(State::Dialling { waiting }) => waiting,
+            None => Vec::new(),
+        }
+    }
+
+    /// Closes all links after what is queued has been written.
+    pub fn close(&self) {
+        for (_, link) in std::mem::take(&mut *self.links.lock()) {
+            if let State::Up(sender) = link.state {
+                sender.close();
+            }
+        }
+    }
+
+    /// Sends a frame, now or when the link is there. To a silo that is not kept, nothing is sent: it is gone.
+    pub fn send(&self, silo: &SiloId, frame: Frame) {
+        let refused = {
+            let mut links = self.links.lock();
+            match links.get_mut(silo).map(|link| &mut link.state) {
+                Some(State::Up(sender)) => match sender.send(frame) {
+                    Ok(()) => None,
+                    // The task sees the end of the link and reports it.
+                    Err(SendError::Closed(_)) => None,
+                    Err(SendError::Unsendable { frame, cause }) => Some((*frame, cause.to_string())),
+                },
+                Some(State::Dialling { waiting }) if waiting.len() < MAX_WAITING => {
+                    waiting.push(frame);
+                    None
+                }
+                Some(State::Dialling { .. }) => {
+                    Some((frame, format!("too much waits for {silo}, which does not answer")))
+                }
+                None => Some((frame, format!("{silo} is not a silo of this cluster (any more)"))),
+            }
+        };
+        if let (Some((frame, why)), Some(events)) = (refused, self.events()) {
+            events.unsendable(silo, frame, why);
+        }
+    }
+
+    /// Whether the link to a silo is up.
+    pub fn is_up(&self, silo: &SiloId) -> bool {
+        matches!(
+            self.links.lock().get(silo),
+            Some(Link {
+                state: State::Up(_),
+                ..
+            })
+        )
+    }
+
+    /// The silos that links are kept to.
+    pub fn silos(&self) -> Vec<SiloId> {
+        self.links.lock().keys().cloned().collect()
+    }
+
+    /// A silo whose link is up, other ones at each call with another `turn`.
+    pub fn any_up(&self, turn: usize) -> Option<SiloId> {
+        let links = self.links.lock();
+        let up: Vec<_> = (links.iter())
+            .filter(|(_, link)| matches!(link.state, State::Up(_)))
+            .collect();
+        (!up.is_empty()).then(|| up[turn % up.len()].0.clone())
+    }
+
+    fn sender(&self, silo: &SiloId) -> Option<FrameSender> {
+        match self.links.lock().get(silo) {
+            Some(Link {
+                state: State::Up(sender),
+                ..
+            }) => Some(sender.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether so much waits to be written that senders should wait.
+    pub fn is_congested(&self, silo: &SiloId) -> bool {
+        self.sender(silo)
+            .is_some_and(|sender| sender.queued_bytes() > 4 * 1024 * 1024)
+    }
+
+    /// Whether senders need not wait; the waker is woken when that changes.
+    pub fn is_writable(&self, silo: &SiloId, waker: &Waker) -> bool {
+        if !self.is_congested(silo) {
+            return true;
+        }
+        if let Some(sender) = self.sender(silo) {
+            let waker = waker.clone();
+            (self.spawn)(Box::pin(async move {
+                let _ended_or_writable = sender.writable().await;
+                waker.wake();
+            }));
+        }
+        false
+    }
+
+    fn address(&self, silo: &SiloId, task: u64) -> Option<String> {
+        (self.links.lock().get(silo))
+            .filter(|link| link.task == task)
+            .map(|link| link.address.clone())
+    }
+}
+
+/// Dials a silo, reads the link, and dials again, as long as the silo is kept.
+async fn keep(links: Weak<Links>, silo: SiloId, address: String, task: u64) {
+    let mut wait = FIRST_WAIT;
+    loop {
+        let Some(now) = links.upgrade() else { return };
+        if now.address(&silo, task).is_none() {
+            return;
+        }
+        let (transport, clock) = (now.transport.clone(), now.clock.clone());
+        drop(now);
+        match transport.connect(&address, Some(silo.clone())).await {
+            Ok(connection) => {
+                wait = FIRST_WAIT;
+                run(&links, &silo, task, connection).await;
+            }
+            Err(error) => {
+                tracing::debug!(%silo, %address, %error, "a silo does not answer");
+                clock.sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+        }
+    }
+}
+
+async fn run(links: &Weak<Links>, silo: &SiloId, task: u64, connection: crate::transport::Connection) {
+    let mut receiver = connection.receiver;
+    let mut driver = connection.driver;
+    {
+        let Some(links) = links.upgrade() else { return };
+        let renewed = {
+            let mut all = links.links.lock();
+            let Some(link) = all.get_mut(silo).filter(|link| link.task == task) else {
+                connection.sender.abort();
+                return;
+            };
+            let waiting = match std::mem::replace(&mut link.state, State::Up(connection.sender.clone())) {
+                State::Dialling { waiting } => waiting,
+                State::Up(_) => Vec::new(),
+            };
+            for frame in waiting {
+                if let Err(error) = connection.sender.send(frame) {
+                    tracing::warn!(%silo, %error, "a frame that waited for a link cannot be sent");
+                }
+            }
+            std::mem::replace(&mut link.renewed, true)
+        };
+        if let (true, Some(events)) = (renewed, links.events()) {
+            events.link_renewed(silo);
+        }
+    }
+    let read = async {
+        loop {
+            match receiver.recv().await {
+                Ok(Some(frame)) => {
+                    let Some(events) = links.upgrade().and_then(|links| links.events()) else {
+                        return;
+                    };
+                    events.frame(silo, frame);
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::debug!(%silo, %error, "a link ended");
+                    return;
+                }
+            }
+        }
+    };
+    let read = std::pin::pin!(read);
+    // What is still to be written after the peer has stopped sending is lost with the link.
+    match futures_util::future::select(read, Pin::new(&mut driver)).await {
+        futures_util::future::Either::Left(_) => {}
+        futures_util::future::Either::Right(((), read)) => drop(read),
+    }
+    connection.sender.abort();
+    let Some(links) = links.upgrade() else { return };
+    let lost = {
+        let mut all = links.links.lock();
+        match all.get_mut(silo).filter(|link| link.task == task) {
+            Some(link) => {
+                link.state = State::Dialling { waiting: Vec::new() };
+                true
+            }
+            None => false,
+        }
+    };
+    if let (true, Some(events)) = (lost, links.events()) {
+        events.link_lost(silo);
+    }
+}

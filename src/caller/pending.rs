@@ -1,0 +1,143 @@
+//! Asks of this process that wait for replies from elsewhere.
+
+use crate::{
+    actor::{ReplySlot, ReplyValue},
+    clock::Moment,
+    ident::{ActorId, RequestId, SiloId},
+    wire::{Failure, FailureCode, Outcome, Ran},
+};
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+const SHARDS: usize = 16;
+
+/// Asks of this process that wait for replies from elsewhere.
+pub struct Pending {
+    next: AtomicU64,
+    shards: [Mutex<HashMap<RequestId, Waiting, foldhash::fast::RandomState>>; SHARDS],
+}
+
+struct Waiting {
+    slot: ReplySlot,
+    actor: ActorId,
+    deadline: Option<Moment>,
+    /// The silo over whose link the message was sent, while that link decides about it.
+    on: Option<SiloId>,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        Self {
+            next: AtomicU64::new(1),
+            shards: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+}
+
+impl Pending {
+    fn shard(&self, request: RequestId) -> &Mutex<HashMap<RequestId, Waiting, foldhash::fast::RandomState>> {
+        &self.shards[usize::try_from(request.0).unwrap_or(0) % SHARDS]
+    }
+
+    /// A new ask.
+    pub fn register(&self, slot: ReplySlot, actor: ActorId, deadline: Option<Moment>) -> RequestId {
+        let request = RequestId(self.next.fetch_add(1, Ordering::Relaxed));
+        let waiting = Waiting {
+            slot,
+            actor,
+            deadline,
+            on: None,
+        };
+        self.shard(request).lock().insert(request, waiting);
+        request
+    }
+
+    /// The message goes out over the link to `silo`. `false`: nobody waits any more.
+    pub fn sent(&self, request: RequestId, silo: &SiloId) -> bool {
+        let mut shard = self.shard(request).lock();
+        match shard.get_mut(&request) {
+            Some(waiting) if waiting.slot.is_abandoned() => {
+                shard.remove(&request);
+                false
+            }
+            Some(waiting) => {
+                waiting.on = Some(silo.clone());
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The message came back unrun. Answers its deadline, `None` if nobody waits any more.
+    pub fn came_back(&self, request: RequestId) -> Option<Option<Moment>> {
+        let mut shard = self.shard(request).lock();
+        let waiting = shard.get_mut(&request)?;
+        if waiting.slot.is_abandoned() {
+            shard.remove(&request);
+            return None;
+        }
+        waiting.on = None;
+        Some(waiting.deadline)
+    }
+
+    /// A reply has come. `false` if nobody waits any more.
+    pub fn answer(&self, request: RequestId, outcome: Outcome) -> bool {
+        let waiting = self.shard(request).lock().remove(&request);
+        waiting.is_some_and(|waiting| {
+            waiting.slot.answer(match outcome {
+                Outcome::Reply(bytes) => Ok(ReplyValue::Encoded(bytes)),
+                Outcome::Failure(failure) => Err(failure),
+            })
+        })
+    }
+
+    /// A silo says that it leaves in order: what was sent to it is no longer lost with its link.
+    pub fn flushed(&self, silo: &SiloId) {
+        for shard in &self.shards {
+            for waiting in shard.lock().values_mut() {
+                if waiting.on.as_ref() == Some(silo) {
+                    waiting.on = None;
+                }
+            }
+        }
+    }
+
+    /// The link to a silo was lost: what was sent over it and not answered ends unknown. Answers how many did.
+    pub fn link_lost(&self, silo: &SiloId) -> usize {
+        let mut lost = Vec::new();
+        for shard in &self.shards {
+            lost.extend(shard.lock().extract_if(|_, waiting| waiting.on.as_ref() == Some(silo)));
+        }
+        let count = lost.len();
+        for (_, waiting) in lost {
+            let text = format!(
+                "the link to {silo} was lost before it answered for {}; the message may have run",
+                waiting.actor
+            );
+            waiting
+                .slot
+                .answer(Err(Failure::new(FailureCode::Unknown, Ran::Unknown, text)));
+        }
+        count
+    }
+
+    /// Forgets the asks that were given up.
+    pub fn sweep(&self) {
+        for shard in &self.shards {
+            shard.lock().retain(|_, waiting| !waiting.slot.is_abandoned());
+        }
+    }
+
+    /// How many asks wait.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

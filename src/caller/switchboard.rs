@@ -1,0 +1,429 @@
+//! The switchboard: all lines of a process.
+
+use super::{
+    Direct, Line, Links, Pending,
+    convert::{from_call, own_request, time_left},
+    line::LinePort,
+};
+use crate::{
+    actor::{Letter, Port, ReplyTo},
+    clock::Clock,
+    directory::{Step, Way},
+    ident::{ActorId, Hint, ProcessId, RequestId, SiloId},
+    wire::{BounceReason, Call, EncodeError, Failure, FailureCode, Frame, Outcome, Ran},
+};
+use parking_lot::{Mutex, RwLock};
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::BuildHasher,
+    sync::Arc,
+    task::Waker,
+    time::Duration,
+};
+
+const SHARDS: usize = 32;
+
+/// What a process does for its switchboard.
+pub trait Uplink: Send + Sync + 'static {
+    /// The letter's way leads to this process itself. `fresh`: the sender is there to be told that there is no room.
+    fn deliver_here(&self, actor: &ActorId, letter: Letter, fresh: bool) -> Delivered;
+
+    /// A fence of this process's own callers on the way to itself.
+    fn fence_here(&self, actor: &ActorId, k: u64);
+
+    /// This process's own callers enter itself.
+    fn enter_here(&self, actor: &ActorId, k: u64);
+
+    /// Finds out who owns the actor or who should; to be answered by [`Switchboard::located`], [`Switchboard::not_located`] or
+    /// [`Switchboard::locate_again`]. `first`: placement's word will do, nobody has asked before.
+    fn locate(&self, actor: &ActorId, attempt: u32, first: bool);
+
+    /// A tell that will not run, and why.
+    fn dead_letter(&self, actor: &ActorId, letter: Letter, why: &Failure);
+}
+
+/// What became of a letter.
+pub enum Delivered {
+    /// It is on its way.
+    Done,
+    /// It is in a mailbox of this process; the next may go there by the short way.
+    Direct(Arc<dyn Direct>),
+    /// That mailbox is full.
+    Full(Letter, Arc<dyn Direct>),
+}
+
+/// All lines of a process.
+pub struct Switchboard {
+    process: ProcessId,
+    clock: Clock,
+    ask_timeout: Duration,
+    lines: [Mutex<HashMap<ActorId, Arc<Line>, foldhash::fast::RandomState>>; SHARDS],
+    hasher: foldhash::fast::FixedState,
+    pending: Pending,
+    links: Arc<Links>,
+    uplink: Arc<dyn Uplink>,
+    /// Silos that leave: chosen for no way.
+    leaving: RwLock<BTreeSet<SiloId>>,
+    closed: RwLock<Option<Failure>>,
+}
+
+impl Switchboard {
+    /// A switchboard without lines.
+    pub fn new(
+        process: ProcessId,
+        clock: Clock,
+        ask_timeout: Duration,
+        links: Arc<Links>,
+        uplink: Arc<dyn Uplink>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            process,
+            clock,
+            ask_timeout,
+            lines: std::array::from_fn(|_| Mutex::default()),
+            hasher: foldhash::fast::FixedState::default(),
+            pending: Pending::default(),
+            links,
+            uplink,
+            leaving: RwLock::default(),
+            closed: RwLock::default(),
+        })
+    }
+
+    /// The port of an actor.
+    pub fn port(self: &Arc<Self>, actor: ActorId) -> Arc<dyn Port> {
+        let mut lines = self.shard(&actor).lock();
+        let line = lines.entry(actor).or_insert_with_key(|actor| {
+            let board = Arc::downgrade(self);
+            Arc::new(Line::new(actor.clone(), self.clock.clone(), self.ask_timeout, board))
+        });
+        Arc::new(LinePort(line.clone()))
+    }
+
+    /// The asks that wait for replies from elsewhere.
+    pub fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
+    /// The links that this process dials.
+    pub fn links(&self) -> &Arc<Links> {
+        &self.links
+    }
+
+    fn shard(&self, actor: &ActorId) -> &Mutex<HashMap<ActorId, Arc<Line>, foldhash::fast::RandomState>> {
+        let hash = self.hasher.hash_one(actor);
+        &self.lines[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
+    }
+
+    fn line(&self, actor: &ActorId) -> Option<Arc<Line>> {
+        self.shard(actor).lock().get(actor).cloned()
+    }
+
+    fn all_lines(&self) -> Vec<Arc<Line>> {
+        (self
+            .lines
+            .iter()
+            .flat_map(|shard| shard.lock().values().cloned().collect::<Vec<_>>()))
+        .collect()
+    }
+
+    pub(super) fn is_congested(&self, silo: &SiloId) -> bool {
+        self.process.silo() != Some(silo) && self.links.is_congested(silo)
+    }
+
+    pub(super) fn is_writable(&self, silo: &SiloId, waker: &Waker) -> bool {
+        self.process.silo() == Some(silo) || self.links.is_writable(silo, waker)
+    }
+
+    pub(super) fn closed(&self) -> Option<Failure> {
+        self.closed.read().clone()
+    }
+
+    pub(super) fn gone() -> Failure {
+        let text = "the silo or client of this reference has been stopped; the message did not run";
+        Failure::new(FailureCode::ShuttingDown, Ran::No, text)
+    }
+
+    // Sending.
+
+    pub(super) fn deliver(&self, actor: &ActorId, to: &SiloId, letter: Letter) -> Delivered {
+        if self.process.silo() == Some(to) {
+            return self.uplink.deliver_here(actor, letter, true);
+        }
+        self.send(actor, to, letter);
+        Delivered::Done
+    }
+
+    pub(super) fn carry_out(&self, actor: &ActorId, step: Step<Letter>, first: bool) -> Option<Arc<dyn Direct>> {
+        let is_here = |to: &SiloId| self.process.silo() == Some(to);
+        match step {
+            Step::Send { to, message } if is_here(&to) => match self.uplink.deliver_here(actor, message, false) {
+                Delivered::Direct(direct) => return Some(direct),
+                Delivered::Done => {}
+                Delivered::Full(..) => unreachable!("invariant: only fresh letters are told that there is no room"),
+            },
+            Step::Send { to, message } => self.send(actor, &to, message),
+            Step::Fence { to, k } if is_here(&to) => self.uplink.fence_here(actor, k),
+            Step::Fence { to, k } => self.links.send(
+                &to,
+                Frame::Fence {
+                    actor: actor.clone(),
+                    k,
+                },
+            ),
+            Step::Enter { to, k } if is_here(&to) => self.uplink.enter_here(actor, k),
+            Step::Enter { to, k } => self.links.send(
+                &to,
+                Frame::Enter {
+                    actor: actor.clone(),
+                    k,
+                },
+            ),
+            Step::Locate { attempt } => self.uplink.locate(actor, attempt, first),
+        }
+        None
+    }
+
+    fn send(&self, actor: &ActorId, to: &SiloId, mut letter: Letter) {
+        if letter.deadline.is_some_and(|deadline| deadline < self.clock.now()) {
+            let text = format!(
+                "{} to {actor} waited past its deadline; it did not run",
+                letter.body.name()
+            );
+            return self.fail(actor, letter, Failure::new(FailureCode::TimedOut, Ran::No, text));
+        }
+        match self.to_call(actor, &mut letter) {
+            Ok(call) => {
+                if call.request == RequestId::NONE || self.pending.sent(call.request, to) {
+                    self.links.send(to, Frame::Call(call));
+                }
+            }
+            Err(error) => {
+                let text = format!("{} cannot be serialized: {error}", letter.body.name());
+                self.fail(actor, letter, Failure::new(FailureCode::Unreadable, Ran::No, text));
+            }
+        }
+    }
+
+    /// Makes a letter ready to travel; it stays as good as it was.
+    ///
+    /// # Errors
+    /// If the message cannot be serialized; the letter is unchanged.
+    pub fn to_call(&self, actor: &ActorId, letter: &mut Letter) -> Result<Call, EncodeError> {
+        let body = letter.body.encode()?;
+        let (process, request) = match std::mem::replace(&mut letter.reply, ReplyTo::Nobody) {
+            ReplyTo::Nobody => (self.process.clone(), RequestId::NONE),
+            ReplyTo::Process { process, request } => (process, request),
+            ReplyTo::Here(slot) => {
+                let request = self.pending.register(slot, actor.clone(), letter.deadline);
+                (self.process.clone(), request)
+            }
+        };
+        if request != RequestId::NONE {
+            letter.reply = ReplyTo::Process {
+                process: process.clone(),
+                request,
+            };
+        }
+        Ok(Call {
+            actor: actor.clone(),
+            message: letter.body.name().into(),
+            request,
+            from: process,
+            time_left: time_left(letter.deadline, self.clock.now()),
+            chain: letter.chain.clone(),
+            body,
+        })
+    }
+
+    /// Ends a letter of this process with a failure.
+    pub fn fail(&self, actor: &ActorId, letter: Letter, failure: Failure) {
+        match letter.reply {
+            ReplyTo::Nobody => self.uplink.dead_letter(actor, letter, &failure),
+            ReplyTo::Here(slot) => {
+                slot.answer(Err(failure));
+            }
+            ReplyTo::Process { request, .. } => {
+                self.pending.answer(request, Outcome::Failure(failure));
+            }
+        }
+    }
+
+    // What comes back.
+
+    /// A message came back unrun.
+    pub fn bounced(&self, from: &SiloId, call: Call, hint: Option<Hint>, why: BounceReason) {
+        let actor = call.actor.clone();
+        let letter = from_call(call, self.clock.now());
+        self.letter_bounced(from, &actor, letter, hint, why);
+    }
+
+    /// A letter came back unrun.
+    pub fn letter_bounced(
+        &self,
+        from: &SiloId,
+        actor: &ActorId,
+        mut letter: Letter,
+        hint: Option<Hint>,
+        why: BounceReason,
+    ) {
+        if let Some(request) = own_request(&letter, &self.process) {
+            match self.pending.came_back(request) {
+                Some(deadline) => letter.deadline = deadline,
+                // Its ask has ended; the way still has to be switched.
+                None => {
+                    letter.reply = ReplyTo::Nobody;
+                    letter.deadline = Some(crate::clock::Moment(0));
+                }
+            }
+        }
+        let wait = why != BounceReason::NotOwner;
+        let hint = self.usable(hint);
+        self.event(actor, |way, steps| way.bounced(from, letter, hint, wait, steps));
+    }
+
+    /// A fence was answered.
+    pub fn fenced(&self, from: &SiloId, actor: &ActorId, k: u64, hint: Option<Hint>, lost: bool) {
+        let hint = self.usable(hint);
+        self.event(actor, |way, steps| way.fenced(from, k, hint, lost, steps));
+    }
+
+    /// An entry was refused.
+    pub fn not_here(&self, from: &SiloId, actor: &ActorId, k: u64) {
+        self.event(actor, |way, steps| way.not_here(from, k, steps));
+    }
+
+    /// The actor has moved.
+    pub fn moved(&self, actor: &ActorId, hint: Hint) {
+        if let Some(hint) = self.usable(Some(hint)) {
+            self.event(actor, |way, steps| way.moved(hint, steps));
+        }
+    }
+
+    /// The directory's or placement's word. One that names a leaving silo counts for nothing.
+    pub fn located(&self, actor: &ActorId, hint: Hint) {
+        match self.usable(Some(hint)) {
+            Some(hint) => self.event(actor, |way, steps| way.located(hint, steps)),
+            None => self.locate_again(actor),
+        }
+    }
+
+    /// Nobody may have the actor: what waits for it fails.
+    pub fn not_located(&self, actor: &ActorId, failure: &Failure) {
+        let Some(line) = self.line(actor) else { return };
+        for letter in line.change(self, |way, _| way.not_located()) {
+            self.fail(actor, letter, failure.clone());
+        }
+    }
+
+    /// The directory could not be asked; it is asked again, later.
+    pub fn locate_again(&self, actor: &ActorId) {
+        self.drop_overdue(actor);
+        self.event(actor, Way::locate_again);
+    }
+
+    /// A reply has come.
+    pub fn replied(&self, request: RequestId, outcome: Outcome) {
+        self.pending.answer(request, outcome);
+    }
+
+    fn usable(&self, hint: Option<Hint>) -> Option<Hint> {
+        hint.filter(|hint| !self.leaving.read().contains(&hint.silo))
+    }
+
+    fn event(&self, actor: &ActorId, event: impl FnOnce(&mut Way<Letter>, &mut Vec<Step<Letter>>)) {
+        if let Some(line) = self.line(actor) {
+            line.change(self, event);
+        }
+    }
+
+    // Silos that come and go.
+
+    /// A silo leaves: what is for it is held until it is flushed, and it is chosen for no way. When this returns, nothing
+    /// more is sent to it.
+    pub fn leaving(&self, silo: &SiloId) {
+        self.leaving.write().insert(silo.clone());
+        for line in self.all_lines() {
+            line.change(self, |way, _| way.leaving(silo));
+        }
+    }
+
+    /// All that was sent to a leaving silo has come to rest elsewhere.
+    pub fn flushed(&self, silo: &SiloId) {
+        self.pending.flushed(silo);
+        for line in self.all_lines() {
+            line.change(self, |way, steps| way.flushed(silo, steps));
+        }
+    }
+
+    /// The link to a silo was lost.
+    pub fn link_lost(&self, silo: &SiloId) {
+        self.pending.link_lost(silo);
+        for line in self.all_lines() {
+            line.change(self, |way, steps| way.link_lost(silo, steps));
+        }
+    }
+
+    /// There is a link to a silo again.
+    pub fn link_renewed(&self, silo: &SiloId) {
+        for line in self.all_lines() {
+            line.change(self, |way, steps| way.link_renewed(silo, steps));
+        }
+    }
+
+    /// A silo is gone, and its links are closed.
+    pub fn silo_died(&self, silo: &SiloId) {
+        self.pending.link_lost(silo);
+        for line in self.all_lines() {
+            line.change(self, |way, steps| way.silo_died(silo, steps));
+        }
+        self.leaving.write().remove(silo);
+    }
+
+    // Upkeep.
+
+    /// Ends what waits past its deadline, and forgets lines that nobody holds. To be called now and then.
+    pub fn sweep(&self) {
+        self.pending.sweep();
+        for line in self.all_lines() {
+            self.end_overdue(&line);
+        }
+        for shard in &self.lines {
+            (shard.lock()).retain(|_, line| Arc::strong_count(line) > 1 || !line.peek(|way| way.is_idle()));
+        }
+    }
+
+    fn drop_overdue(&self, actor: &ActorId) {
+        if let Some(line) = self.line(actor) {
+            self.end_overdue(&line);
+        }
+    }
+
+    fn end_overdue(&self, line: &Line) {
+        let now = self.clock.now();
+        let over = line.peek(|way| {
+            way.remove_if(|letter| {
+                let late = letter.deadline.is_some_and(|deadline| deadline < now);
+                late || matches!(&letter.reply, ReplyTo::Here(slot) if slot.is_abandoned())
+            })
+        });
+        for letter in over {
+            let actor = line.actor();
+            let text = format!(
+                "{} to {actor} waited past its deadline; it did not run",
+                letter.body.name()
+            );
+            self.fail(actor, letter, Failure::new(FailureCode::TimedOut, Ran::No, text));
+        }
+    }
+
+    /// Ends everything that waits; from now on nothing is sent.
+    pub fn close(&self, failure: &Failure) {
+        *self.closed.write() = Some(failure.clone());
+        for line in self.all_lines() {
+            for letter in line.peek(Way::drain) {
+                self.fail(line.actor(), letter, failure.clone());
+            }
+        }
+    }
+}
