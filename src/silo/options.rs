@@ -1,0 +1,158 @@
+//! What a silo can be told, with its defaults.
+
+use super::StartError;
+use crate::{
+    activity::HotPolicy, ident::InvalidName, membership::MembershipConfig, transport::Secret, version::VersionPolicy,
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// What a silo can be told.
+#[derive(Clone, Debug)]
+pub struct SiloOptions {
+    /// The silo's name; one silo of a name at a time. Default `silo-` and the process id.
+    pub name: String,
+    /// The name of the cluster. Default `quark`.
+    pub cluster: String,
+    /// The URL of the store. Default `embedded:quark.db`, a file in the working folder.
+    pub store: String,
+    /// Where to listen. Default `127.0.0.1:0`, a free port.
+    pub listen: String,
+    /// The address that peers dial, if it is another than the one listened on.
+    pub advertise: Option<String>,
+    /// What every process of the cluster knows and proves to know. Default none.
+    pub secret: Option<Secret>,
+    /// Allows plain TCP outside this machine. Default no.
+    pub insecure: bool,
+    /// Threads that run actors. Default one per processor.
+    pub workers: usize,
+    /// The most messages that wait for an actor. Default 1000.
+    pub mailbox_capacity: usize,
+    /// The most dead letters that are kept; the oldest make room. Default 10,000.
+    pub dead_letter_capacity: usize,
+    /// How long an ask waits unless told otherwise. Default 30 s.
+    pub ask_timeout: Duration,
+    /// How long a running turn may take to end before a migration of its actor is called off. Default 30 s.
+    pub freeze_timeout: Duration,
+    /// How long a migration may take before its source finds out by itself how it stands. Default 30 s.
+    pub migration_timeout: Duration,
+    /// How long a shutdown may take; what is left then is stopped by force and listed. Default 30 s.
+    pub shutdown_timeout: Duration,
+    /// Whether a shutdown moves actors to other silos. Default yes.
+    pub live_migration: bool,
+    /// The most batches of migrations at once. Default 10.
+    pub max_concurrent_migrations: usize,
+    /// The most actors in a batch. Default 64.
+    pub migration_batch: usize,
+    /// Which versions may stand in for which. Default: the same major version.
+    pub version_policy: VersionPolicy,
+    /// What counts as hot.
+    pub hot_policy: HotPolicy,
+    /// The budgets of membership.
+    pub membership: MembershipConfig,
+    /// Labels of the silo's row: zone, rack, `capacity`.
+    pub labels: BTreeMap<String, String>,
+    /// Whether SIGTERM and SIGINT shut the silo down. Default yes.
+    pub handle_signals: bool,
+}
+
+impl Default for SiloOptions {
+    fn default() -> Self {
+        Self {
+            name: format!("silo-{}", std::process::id()),
+            cluster: "quark".into(),
+            store: "embedded:quark.db".into(),
+            listen: "127.0.0.1:0".into(),
+            advertise: None,
+            secret: None,
+            insecure: false,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            mailbox_capacity: 1000,
+            dead_letter_capacity: 10_000,
+            ask_timeout: Duration::from_secs(30),
+            freeze_timeout: Duration::from_secs(30),
+            migration_timeout: Duration::from_secs(30),
+            shutdown_timeout: Duration::from_secs(30),
+            live_migration: true,
+            max_concurrent_migrations: 10,
+            migration_batch: 64,
+            version_policy: VersionPolicy::default(),
+            hot_policy: HotPolicy::default(),
+            membership: MembershipConfig::default(),
+            labels: BTreeMap::new(),
+            handle_signals: true,
+        }
+    }
+}
+
+impl SiloOptions {
+    /// Checks every value, and that the time budgets nest: freeze <= migration <= shutdown.
+    ///
+    /// # Errors
+    /// The first that cannot be, and what can.
+    pub fn check(&self) -> Result<(), StartError> {
+        InvalidName::check("silo name", &self.name)?;
+        InvalidName::check("cluster name", &self.cluster)?;
+        for (option, value) in [
+            ("workers", self.workers),
+            ("mailbox_capacity", self.mailbox_capacity),
+            ("max_concurrent_migrations", self.max_concurrent_migrations),
+            ("migration_batch", self.migration_batch),
+        ] {
+            if value == 0 {
+                return Err(StartError::BadOption {
+                    option,
+                    why: "it is 0; it must be at least 1".into(),
+                });
+            }
+        }
+        let budgets = [
+            ("freeze_timeout", self.freeze_timeout),
+            ("migration_timeout", self.migration_timeout),
+            ("shutdown_timeout", self.shutdown_timeout),
+        ];
+        for pair in budgets.windows(2) {
+            let ((inner, short), (outer, long)) = (pair[0], pair[1]);
+            if short > long {
+                return Err(StartError::BadOption {
+                    option: inner,
+                    why: format!("it is {short:?}, longer than {outer} ({long:?}), which it must fit into"),
+                });
+            }
+            if short.is_zero() {
+                return Err(StartError::BadOption {
+                    option: inner,
+                    why: "it is zero".into(),
+                });
+            }
+        }
+        (self.membership.check()).map_err(|source| StartError::BadOption {
+            option: "membership",
+            why: source.to_string(),
+        })?;
+        (self.hot_policy.check()).map_err(|source| StartError::BadOption {
+            option: "hot_policy",
+            why: source.to_string(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R128
+    #[test]
+    fn defaults_are_valid_and_bad_values_are_named() {
+        SiloOptions::default().check().expect("the defaults fit");
+        let bad = |change: fn(&mut SiloOptions)| {
+            let mut options = SiloOptions::default();
+            change(&mut options);
+            options.check().expect_err("must be refused").to_string()
+        };
+        assert!(bad(|o| o.mailbox_capacity = 0).contains("mailbox_capacity"));
+        assert!(bad(|o| o.name = String::new()).contains("silo name"));
+        assert!(bad(|o| o.freeze_timeout = Duration::from_secs(31)).contains("migration_timeout"));
+        assert!(bad(|o| o.shutdown_timeout = Duration::from_secs(5)).contains("migration_timeout"));
+        assert!(bad(|o| o.membership.lease = Duration::from_secs(60)).contains("membership"));
+    }
+}
