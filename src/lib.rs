@@ -1,7 +1,9 @@
 //! Quark: virtual actors on a cluster of silos that is upgraded while it works.
 
-// The macros name Quark `::quark`, here as everywhere.
-#[allow(unused_extern_crates, reason = "used by the macros' output in tests")]
+#[allow(
+    unused_extern_crates,
+    reason = "the macros name Quark `::quark`, also in its own tests"
+)]
 extern crate self as quark;
 
 pub mod activity;
@@ -19,7 +21,7 @@ pub mod version;
 pub mod wire;
 
 pub mod prelude {
-    //! What most programs need.
+    //! What most programs need. Serde's derives want `serde` among the program's own dependencies too.
     pub use crate::actor::{ActivationError, Actor, ActorRef, CallError, Context, DeactivateReason, Handler, Message};
     pub use quark_macros::{Message, actor, actor_interface};
     pub use serde::{Deserialize, Serialize};

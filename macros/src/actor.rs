@@ -6,7 +6,7 @@ use crate::{
     names, output,
 };
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::{
     Attribute, Generics, LitStr, Path, Result, Token, Type,
     parse::{Parse, ParseStream},
@@ -96,8 +96,8 @@ pub(crate) fn expand(keys: TokenStream, item: TokenStream) -> TokenStream {
             &header.generics,
             "an actor cannot be generic: its kind stands for one type; write the impl for a concrete type such as `Cart<u32>`",
         ));
-        let errors = errors.into_items();
-        return quote!(#errors #item);
+        // Without the impl, which could not be right.
+        return errors.into_items();
     }
 
     let support = output::support(keys.quark.as_ref());
@@ -116,7 +116,7 @@ pub(crate) fn expand(keys: TokenStream, item: TokenStream) -> TokenStream {
     let kind_impls = output::kind_impls(&support, &cfgs, type_, &kind, &messages);
     let entries = messages
         .iter()
-        .map(|message| quote_spanned!(output::place(message)=> #support::MessageEntry::of::<#type_, #message>()));
+        .map(|message| output::place(quote!(#support::MessageEntry::of::<Self, #message>()), message));
     let listing = is_listed.then(|| {
         let lint = output::linkme_lint();
         quote! {

@@ -51,10 +51,9 @@ pub(crate) fn read_keys(
             if input.is_empty() {
                 break;
             }
+            // Without a comma, what comes is probably the next key.
             if let Err(error) = input.parse::<Token![,]>() {
                 errors.push(error);
-                skip_to_comma(input)?;
-                input.parse::<Option<Token![,]>>()?;
             }
         }
         Ok(())

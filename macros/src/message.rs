@@ -6,7 +6,7 @@ use crate::{
     names, output,
 };
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::{DeriveInput, LitStr, Meta, Path, Type, spanned::Spanned};
 
 const KEYS: &[Key] = &[
@@ -59,7 +59,7 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     // After an error too: else every use of the message would be another one.
     let name = keys.name.unwrap_or_else(|| LitStr::new("?", type_.span()));
     let reply = match keys.reply {
-        Some(reply) => quote_spanned!(output::place(&reply)=> type Reply = #reply;),
+        Some(reply) => quote!(type Reply = #reply;),
         None => quote!(
             type Reply = ();
         ),

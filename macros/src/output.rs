@@ -1,8 +1,8 @@
 //! What the macros' output has in common: where Quark is, spans, and the impls that make a kind.
 
 use proc_macro_crate::{FoundCrate, crate_name};
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote};
 use syn::{Attribute, LitStr, Path, Type, spanned::Spanned};
 
 const PACKAGE: &str = "quark-actors";
@@ -32,9 +32,23 @@ pub(crate) fn linkme_lint() -> TokenStream {
     }
 }
 
-/// The place of the user's text, in the name of the macro: errors point at the text, lints do not look at it.
-pub(crate) fn place(tokens: &impl Spanned) -> Span {
-    Span::call_site().located_at(tokens.span())
+/// Puts all of `output` at the place of `text`, in the name of the macro: errors point at the user's text, and the user's
+/// lints do not look at it.
+pub(crate) fn place(output: TokenStream, text: &impl Spanned) -> TokenStream {
+    place_at(output, Span::call_site().located_at(text.span()))
+}
+
+fn place_at(output: TokenStream, span: Span) -> TokenStream {
+    output
+        .into_iter()
+        .map(|mut token| {
+            if let TokenTree::Group(group) = &mut token {
+                *group = Group::new(group.delimiter(), place_at(group.stream(), span));
+            }
+            token.set_span(span);
+            token
+        })
+        .collect()
 }
 
 /// The `#[cfg]`s among an item's attributes: what is generated for the item is there when the item is.
@@ -71,15 +85,17 @@ pub(crate) fn kind_impls(
     messages: &[Type],
 ) -> TokenStream {
     let accepts = messages.iter().map(|message| {
-        quote_spanned! {place(message)=>
+        let accepts = quote! {
             #cfgs
             impl #support::Accepts<#message> for #type_ {}
-        }
+        };
+        place(accepts, message)
     });
     let texts = messages.iter().map(type_text);
-    let distinct = messages.iter().enumerate().skip(1).map(
-        |(index, message)| quote_spanned!(place(message)=> #support::assert_distinct(#kind, TYPES, NAMES, #index);),
-    );
+    let distinct = messages.iter().enumerate().skip(1).map(|(index, message)| {
+        let check = quote!(#support::assert_distinct(#kind, TYPES, NAMES, #index););
+        place(check, message)
+    });
     let distinct = (messages.len() > 1).then(|| {
         quote! {
             #cfgs

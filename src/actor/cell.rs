@@ -187,12 +187,15 @@ pub struct TurnEnd {
     pub reply: Result<ReplyValue, Failure>,
 }
 
+type Decode = fn(&[u8]) -> Result<Box<dyn Any + Send>, DecodeError>;
+type Run = fn(Box<dyn AnyActor>, Box<dyn Any + Send>, bool) -> LocalBoxFuture<'static, TurnEnd>;
+
 /// How a message of a kind is decoded and run.
 pub struct MessageEntry {
     name: &'static str,
     type_id: TypeId,
-    decode: fn(&[u8]) -> Result<Box<dyn Any + Send>, DecodeError>,
-    run: fn(Box<dyn AnyActor>, Box<dyn Any + Send>, bool) -> LocalBoxFuture<'static, TurnEnd>,
+    decode: Decode,
+    run: Run,
 }
 
 impl MessageEntry {

@@ -14,6 +14,10 @@ pub trait Port: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Undelivered`] with the letter; nothing happened.
+    #[allow(
+        clippy::result_large_err,
+        reason = "the letter goes back as it came; a full mailbox is no reason to allocate"
+    )]
     fn send(&self, letter: Letter) -> Result<(), Undelivered>;
 
     /// Ready when there may be room after [`Undelivered::Full`].

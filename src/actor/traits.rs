@@ -1,12 +1,32 @@
 //! The traits that users implement.
 
 use super::{ActivationError, Context, MessageEntry};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A type of actor as its callers know it: a stable wire name and the messages it takes ([`Accepts`]).
 ///
 /// Implemented by `#[actor]` for the actor type itself, and by `#[actor_interface]` for a stand-in that callers can use
-/// without linking the actor.
+/// without linking the actor:
+///
+/// ```
+/// use quark::prelude::*;
+///
+/// #[derive(Message, Serialize, Deserialize)]
+/// #[message(name = "airport.depart", reply = bool)]
+/// struct Depart;
+///
+/// #[actor_interface(kind = "airport", messages(Depart))]
+/// pub struct Airport;
+///
+/// async fn depart(airport: &ActorRef<Airport>) -> Result<bool, CallError> {
+///     airport.ask(Depart).await
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither an actor nor a stand-in for one",
+    label = "no actor type",
+    note = "put `#[actor(kind = \"...\", messages(...))]` above `impl Actor for {Self}`, or `#[actor_interface(kind = \"...\", messages(...))]` above a stand-in"
+)]
 pub trait Kind: 'static {
     /// The stable wire name.
     const KIND: &'static str;
@@ -20,11 +40,40 @@ pub trait Kind: 'static {
 )]
 pub trait Accepts<M: Message>: Kind {}
 
+/// The message that cannot be made, so that every kind takes it.
+///
+/// With it no kind takes one message only, which the compiler would take every other for: it says "expected `Add`" then,
+/// and not what [`Accepts`] has to say.
+#[doc(hidden)]
+#[derive(Debug, Serialize, Deserialize)]
+pub enum NoMessage {}
+
+#[diagnostic::do_not_recommend]
+impl Message for NoMessage {
+    type Reply = ();
+    const NAME: &'static str = "";
+}
+
+#[diagnostic::do_not_recommend]
+impl<K: Kind> Accepts<NoMessage> for K {}
+
 /// A message: what it is called on the wire, and what it is answered with.
 ///
-/// Derive it: `#[derive(Message, Serialize, Deserialize)] #[message(name = "cart.add", reply = usize)]`.
+/// The wire name outlives the type's: renaming or moving the type changes nothing for callers of another version.
+///
+/// ```
+/// use quark::prelude::*;
+///
+/// #[derive(Message, Serialize, Deserialize)]
+/// #[message(name = "cart.add", reply = usize)]
+/// struct Add {
+///     sku: String,
+/// }
+/// assert_eq!(Add::NAME, "cart.add");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message",
+    label = "not a message",
     note = "derive it: `#[derive(Message, Serialize, Deserialize)]` with `#[message(name = \"...\", reply = ...)]`"
 )]
 pub trait Message: Serialize + DeserializeOwned + Send + 'static {
@@ -40,8 +89,31 @@ pub trait Message: Serialize + DeserializeOwned + Send + 'static {
 /// It is made by `Default` or read from what was last saved, lives on one thread, runs one turn at a time, and is written
 /// as named MessagePack when it is saved or moves to another silo; fields under `#[serde(skip)]` are made anew there.
 /// Needs not be `Send`.
+///
+/// ```
+/// use quark::prelude::*;
+/// # #[derive(Message, Serialize, Deserialize)]
+/// # #[message(name = "cart.add", reply = usize)]
+/// # struct Add { sku: String }
+///
+/// #[derive(Default, Serialize, Deserialize)]
+/// struct Cart {
+///     skus: Vec<String>,
+/// }
+///
+/// #[actor(kind = "cart", messages(Add))]
+/// impl Actor for Cart {}
+///
+/// impl Handler<Add> for Cart {
+///     async fn handle(&mut self, add: Add, _ctx: &mut Context<Self>) -> usize {
+///         self.skus.push(add.sku);
+///         self.skus.len()
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an actor",
+    label = "not an actor",
     note = "write `#[actor(kind = \"...\", messages(...))] impl Actor for {Self} {{}}`"
 )]
 pub trait Actor: Hosted + Default + Serialize + DeserializeOwned {
@@ -75,7 +147,7 @@ pub enum DeactivateReason {
     ShuttingDown,
 }
 
-/// How an actor answers a message.
+/// How an actor answers a message; there is one for each that its `#[actor]` lists. See [`Actor`] for an example.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` lists the message `{M}` but has no handler for it",
     label = "no `Handler<{M}>`",
@@ -84,12 +156,13 @@ pub enum DeactivateReason {
 pub trait Handler<M: Message>: Actor + Accepts<M> {
     /// Runs one turn. No other turn of the actor starts before it ends.
     #[allow(async_fn_in_trait, reason = "handler futures need not be Send")]
-    async fn handle(&mut self, message: M, ctx: &mut Context<Self>) -> M::Reply;
+    async fn handle(&mut self, message: M, ctx: &mut Context<Self>) -> M::Reply; // `reply = ...` of the message
 }
 
 /// What a silo needs to know to host a kind. Implemented by `#[actor]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not declared as an actor",
+    label = "not declared by `#[actor(...)]`",
     note = "put `#[actor(kind = \"...\", messages(...))]` above `impl Actor for {Self}`"
 )]
 pub trait Hosted: Kind + Sized {

@@ -11,6 +11,7 @@ mod limits;
 mod msgpack;
 mod protocol;
 mod shape;
+mod status;
 
 pub use codec::{Decoder, Outgoing, Step};
 pub use failure::{Failure, FailureCode, Ran};
@@ -20,3 +21,4 @@ pub use limits::Limits;
 pub use msgpack::{DecodeError, EncodeError, MAX_DEPTH, decode, encode};
 pub use protocol::ProtocolRange;
 pub use shape::ShapeError;
+pub use status::{ArrivedActor, DrainProgress, MovedActor, STATUS_QUERY, ShutdownReport, StatusReport};

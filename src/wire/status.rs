@@ -1,0 +1,101 @@
+//! What a silo tells of itself: plain values for the command line, dashboards and tests.
+
+use crate::{
+    ident::{ActorId, SiloId},
+    store::SiloStatus,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The query that a silo answers with a [`StatusReport`].
+pub const STATUS_QUERY: &str = "quark.status";
+
+/// How a silo does now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// Which silo.
+    pub silo: SiloId,
+    /// Where it stands.
+    pub status: SiloStatus,
+    /// The kinds it hosts and their versions.
+    pub versions: BTreeMap<String, String>,
+    /// The number of the membership view that it knows.
+    pub view: u64,
+    /// Actors that are active here, by kind.
+    pub activations: BTreeMap<String, usize>,
+    /// Messages that wait in mailboxes.
+    pub waiting: usize,
+    /// Turns that ended since the start.
+    pub turns: u64,
+    /// Actors that are moving away now.
+    pub moving: usize,
+    /// Actors that wait to be moved away.
+    pub to_move: usize,
+    /// Actors that moved away since the start.
+    pub moved_out: usize,
+    /// Actors that came by moves since the start.
+    pub moved_in: usize,
+    /// Some of those that are moving away now.
+    pub moving_now: Vec<ActorId>,
+    /// The drain, while one goes on.
+    pub drain: Option<DrainProgress>,
+    /// Dead letters that are kept.
+    pub dead_letters: usize,
+}
+
+/// How far a drain is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainProgress {
+    /// What is being done: `cordon`, `migrate`, `deactivate`, `flush`, `close`.
+    pub phase: String,
+    /// Actors that are still here.
+    pub actors_left: usize,
+    /// Since the start of the drain, in milliseconds.
+    pub elapsed_ms: u64,
+    /// Until what is left is stopped by force, in milliseconds.
+    pub remaining_ms: u64,
+}
+
+/// How a silo ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShutdownReport {
+    /// Which silo.
+    pub silo: SiloId,
+    /// Why.
+    pub reason: String,
+    /// From the wish to stop until the row was removed, in milliseconds.
+    pub took_ms: u64,
+    /// The actors that moved to other silos during the whole run.
+    pub moved: Vec<MovedActor>,
+    /// The actors that came from other silos during the whole run.
+    pub arrived: Vec<ArrivedActor>,
+    /// How many actors were deactivated here by the shutdown, their state saved.
+    pub deactivated: usize,
+    /// The actors whose state could not be saved, and why.
+    pub unsaved: Vec<(ActorId, String)>,
+    /// The actors that were stopped by force.
+    pub forced: Vec<ActorId>,
+    /// Whether every process that had a link was flushed.
+    pub flushed: bool,
+}
+
+/// An actor that moved away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedActor {
+    /// Which.
+    pub actor: ActorId,
+    /// The size of its memory, in bytes.
+    pub bytes: usize,
+}
+
+/// An actor that came by a move.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArrivedActor {
+    /// Which.
+    pub actor: ActorId,
+    /// From where.
+    pub from: SiloId,
+    /// From the end of its last turn at the source until it could run here, in microseconds. Exact as far as the two silos'
+    /// wall clocks agree.
+    pub pause_us: u64,
+}

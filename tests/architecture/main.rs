@@ -1,0 +1,130 @@
+//! The house stands: arrows between rooms run as drawn, every room says what it owns, no file outgrows its readers.
+//!
+//! A room is a module of the crate's root: a folder or a file of `src/`. What a room may import stands in [`ARROWS`] (its
+//! own modules always; `quark` and `super::` are read like `crate::`). Code under `#[cfg(test)]`, and files `tests.rs` or
+//! below `tests/`, may import [`IN_TESTS`] besides: tests of a room may stand on all contracts, but not on engines and on
+//! what executes them, unless the room does.
+
+mod laws;
+mod source;
+
+use laws::House;
+use std::{fs, path::Path};
+
+/// Names, time and other plain values.
+const L0: &[&str] = &["activity", "clock", "ident", "telemetry", "version"];
+/// The contracts: what users, stores and wires have to do with.
+const L1: &[&str] = &["actor", "store", "transport", "wire"];
+/// Pure protocols.
+const ENGINES: &[&str] = &[
+    "directory",
+    "lifecycle",
+    "membership",
+    "migration",
+    "placement",
+    "reminder",
+    "rollout",
+];
+/// What engines stand on. Never on each other: `silo` passes one's commands to another as events.
+const ENGINE: &[&[&str]] = &[&["activity", "clock", "ident", "store", "version", "wire"]];
+const BELOW_SILO: &[&[&str]] = &[L0, L1, ENGINES, &["caller", "client", "runtime"]];
+
+/// What each room may import.
+const ARROWS: &[(&str, &[&[&str]])] = &[
+    ("clock", &[]),
+    ("ident", &[]),
+    ("telemetry", &[]),
+    ("version", &[]),
+    ("activity", &[&["clock", "ident"]]),
+    ("wire", &[&["clock", "ident", "store"]]),
+    ("store", &[&["clock", "ident", "wire"]]),
+    ("transport", &[&["clock", "ident", "wire"]]),
+    ("actor", &[&["clock", "ident", "store", "version", "wire"]]),
+    ("directory", ENGINE),
+    ("lifecycle", ENGINE),
+    ("membership", ENGINE),
+    ("migration", ENGINE),
+    ("placement", ENGINE),
+    ("reminder", ENGINE),
+    ("rollout", ENGINE),
+    ("runtime", &[L0, ENGINES, &["actor", "store", "wire"]]),
+    ("caller", &[L0, &["actor", "directory", "store", "transport", "wire"]]),
+    ("client", &[L0, L1, &["caller", "directory"]]),
+    ("silo", BELOW_SILO),
+    ("admin", &[L0, L1, ENGINES, &["caller", "client", "runtime", "silo"]]),
+    (
+        "testkit",
+        &[L0, L1, ENGINES, &["admin", "caller", "client", "runtime", "silo"]],
+    ),
+    ("bin", &[L0, L1, &["admin", "client", "silo"]]),
+];
+
+/// What test code of any room may import besides.
+const IN_TESTS: &[&[&str]] = &[L0, L1, &["prelude", "testkit"]];
+
+/// Files that may hold `unsafe`, or lift the lint against it, and why.
+const UNSAFE: &[(&str, &str)] = &[
+    ("src/actor/registry.rs", "linkme's slice needs a section of its own"),
+    (
+        "macros/src/output.rs",
+        "writes the exception for entries of linkme's slice",
+    ),
+];
+
+/// Files that may hold `#![...]`, and why: lints belong to `Cargo.toml`.
+const INNER_ATTRIBUTES: &[(&str, &str)] = &[];
+
+const HOUSE: House<'static> = House {
+    arrows: ARROWS,
+    in_tests: IN_TESTS,
+    with_unsafe: UNSAFE,
+    with_inner_attributes: INNER_ATTRIBUTES,
+};
+
+/// Every source below `folder`, by its path from the root of the repository.
+fn sources(folder: &str, found: &mut Vec<(String, String)>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for entry in fs::read_dir(root.join(folder)).expect("a folder of sources") {
+        let entry = entry.expect("a folder of sources");
+        let path = format!("{folder}/{}", entry.file_name().to_str().expect("an ASCII name"));
+        if entry.path().is_dir() {
+            sources(&path, found);
+        } else if path.ends_with(".rs") {
+            found.push((path, fs::read_to_string(entry.path()).expect("a source")));
+        }
+    }
+}
+
+#[test]
+fn every_source_keeps_the_laws() {
+    let mut found = Vec::new();
+    sources("src", &mut found);
+    sources("macros/src", &mut found);
+    found.sort();
+    assert!(found.iter().any(|(path, _)| path == "src/lib.rs"), "no sources found");
+    let broken: Vec<_> = found.iter().flat_map(|(path, text)| HOUSE.broken(path, text)).collect();
+    assert!(broken.is_empty(), "\n\n{}\n\n", broken.join("\n"));
+}
+
+#[test]
+fn the_table_has_no_circle_but_that_of_wire_and_store() {
+    let imports = |room: &str| -> Vec<&str> {
+        let arrows = ARROWS.iter().find(|(name, _)| *name == room);
+        arrows.expect("a room of the table").1.concat()
+    };
+    for (room, _) in ARROWS {
+        let mut reached = imports(room);
+        let mut at = 0;
+        while let Some(next) = reached.get(at).copied() {
+            for further in imports(next) {
+                if !reached.contains(&further) {
+                    reached.push(further);
+                }
+            }
+            at += 1;
+        }
+        // They share plain values: bounces carry directory entries, and states are encoded.
+        let may = matches!(*room, "wire" | "store");
+        assert!(may || !reached.contains(room), "{room} reaches itself");
+    }
+}
