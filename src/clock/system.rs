@@ -96,7 +96,7 @@ mod tests {
         let start = clock.now();
         let long = clock.sleep(Duration::from_secs(600));
         let short = clock.sleep(Duration::from_millis(5));
-        let ended = futures_util::future::select(std::pin::pin!(long), std::pin::pin!(short));
+        let ended = futures_util::future::select(long, short);
         let first = tokio::runtime::Builder::new_current_thread()
             .build()
             .expect("runtime")

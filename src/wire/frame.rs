@@ -312,7 +312,7 @@ pub struct OfferItem {
 }
 
 /// Why a target does not take an actor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "RefusalHead", into = "RefusalHead")]
 #[non_exhaustive]
 pub enum Refusal {
