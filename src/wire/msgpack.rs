@@ -7,12 +7,13 @@
 use super::shape::{self, ShapeError};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
+use std::sync::Arc;
 
 /// How deep arrays, maps, structs and enums may be nested.
 pub const MAX_DEPTH: usize = 64;
 
 /// Why a value cannot be encoded.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The value's own `Serialize` fails, or MessagePack cannot express it.
@@ -21,7 +22,7 @@ pub enum EncodeError {
         /// The Rust type.
         type_name: &'static str,
         /// The cause.
-        source: rmp_serde::encode::Error,
+        source: Arc<rmp_serde::encode::Error>,
     },
     /// The value could be written but not be read back.
     #[error("the value of type {type_name} could not be read back")]
@@ -34,7 +35,7 @@ pub enum EncodeError {
 }
 
 /// Why bytes cannot be decoded.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The bytes are not one MessagePack document within the limits.
@@ -46,7 +47,7 @@ pub enum DecodeError {
         /// The Rust type.
         type_name: &'static str,
         /// The cause.
-        source: rmp_serde::decode::Error,
+        source: Arc<rmp_serde::decode::Error>,
     },
 }
 
@@ -76,7 +77,10 @@ pub(super) fn encode_into<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T)
     let start = bytes.len();
     value
         .serialize(&mut rmp_serde::Serializer::new(&mut *bytes).with_struct_map())
-        .map_err(|source| EncodeError::Serialize { type_name, source })?;
+        .map_err(|source| EncodeError::Serialize {
+            type_name,
+            source: Arc::new(source),
+        })?;
     shape::check(&bytes[start..]).map_err(|source| EncodeError::Shape { type_name, source })
 }
 
@@ -90,7 +94,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     deserializer.set_max_depth(MAX_DEPTH + 1);
     T::deserialize(&mut deserializer).map_err(|source| DecodeError::Mismatch {
         type_name: std::any::type_name::<T>(),
-        source,
+        source: Arc::new(source),
     })
 }
 

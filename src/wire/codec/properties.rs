@@ -10,24 +10,30 @@ use crate::{
     },
 };
 use bytes::{Buf, Bytes, BytesMut};
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{collection::vec, option, prelude::*, strategy::BoxedStrategy};
 use semver::Version;
 use std::time::Duration;
 
-fn name() -> impl Strategy<Value = String> {
+/// Strategies are boxed: else their values lie in each other on the test's stack.
+fn name() -> BoxedStrategy<String> {
     prop_oneof![
         4 => "[a-zA-Z0-9._/-]{1,20}",
         1 => "[^\\p{Cc}]{1,60}",
         1 => "x{1024}",
     ]
+    .boxed()
 }
 
-fn actor() -> impl Strategy<Value = ActorId> {
-    (name(), name()).prop_map(|(kind, key)| ActorId::new(kind, key).expect("valid"))
+fn actor() -> BoxedStrategy<ActorId> {
+    (name(), name())
+        .prop_map(|(kind, key)| ActorId::new(kind, key).expect("valid"))
+        .boxed()
 }
 
-fn silo() -> impl Strategy<Value = SiloId> {
-    (name(), any::<u64>()).prop_map(|(name, incarnation)| SiloId::new(name, incarnation))
+fn silo() -> BoxedStrategy<SiloId> {
+    (name(), any::<u64>())
+        .prop_map(|(name, incarnation)| SiloId::new(name, incarnation))
+        .boxed()
 }
 
 fn epoch() -> impl Strategy<Value = Epoch> {
@@ -38,26 +44,27 @@ fn request() -> impl Strategy<Value = RequestId> {
     any::<u64>().prop_map(RequestId)
 }
 
-fn hint() -> impl Strategy<Value = Hint> {
-    (silo(), epoch()).prop_map(|(silo, epoch)| Hint { silo, epoch })
+fn hint() -> BoxedStrategy<Hint> {
+    (silo(), epoch()).prop_map(|(silo, epoch)| Hint { silo, epoch }).boxed()
 }
 
 /// Small ones and ones that are sent by reference.
-fn body() -> impl Strategy<Value = Bytes> {
+fn body() -> BoxedStrategy<Bytes> {
     prop_oneof![
         6 => vec(any::<u8>(), 0..100).prop_map(Bytes::from),
         1 => (any::<u8>(), 16_000..40_000_usize).prop_map(|(byte, size)| Bytes::from(vec![byte; size])),
     ]
+    .boxed()
 }
 
-fn call() -> impl Strategy<Value = Call> {
+fn call() -> BoxedStrategy<Call> {
     let from = prop_oneof![
         silo().prop_map(ProcessId::Silo),
         any::<u64>().prop_map(|id| ProcessId::Client(ClientId(id))),
     ];
     let millis = option::of(1..=u32::MAX).prop_map(|left| left.map(|millis| Duration::from_millis(millis.into())));
-    (actor(), name(), request(), from, millis, vec(actor(), 0..5), body()).prop_map(
-        |(actor, message, request, from, time_left, chain, body)| Call {
+    (actor(), name(), request(), from, millis, vec(actor(), 0..5), body())
+        .prop_map(|(actor, message, request, from, time_left, chain, body)| Call {
             actor,
             message: message.into(),
             request,
@@ -65,30 +72,34 @@ fn call() -> impl Strategy<Value = Call> {
             time_left,
             chain,
             body,
-        },
-    )
+        })
+        .boxed()
 }
 
-fn failure() -> impl Strategy<Value = Failure> {
+fn failure() -> BoxedStrategy<Failure> {
     let ran = prop_oneof![Just(Ran::No), Just(Ran::Yes), Just(Ran::Unknown)];
-    (any::<u16>(), ran, ".{0,80}").prop_map(|(code, ran, text)| Failure { code, ran, text })
+    (any::<u16>(), ran, ".{0,80}")
+        .prop_map(|(code, ran, text)| Failure { code, ran, text })
+        .boxed()
 }
 
-fn outcome() -> impl Strategy<Value = Outcome> {
-    prop_oneof![body().prop_map(Outcome::Reply), failure().prop_map(Outcome::Failure)]
+fn outcome() -> BoxedStrategy<Outcome> {
+    prop_oneof![body().prop_map(Outcome::Reply), failure().prop_map(Outcome::Failure)].boxed()
 }
 
-fn version() -> impl Strategy<Value = Version> {
-    (any::<u64>(), 0..9_u64, 0..9_u64, option::of("[a-z]{1,5}")).prop_map(|(major, minor, patch, pre)| {
-        let mut version = Version::new(major, minor, patch);
-        if let Some(pre) = pre {
-            version.pre = pre.parse().expect("valid");
-        }
-        version
-    })
+fn version() -> BoxedStrategy<Version> {
+    (any::<u64>(), 0..9_u64, 0..9_u64, option::of("[a-z]{1,5}"))
+        .prop_map(|(major, minor, patch, pre)| {
+            let mut version = Version::new(major, minor, patch);
+            if let Some(pre) = pre {
+                version.pre = pre.parse().expect("valid");
+            }
+            version
+        })
+        .boxed()
 }
 
-fn refusal() -> impl Strategy<Value = Refusal> {
+fn refusal() -> BoxedStrategy<Refusal> {
     prop_oneof![
         Just(Refusal::NotActive),
         Just(Refusal::NotHosted),
@@ -98,22 +109,25 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::Busy),
         Just(Refusal::Other),
     ]
+    .boxed()
 }
 
-fn package() -> impl Strategy<Value = Package> {
+fn package() -> BoxedStrategy<Package> {
     let flags = (option::of(any::<u64>()), any::<bool>(), any::<u64>());
-    (actor(), epoch(), version(), body(), flags, vec(call(), 0..4)).prop_map(
-        |(actor, epoch, version, memory, (etag, unsaved, frozen_at_micros), waiting)| Package {
-            actor,
-            epoch,
-            version,
-            memory,
-            etag: etag.map(ETag),
-            unsaved,
-            waiting,
-            frozen_at_micros,
-        },
-    )
+    (actor(), epoch(), version(), body(), flags, vec(call(), 0..4))
+        .prop_map(
+            |(actor, epoch, version, memory, (etag, unsaved, frozen_at_micros), waiting)| Package {
+                actor,
+                epoch,
+                version,
+                memory,
+                etag: etag.map(ETag),
+                unsaved,
+                waiting,
+                frozen_at_micros,
+            },
+        )
+        .boxed()
 }
 
 fn frame() -> impl Strategy<Value = Frame> {
@@ -122,12 +136,14 @@ fn frame() -> impl Strategy<Value = Frame> {
         Just(BounceReason::Full),
         Just(BounceReason::NotNow),
         Just(BounceReason::Other),
-    ];
+    ]
+    .boxed();
     let status = prop_oneof![
         Just(SiloStatus::Active),
         Just(SiloStatus::ShuttingDown),
         Just(SiloStatus::Other)
-    ];
+    ]
+    .boxed();
     let address =
         (silo(), "[a-z:0-9]{0,20}", status).prop_map(|(silo, address, status)| SiloAddress { silo, address, status });
     let item = (actor(), epoch(), version()).prop_map(|(actor, epoch, version)| OfferItem { actor, epoch, version });
@@ -135,13 +151,15 @@ fn frame() -> impl Strategy<Value = Frame> {
         hint().prop_map(Located::At),
         failure().prop_map(Located::Nowhere),
         failure().prop_map(Located::NotNow),
-    ];
+    ]
+    .boxed();
     let calls = prop_oneof![
         call().prop_map(Frame::Call),
         (epoch(), any::<u64>(), call()).prop_map(|(stream, n, call)| Frame::Forward { stream, n, call }),
         (call(), option::of(hint()), why).prop_map(|(call, hint, why)| Frame::Bounce { call, hint, why }),
         package().prop_map(Frame::Package),
-    ];
+    ]
+    .boxed();
     let asks = prop_oneof![
         (request(), actor()).prop_map(|(request, actor)| Frame::Lookup { request, actor }),
         (request(), name(), body()).prop_map(|(request, name, body)| Frame::Query { request, name, body }),
@@ -151,7 +169,8 @@ fn frame() -> impl Strategy<Value = Frame> {
         any::<u64>().prop_map(|n| Frame::Ping { n }),
         any::<u64>().prop_map(|n| Frame::Pong { n }),
         (any::<u64>(), vec(address, 0..4)).prop_map(|(view, silos)| Frame::View { view, silos }),
-    ];
+    ]
+    .boxed();
     let fences =
         prop_oneof![
             (actor(), any::<u64>()).prop_map(|(actor, k)| Frame::Fence { actor, k }),
@@ -176,7 +195,8 @@ fn frame() -> impl Strategy<Value = Frame> {
         (actor(), epoch(), any::<u64>()).prop_map(|(actor, stream, n)| Frame::Rested { actor, stream, n }),
         (actor(), epoch(), any::<u64>()).prop_map(|(actor, stream, n)| Frame::Returned { actor, stream, n }),
         (actor(), epoch(), any::<u64>()).prop_map(|(actor, stream, n)| Frame::Lost { actor, stream, n }),
-    ];
+    ]
+    .boxed();
     prop_oneof![calls, asks, fences, moves]
 }
 
@@ -303,7 +323,7 @@ fn what_a_newer_version_adds_to_a_call_is_ignored() {
 #[test]
 fn the_bytes_of_a_call_are_the_published_layout() {
     let expected = [
-        &[71, 0, 0, 0, 1, 0, 0, 0, 43, 0, 0, 0][..],
+        &[66, 0, 0, 0, 1, 0, 0, 0, 38, 0, 0, 0][..],
         &7_u64.to_le_bytes(),
         &0_u64.to_le_bytes(),
         &[4, 0],
@@ -319,10 +339,7 @@ fn the_bytes_of_a_call_are_the_published_layout() {
         b"body",
     ]
     .concat();
-    let bytes = bytes_of(&Frame::Call(simple_call()));
-    assert_eq!(bytes.len(), expected.len(), "{bytes:?}");
-    assert_eq!(bytes[12..], expected[12..]);
-    assert_eq!(bytes, expected);
+    assert_eq!(bytes_of(&Frame::Call(simple_call())), expected);
 }
 
 #[test]
