@@ -95,6 +95,11 @@ impl Links {
         })
     }
 
+    /// Runs a task on the thread of the links.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        (self.spawn)(Box::pin(task));
+    }
+
     /// Says who hears of the links; once, before the first is made.
     pub fn listen(&self, events: Weak<dyn LinkEvents>) {
         assert!(self.events.set(events).is_ok(), "invariant: links have one listener");

@@ -261,7 +261,10 @@ mod tests {
             };
         };
         assert_eq!(drain.on(at(3), look(hangs)), [Command::Migrate]);
-        assert_eq!(drain.on(at(21), look(hangs)), [Command::StopMigrating, Command::Deactivate]);
+        assert_eq!(
+            drain.on(at(21), look(hangs)),
+            [Command::StopMigrating, Command::Deactivate]
+        );
         assert_eq!(drain.on(at(27), look(hangs)), [Command::Force, Command::SendLeaving]);
         assert_eq!(drain.on(at(29), look(hangs)), []);
         let flushed = Command::SendFlushed { complete: false };

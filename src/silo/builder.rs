@@ -3,7 +3,7 @@
 use super::{SiloHandle, SiloOptions, StartError, run};
 use crate::{
     actor::{Actor, registry::Registry, registry::RegistryError},
-    transport::Secret,
+    transport::{Secret, SecretTooShort},
 };
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub struct SiloBuilder {
     register: Vec<fn(&mut Registry) -> Result<(), RegistryError>>,
     only: Option<Vec<String>>,
     linked: Option<bool>,
+    secret: Option<Result<Secret, SecretTooShort>>,
 }
 
 impl SiloBuilder {
@@ -59,9 +60,9 @@ impl SiloBuilder {
         self
     }
 
-    /// What every process of the cluster proves to know; see [`SiloOptions::secret`].
+    /// What every process of the cluster proves to know, 16 bytes at least; see [`SiloOptions::secret`].
     pub fn secret(mut self, secret: impl AsRef<[u8]>) -> Self {
-        self.options.secret = Some(Secret::new(secret.as_ref()));
+        self.secret = Some(Secret::new(secret.as_ref()));
         self
     }
 
@@ -108,7 +109,13 @@ impl SiloBuilder {
     ///
     /// # Errors
     /// [`StartError`]; nothing of the silo is left behind then.
-    pub async fn start(self) -> Result<SiloHandle, StartError> {
+    pub async fn start(mut self) -> Result<SiloHandle, StartError> {
+        if let Some(secret) = self.secret.take() {
+            self.options.secret = Some(secret.map_err(|error| StartError::BadOption {
+                option: "secret",
+                why: error.to_string(),
+            })?);
+        }
         self.options.check()?;
         let mut registry = if self.linked.unwrap_or(true) {
             Registry::linked()?

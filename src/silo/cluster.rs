@@ -9,10 +9,7 @@ use crate::{
     transport::Connection,
     wire::{Frame, SiloAddress},
 };
-use std::sync::{
-    Arc, Weak,
-    atomic::Ordering,
-};
+use std::sync::{Arc, Weak, atomic::Ordering};
 use tokio::sync::mpsc;
 
 /// A change of the cluster.

@@ -75,7 +75,9 @@ impl SiloHandle {
         }
         match to {
             Some(to) if *to == self.node.me => return Err(MoveFailure::SameSilo),
-            Some(to) if !self.node.view.read().active().any(|row| row.silo == *to) => return Err(MoveFailure::NoTarget),
+            Some(to) if !self.node.view.read().active().any(|row| row.silo == *to) => {
+                return Err(MoveFailure::NoTarget);
+            }
             _ => {}
         }
         let (tell, told) = oneshot::channel();

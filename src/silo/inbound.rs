@@ -31,7 +31,9 @@ impl Node {
             Frame::LeavingAck => self.accepted.acknowledge(link.link),
             frame => match &link.process {
                 ProcessId::Silo(silo) => self.from_source(silo, link, frame),
-                ProcessId::Client(client) => tracing::warn!(%client, ?frame, "a client sent what only silos may send; ignored"),
+                ProcessId::Client(client) => {
+                    tracing::warn!(%client, ?frame, "a client sent what only silos may send; ignored")
+                }
             },
         }
     }
@@ -124,7 +126,9 @@ impl Node {
                     seat.forget_forwarding();
                 },
             );
-            let still = self.seats.select(|_, place| place.seat.is_moving_to(&silo).then_some(()));
+            let still = self
+                .seats
+                .select(|_, place| place.seat.is_moving_to(&silo).then_some(()));
             if still.is_empty() && self.leaving_peers.lock().remove(&silo) {
                 self.board().links().send(&silo, Frame::LeavingAck);
             }

@@ -10,8 +10,7 @@ use crate::{
     activity::Rank,
     ident::ActorId,
     lifecycle::{Command, Drain, Event, Phase, Snapshot},
-    membership,
-    migration,
+    membership, migration,
     runtime::Control,
     store::SiloStatus,
     wire::{Failure, FailureCode, Frame, Ran, ShutdownReport},
@@ -94,7 +93,8 @@ impl Node {
         match command {
             Command::Cordon => {
                 self.set_gate(Gate::Cordoned);
-                self.services.membership(membership::Event::SetStatus(SiloStatus::ShuttingDown));
+                self.services
+                    .membership(membership::Event::SetStatus(SiloStatus::ShuttingDown));
             }
             Command::Migrate => self.want_all_away(),
             Command::StopMigrating => self.moves.cancel_waiting(),
@@ -128,7 +128,13 @@ impl Node {
         let mut ranks: Vec<Rank> = self.seats.select(|actor, place| {
             let is_active = matches!(place.seat.phase(), Some((migration::Phase::Active, _)));
             let activation = place.activation.as_ref().filter(|_| is_active)?;
-            let rank = Rank::new(policy, actor.clone(), place.heat, &activation.activity().snapshot(), now);
+            let rank = Rank::new(
+                policy,
+                actor.clone(),
+                place.heat,
+                &activation.activity().snapshot(),
+                now,
+            );
             place.heat = rank.heat;
             Some(rank)
         });
@@ -143,9 +149,12 @@ impl Node {
         let mut look = Snapshot::default();
         let flushing = self.drain_phase() >= Phase::Flush;
         if flushing {
-            self.at_all(|seat| seat.forwarding().is_some(), |seat| {
-                seat.forget_forwarding();
-            });
+            self.at_all(
+                |seat| seat.forwarding().is_some(),
+                |seat| {
+                    seat.forget_forwarding();
+                },
+            );
         }
         let phases = self.seats.select(|actor, place| {
             look.passing_on += usize::from(place.seat.is_passing_on());
@@ -198,7 +207,8 @@ impl Node {
 
     async fn close_links(&self) {
         let text = format!("{} has left the cluster; the message did not run", self.me);
-        self.board().close(&Failure::new(FailureCode::ShuttingDown, Ran::No, text));
+        self.board()
+            .close(&Failure::new(FailureCode::ShuttingDown, Ran::No, text));
         let links = self.accepted.all();
         let written = async {
             for link in &links {
@@ -220,8 +230,11 @@ impl Node {
         self.set_gate(Gate::Shut);
         self.pool().stop();
         let text = format!("{} was fenced: {reason}; the message did not run", self.me);
-        self.board().close(&Failure::new(FailureCode::ShuttingDown, Ran::No, text));
-        let forced = self.seats.select(|actor, place| place.activation.as_ref().map(|_| actor.clone()));
+        self.board()
+            .close(&Failure::new(FailureCode::ShuttingDown, Ran::No, text));
+        let forced = self
+            .seats
+            .select(|actor, place| place.activation.as_ref().map(|_| actor.clone()));
         for link in self.accepted.all() {
             link.sender.abort();
         }

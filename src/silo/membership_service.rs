@@ -61,7 +61,11 @@ impl MembershipSupervisor {
 
     /// Runs an operation; its event goes to the engine.
     fn then(&self, operation: impl Future<Output = Event> + 'static, ctx: &mut Context<Self>) {
-        ctx.spawn(operation.into_actor(self).map(|event, supervisor, ctx| supervisor.event(event, ctx)));
+        ctx.spawn(
+            operation
+                .into_actor(self)
+                .map(|event, supervisor, ctx| supervisor.event(event, ctx)),
+        );
     }
 
     fn carry_out(&mut self, command: Command, ctx: &mut Context<Self>) {
@@ -113,7 +117,14 @@ impl MembershipSupervisor {
                 unreachable,
             } => {
                 let view = node.view.read().number();
-                node.notify(&peer, &Notice::StoreReach { round, unreachable, view });
+                node.notify(
+                    &peer,
+                    &Notice::StoreReach {
+                        round,
+                        unreachable,
+                        view,
+                    },
+                );
             }
             Command::PushView { view } => {
                 for silo in node.board().links().silos() {
@@ -166,7 +177,10 @@ impl Node {
     /// Whether a silo answers a ping within the probe timeout.
     pub(super) async fn probe(self: &Arc<Self>, silo: &SiloId) -> bool {
         let pong = self.services.ping(self, silo);
-        self.clock.timeout(self.options.membership.probe_timeout, pong).await.is_some()
+        self.clock
+            .timeout(self.options.membership.probe_timeout, pong)
+            .await
+            .is_some()
     }
 
     /// Tells a silo something about membership.

@@ -135,7 +135,11 @@ impl MigrationSupervisor {
             (place.seat.freeze(to.clone()), is_here)
         });
         if !frozen {
-            let why = if is_here { MoveFailure::CalledOff } else { MoveFailure::NotHere };
+            let why = if is_here {
+                MoveFailure::CalledOff
+            } else {
+                MoveFailure::NotHere
+            };
             self.node.moves.ended(&actor, Err(why));
         }
     }
@@ -151,7 +155,10 @@ impl MigrationSupervisor {
                 return;
             }
             for (to, wanted) in self.by_target(due) {
-                let items = wanted.iter().filter_map(|wanted| self.item(&wanted.actor)).collect::<Vec<_>>();
+                let items = wanted
+                    .iter()
+                    .filter_map(|wanted| self.item(&wanted.actor))
+                    .collect::<Vec<_>>();
                 if items.len() != wanted.len() {
                     // One has gone meanwhile; the others are offered without it.
                     for wanted in wanted {
@@ -176,7 +183,10 @@ impl MigrationSupervisor {
     }
 
     fn item(&self, actor: &ActorId) -> Option<OfferItem> {
-        let epoch = self.node.seats.peek(actor, |place| place.seat.phase().map(|(_, epoch)| epoch))??;
+        let epoch = self
+            .node
+            .seats
+            .peek(actor, |place| place.seat.phase().map(|(_, epoch)| epoch))??;
         let version = self.node.registry.kind(actor.kind())?.version.clone();
         Some(OfferItem {
             actor: actor.clone(),
@@ -213,7 +223,11 @@ impl MigrationSupervisor {
             targets.retain(|target| target.version == newest);
         }
         let spread = spread([actor.clone()], &targets);
-        spread.into_iter().next().map(|(_, silo)| silo).ok_or(MoveFailure::NoTarget)
+        spread
+            .into_iter()
+            .next()
+            .map(|(_, silo)| silo)
+            .ok_or(MoveFailure::NoTarget)
     }
 
     /// Sees to it that no move stands still.
@@ -237,7 +251,10 @@ impl MigrationSupervisor {
         }
         let now = node.clock.now();
         let late = node.seats.select(|actor, place| {
-            let late = place.arriving.as_ref().is_some_and(|arriving| now.since(arriving.since) > GO_TIMEOUT);
+            let late = place
+                .arriving
+                .as_ref()
+                .is_some_and(|arriving| now.since(arriving.since) > GO_TIMEOUT);
             let committed = matches!(place.seat.phase(), Some((Phase::Committed { .. }, _)));
             (late && committed).then(|| actor.clone())
         });

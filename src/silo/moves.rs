@@ -227,7 +227,9 @@ impl Moves {
     pub(super) fn overdue_offers(&self, timeout: Duration, is_gone: impl Fn(&SiloId) -> bool) -> Vec<Offered> {
         let now = self.clock.now();
         let mut state = self.state.lock();
-        let over = (state.offered).extract_if(.., |_, offered| now.since(offered.since) > timeout || is_gone(&offered.to));
+        let over = (state.offered).extract_if(.., |_, offered| {
+            now.since(offered.since) > timeout || is_gone(&offered.to)
+        });
         over.map(|(_, offered)| offered).collect()
     }
 

@@ -150,11 +150,15 @@ impl Node {
     }
 
     pub(super) fn board(&self) -> &Arc<Switchboard> {
-        self.board.get().expect("invariant: the node is complete before it is used")
+        self.board
+            .get()
+            .expect("invariant: the node is complete before it is used")
     }
 
     pub(super) fn pool(&self) -> &Pool {
-        self.pool.get().expect("invariant: the node is complete before it is used")
+        self.pool
+            .get()
+            .expect("invariant: the node is complete before it is used")
     }
 
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -214,7 +218,14 @@ impl Node {
 
     // Answers to callers.
 
-    pub(super) fn bounce(&self, link: LinkId, actor: &ActorId, mut letter: Letter, hint: Option<Hint>, why: BounceReason) {
+    pub(super) fn bounce(
+        &self,
+        link: LinkId,
+        actor: &ActorId,
+        mut letter: Letter,
+        hint: Option<Hint>,
+        why: BounceReason,
+    ) {
         if link == LinkId::LOCAL {
             self.answer_here(LocalAnswer::Bounced {
                 actor: actor.clone(),
@@ -287,7 +298,9 @@ impl Node {
                 return;
             }
             let activation = self.pool().activation(actor.clone(), kind.entry.clone(), true);
-            activation.control(crate::runtime::Control::Activate(crate::runtime::Memory::saved(epoch, state)));
+            activation.control(crate::runtime::Control::Activate(crate::runtime::Memory::saved(
+                epoch, state,
+            )));
             place.activation = Some(activation);
             place.seat.registered(epoch);
         });
@@ -345,7 +358,11 @@ impl Node {
     fn happened(self: &Arc<Self>, activation: &Arc<Activation>, event: Event) {
         let actor = activation.actor();
         self.at(actor, |place| {
-            if !place.activation.as_ref().is_some_and(|own| Arc::ptr_eq(own, activation)) {
+            if !place
+                .activation
+                .as_ref()
+                .is_some_and(|own| Arc::ptr_eq(own, activation))
+            {
                 return;
             }
             match event {

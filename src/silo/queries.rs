@@ -49,7 +49,9 @@ impl Node {
                     (Err(error), from) => tracing::warn!(%from, %error, "a notice cannot be read; ignored"),
                 };
             }
-            _ => bad_query(format!("this silo does not know the query {name:?}; it knows {STATUS_QUERY:?}")),
+            _ => bad_query(format!(
+                "this silo does not know the query {name:?}; it knows {STATUS_QUERY:?}"
+            )),
         };
         if request != RequestId::NONE {
             self.accepted.send(link.link, Frame::Answer { request, outcome });
@@ -82,7 +84,8 @@ impl Node {
             } => {
                 self.services.membership(Event::PeerSaysViewChanged { view });
                 if unreachable {
-                    self.services.membership(Event::StoreUnreachableConfirmed { peer, round });
+                    self.services
+                        .membership(Event::StoreUnreachableConfirmed { peer, round });
                 }
             }
             Notice::Other => {}
@@ -102,7 +105,10 @@ impl Node {
             *activations.entry(kind).or_default() += 1;
         }
         let (moving, moving_now) = self.moves.under_way(NAMES);
-        let versions = self.registry.kinds().map(|kind| (kind.entry.kind().to_owned(), kind.version.to_string()));
+        let versions = self
+            .registry
+            .kinds()
+            .map(|kind| (kind.entry.kind().to_owned(), kind.version.to_string()));
         StatusReport {
             silo: self.me.clone(),
             status: self.status(),

@@ -123,7 +123,12 @@ async fn open(
     let transport: Arc<dyn Transport> = Arc::new(TcpTransport::new(end, clock.clone(), tcp));
     let listener = listen(&transport, &options.listen, &spawn).await?;
     let address = listener.local_address();
-    let row = row(&me, &options, &registry, options.advertise.as_deref().unwrap_or(&address));
+    let row = row(
+        &me,
+        &options,
+        &registry,
+        options.advertise.as_deref().unwrap_or(&address),
+    );
     let node = assemble(me, options, registry, store, clock, &transport, &spawn, workers, row);
     spawn(Box::pin(accept(Arc::downgrade(&node), listener)));
     SiloSupervisor::new(node.clone()).start();
@@ -143,7 +148,11 @@ async fn open(
 }
 
 /// Binds on the thread that reads the links: its reactor then wakes them.
-async fn listen(transport: &Arc<dyn Transport>, address: &str, spawn: &Spawner) -> Result<Box<dyn Listener>, StartError> {
+async fn listen(
+    transport: &Arc<dyn Transport>,
+    address: &str,
+    spawn: &Spawner,
+) -> Result<Box<dyn Listener>, StartError> {
     let (tell, told) = oneshot::channel::<Result<Box<dyn Listener>, TransportError>>();
     let (transport, address) = (transport.clone(), address.to_owned());
     spawn(Box::pin(async move {
@@ -159,7 +168,12 @@ fn row(me: &SiloId, options: &SiloOptions, registry: &Registry, address: &str) -
     let kind = |kind: &crate::actor::registry::RegisteredKind| {
         let manifest = KindManifest {
             version: kind.version.clone(),
-            messages: kind.entry.messages().iter().map(|message| message.name().to_owned()).collect(),
+            messages: kind
+                .entry
+                .messages()
+                .iter()
+                .map(|message| message.name().to_owned())
+                .collect(),
         };
         (kind.entry.kind().to_owned(), manifest)
     };
@@ -209,7 +223,9 @@ fn assemble(
     });
     let events: Weak<dyn crate::caller::LinkEvents> = {
         let events: Arc<dyn crate::caller::LinkEvents> = Arc::new(NodeLinks(Arc::downgrade(&node)));
-        node.link_events.set(events.clone()).unwrap_or_else(|_| unreachable!("invariant: set once"));
+        node.link_events
+            .set(events.clone())
+            .unwrap_or_else(|_| unreachable!("invariant: set once"));
         Arc::downgrade(&events)
     };
     links.listen(events);
@@ -268,9 +284,9 @@ async fn join(node: &Arc<Node>) -> Result<(), StartError> {
             node.services.membership(Event::SetStatus(status));
         }
         let mut views = node.views.subscribe();
-        let mine = views.wait_for(|view| view.status(&node.me) == Some(status));
-        let fenced = node.end.wished();
-        let joined = futures_util::future::select(std::pin::pin!(mine), std::pin::pin!(fenced));
+        let mine = std::pin::pin!(views.wait_for(|view| view.status(&node.me) == Some(status)));
+        let fenced = std::pin::pin!(node.end.wished());
+        let joined = futures_util::future::select(mine, fenced);
         match node.clock.timeout(JOIN_TIMEOUT, joined).await {
             Some(futures_util::future::Either::Left(_)) => {}
             Some(futures_util::future::Either::Right((wish, _))) => {
@@ -280,7 +296,10 @@ async fn join(node: &Arc<Node>) -> Result<(), StartError> {
             }
             None => {
                 return Err(StartError::NotJoined {
-                    why: format!("the membership table of {} did not show it as {status:?} within {JOIN_TIMEOUT:?}", node.store.describe()),
+                    why: format!(
+                        "the membership table of {} did not show it as {status:?} within {JOIN_TIMEOUT:?}",
+                        node.store.describe()
+                    ),
                 });
             }
         }
@@ -291,7 +310,8 @@ async fn join(node: &Arc<Node>) -> Result<(), StartError> {
 /// SIGTERM and SIGINT shut the silo down in order.
 async fn signals(node: Weak<Node>) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("signals cannot be handled: the silo will not drain when it is told to end");
         return;
     };

@@ -64,9 +64,12 @@ impl Actor for SiloSupervisor {
         ctx.run_interval(CHECK, |supervisor, _| supervisor.check());
         ctx.run_interval(ACKNOWLEDGE, |supervisor, _| supervisor.node.acknowledge_leaving());
         ctx.run_interval(FORGET, |supervisor, _| {
-            supervisor.node.at_all(|seat| seat.forwarding().is_some(), |seat| {
-                Seat::forget_forwarding(seat);
-            });
+            supervisor.node.at_all(
+                |seat| seat.forwarding().is_some(),
+                |seat| {
+                    Seat::forget_forwarding(seat);
+                },
+            );
         });
         ctx.run_interval(SWEEP, |supervisor, _| {
             supervisor.node.board().sweep();
