@@ -1,5 +1,5 @@
 //! What the tests of whole clusters share: a ledger actor that books what ran, and silos in this process.
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part, and nobody else sees it")]
 
 use quark::{
     prelude::*,
