@@ -4,6 +4,7 @@ pub mod activity;
 pub mod actor;
 pub mod clock;
 pub mod ident;
+pub mod membership;
 pub mod placement;
 pub mod store;
 pub mod transport;
