@@ -93,8 +93,17 @@ impl Handler<SleepFor> for Ledger {
     }
 }
 
+/// Logs to stderr what the silos log, down to the level that `QUARK_TEST_LOG` names.
+pub fn log() {
+    if let Some(level) = std::env::var("QUARK_TEST_LOG").ok().and_then(|level| level.parse::<tracing::Level>().ok()) {
+        // Another test of this process may have been first.
+        let _ = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).try_init();
+    }
+}
+
 /// A cluster's name that no other test of this process has.
 pub fn cluster_name() -> String {
+    log();
     static LAST: AtomicU32 = AtomicU32::new(0);
     format!("test-{}", LAST.fetch_add(1, Ordering::Relaxed))
 }
