@@ -66,7 +66,7 @@ impl ServiceAddresses {
     }
 
     /// A ping that waits for its pong.
-    pub(super) fn ping(self: &Self, node: &Arc<Node>, silo: &SiloId) -> Ping {
+    pub(super) fn ping(&self, node: &Arc<Node>, silo: &SiloId) -> Ping {
         let mut pings = self.pings.lock();
         pings.last += 1;
         let n = pings.last;
