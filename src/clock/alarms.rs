@@ -100,9 +100,10 @@ impl Future for Sleep {
         }
         let alarms = self.clock.0.alarms();
         if let Some(number) = self.alarm
-            && alarms.replace(self.at, number, cx.waker()) {
-                return Poll::Pending;
-            }
+            && alarms.replace(self.at, number, cx.waker())
+        {
+            return Poll::Pending;
+        }
         let number = alarms.set(self.at, cx.waker().clone());
         self.alarm = Some(number);
         Poll::Pending

@@ -101,9 +101,10 @@ impl Accepted {
     pub(super) fn remove(&self, link: LinkId) {
         let mut state = self.state.lock();
         if let Some(old) = state.by_link.remove(&link)
-            && state.by_process.get(&old.process) == Some(&link) {
-                state.by_process.remove(&old.process);
-            }
+            && state.by_process.get(&old.process) == Some(&link)
+        {
+            state.by_process.remove(&old.process);
+        }
     }
 
     /// Closes the link of a process, unread.
