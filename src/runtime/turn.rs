@@ -27,11 +27,6 @@ pub(super) fn open(
         let text = format!("{name} to {actor} waited past its deadline; it did not run");
         return refuse(letter, FailureCode::TimedOut, text);
     }
-    if activation.closes_a_cycle(&letter) {
-        let chain: Vec<String> = letter.chain.iter().map(ToString::to_string).collect();
-        let text = format!("{name} would wait for itself: {} -> {actor}", chain.join(" -> "));
-        return refuse(letter, FailureCode::Cycle, text);
-    }
     let kind = activation.kind();
     let Some(entry) = kind.message(&name) else {
         let text = format!("{} {} does not know the message {name:?}", kind.kind(), kind.version());
