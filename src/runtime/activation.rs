@@ -126,6 +126,19 @@ impl Activation {
         self.schedule(&mut mailbox);
     }
 
+    /// Closes the mailbox for good and takes what waits in it.
+    pub fn close(&self) -> impl Iterator<Item = Letter> {
+        let letters = self.with_mailbox(|mailbox| {
+            mailbox.set_open(false);
+            mailbox.take_all()
+        });
+        let now = self.clock.now();
+        for _ in &letters {
+            self.activity.dequeued(now);
+        }
+        letters.into_iter()
+    }
+
     /// Ready when there is room, or the mailbox is closed.
     pub(crate) fn poll_room(&self, waker: &Waker) -> bool {
         let mut mailbox = self.mailbox.lock();

@@ -39,12 +39,12 @@ pub trait Outside: Send + Sync + 'static {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// It could not be activated: its callers were told, it is gone.
-    ActivationFailed,
+    /// It could not be activated and is gone; whoever waits for it is to be told this.
+    ActivationFailed(Failure),
     /// It asked to be deactivated.
     WantsToEnd,
-    /// It does not own the actor any more: its callers were told, it is gone.
-    OwnershipLost,
+    /// It does not own the actor any more and is gone; whoever waits for it is to be told this.
+    OwnershipLost(Failure),
     /// It was frozen and packed; it waits.
     Packed(Box<Packed>),
     /// It was not frozen; it waits to be resumed.

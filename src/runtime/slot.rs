@@ -367,36 +367,26 @@ impl Slot {
         });
     }
 
-    /// Fails everybody who waits; nothing is left behind.
     fn activation_failed(&mut self, why: &str) {
         let actor = self.actor_id();
         tracing::warn!(%actor, why, "an actor could not be activated");
         let text = format!("{actor} could not be activated: {why}");
         let failure = Failure::new(FailureCode::ActivationFailed, Ran::No, text);
-        self.fail_all(&failure);
         self.state = State::Gone;
-        self.outside.report(&self.activation, Event::ActivationFailed);
+        self.outside.report(&self.activation, Event::ActivationFailed(failure));
     }
 
     fn lost(&mut self, actor: Box<dyn AnyActor>) {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(actor)));
-        let text = format!(
-            "{} was taken over by another activation while this message waited; it did not run",
-            self.actor_id()
-        );
-        self.fail_all(&Failure::new(FailureCode::Discarded, Ran::No, text));
+        let id = self.actor_id();
+        let text = format!("{id} was taken over by another activation while this message waited; it did not run");
+        let failure = Failure::new(FailureCode::Discarded, Ran::No, text);
         self.state = State::Gone;
-        self.outside.report(&self.activation, Event::OwnershipLost);
+        self.outside.report(&self.activation, Event::OwnershipLost(failure));
     }
 
     fn fail_all(&mut self, failure: &Failure) {
-        let letters = self.activation.with_mailbox(|mailbox| {
-            mailbox.set_open(false);
-            mailbox.take_all()
-        });
-        let now = self.activation.clock.now();
-        for letter in letters {
-            self.activation.activity().dequeued(now);
+        for letter in self.activation.close() {
             fail(&*self.outside, self.activation.actor(), letter, failure.clone());
         }
     }

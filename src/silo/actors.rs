@@ -91,7 +91,8 @@ impl Node {
                 return;
             }
             match event {
-                Event::ActivationFailed => {
+                Event::ActivationFailed(failure) => {
+                    self.fail_waiting(activation, &failure);
                     place.activation = None;
                     place.seat.activation_failed();
                 }
@@ -99,7 +100,8 @@ impl Node {
                     // Not while it moves; it says so again after its next turn.
                     place.seat.deactivate();
                 }
-                Event::OwnershipLost => {
+                Event::OwnershipLost(failure) => {
+                    self.fail_waiting(activation, &failure);
                     place.activation = None;
                     place.seat.ownership_lost(None);
                 }
@@ -248,6 +250,13 @@ impl Node {
             why: why.clone(),
             at_micros: self.clock.wall_micros(),
         });
+    }
+
+    /// Ends what waits for an activation that is gone. With its seat locked: nothing more can come to rest in it.
+    fn fail_waiting(self: &Arc<Self>, activation: &Activation, failure: &Failure) {
+        for letter in activation.close() {
+            self.fail(activation.actor(), letter, failure.clone());
+        }
     }
 
     /// Ends a letter of anybody with a failure.

@@ -149,7 +149,11 @@ impl Node {
             Command::ChangeEntry { purpose, expected, new } => self.change_entry(actor.clone(), purpose, expected, new),
             Command::Rest { message } => match &place.activation {
                 Some(activation) => activation.push(message),
-                None => unreachable!("invariant: an active seat has an activation"),
+                None => {
+                    // It was stopped by force.
+                    let text = format!("{actor} was stopped with its silo; the message did not run");
+                    self.fail(actor, message, Failure::new(FailureCode::ShuttingDown, Ran::No, text));
+                }
             },
             Command::Freeze => control(place, Control::Freeze),
             Command::Resume { epoch } => {

@@ -46,6 +46,11 @@ pub struct Panic;
 #[message(name = "ledger.sleep")]
 pub struct SleepFor(pub u64);
 
+/// Keeps the actor's thread busy, milliseconds.
+#[derive(Debug, Message, Serialize, Deserialize)]
+#[message(name = "ledger.block")]
+pub struct Block(pub u64);
+
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entries {
     pub ran: BTreeMap<String, Vec<u64>>,
@@ -53,7 +58,7 @@ pub struct Entries {
     pub epoch: u64,
 }
 
-#[actor(kind = "ledger", messages(Book, Save, Read, Panic, SleepFor))]
+#[actor(kind = "ledger", messages(Book, Save, Read, Panic, SleepFor, Block))]
 impl Actor for Ledger {
     async fn on_activate(&mut self, _: &mut Context<Self>) -> Result<(), ActivationError> {
         self.activations += 1;
@@ -95,6 +100,12 @@ impl Handler<SleepFor> for Ledger {
     async fn handle(&mut self, sleep: SleepFor, ctx: &mut Context<Self>) {
         let clock = ctx.clock().clone();
         clock.sleep(Duration::from_millis(sleep.0)).await;
+    }
+}
+
+impl Handler<Block> for Ledger {
+    async fn handle(&mut self, block: Block, _: &mut Context<Self>) {
+        std::thread::sleep(Duration::from_millis(block.0));
     }
 }
 
