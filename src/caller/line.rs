@@ -1,6 +1,6 @@
 //! The line to one actor: its way, and the short way past it.
 
-use super::{Delivered, Switchboard};
+use super::{Delivered, Switchboard, switchboard::Followed};
 use crate::{
     actor::{Letter, Port, Undelivered},
     clock::Clock,
@@ -78,15 +78,7 @@ impl Line {
         let mut steps = Vec::new();
         let result = event(&mut state.way, &mut steps);
         state.direct = None;
-        for step in steps {
-            let is_first = state.way.route().is_none();
-            if let Some(direct) = board.carry_out(&self.actor, step, is_first) {
-                state.direct = Some(direct);
-            }
-        }
-        if state.way.open_route().is_none() {
-            state.direct = None;
-        }
+        self.carry_out(board, &mut state, steps);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         for waker in waiting {
@@ -136,14 +128,25 @@ impl Line {
             };
         }
         let mut steps = Vec::new();
-        let is_first = state.way.route().is_none();
         state.way.send(letter, &mut steps);
-        for step in steps {
-            if let Some(direct) = board.carry_out(&self.actor, step, is_first) {
-                state.direct = Some(direct);
+        self.carry_out(board, &mut state, steps);
+        Ok(())
+    }
+
+    fn carry_out(&self, board: &Switchboard, state: &mut State, mut steps: Vec<Step<Letter>>) {
+        while !steps.is_empty() {
+            for step in std::mem::take(&mut steps) {
+                let first = state.way.route().is_none();
+                match board.carry_out(&self.actor, step, first) {
+                    Followed::Nothing => {}
+                    Followed::Direct(direct) => state.direct = Some(direct),
+                    Followed::Located(hint) => state.way.located(hint, &mut steps),
+                }
             }
         }
-        Ok(())
+        if state.way.open_route().is_none() {
+            state.direct = None;
+        }
     }
 
     fn poll_room(&self, waker: &Waker) -> Poll<()> {

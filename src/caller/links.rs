@@ -11,7 +11,10 @@ use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
     pin::Pin,
-    sync::{Arc, OnceLock, Weak},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     task::Waker,
     time::Duration,
 };
@@ -25,6 +28,9 @@ const MAX_WAITING: usize = 10_000;
 /// Waits between dials: doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a peer that has stopped reading may go on sending.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a process learns from its links.
 pub trait LinkEvents: Send + Sync + 'static {
@@ -57,6 +63,8 @@ struct Link {
     task: u64,
     /// Whether a link was up before.
     renewed: bool,
+    /// Set when nothing more of the link is to be read.
+    cut: Arc<AtomicBool>,
 }
 
 enum State {
@@ -91,8 +99,8 @@ impl Links {
         if links.contains_key(silo) {
             return;
         }
-        static TASKS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
-        let task = TASKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        static TASKS: AtomicU64 = AtomicU64::new(1);
+        let task = TASKS.fetch_add(1, Ordering::Relaxed);
         links.insert(
             silo.clone(),
             Link {
@@ -100,6 +108,7 @@ impl Links {
                 state: State::Dialling { waiting: Vec::new() },
                 task,
                 renewed: false,
+                cut: Arc::default(),
             },
         );
         (self.spawn)(Box::pin(keep(
@@ -112,13 +121,16 @@ impl Links {
 
     /// Closes the link to a silo that is gone, unread. Answers the frames that were never sent.
     pub fn forget(&self, silo: &SiloId) -> Vec<Frame> {
-        match self.links.lock().remove(silo).map(|link| link.state) {
-            Some(State::Up(sender)) => {
+        let Some(link) = self.links.lock().remove(silo) else {
+            return Vec::new();
+        };
+        link.cut.store(true, Ordering::Release);
+        match link.state {
+            State::Up(sender) => {
                 sender.abort();
                 Vec::new()
             }
-            Some(State::Dialling { waiting }) => waiting,
-            None => Vec::new(),
+            State::Dialling { waiting } => waiting,
         }
     }
 
@@ -247,9 +259,9 @@ async fn keep(links: Weak<Links>, silo: SiloId, address: String, task: u64) {
 async fn run(links: &Weak<Links>, silo: &SiloId, task: u64, connection: crate::transport::Connection) {
     let mut receiver = connection.receiver;
     let mut driver = connection.driver;
-    {
+    let cut = {
         let Some(links) = links.upgrade() else { return };
-        let renewed = {
+        let (renewed, cut) = {
             let mut all = links.links.lock();
             let Some(link) = all.get_mut(silo).filter(|link| link.task == task) else {
                 connection.sender.abort();
@@ -264,15 +276,17 @@ async fn run(links: &Weak<Links>, silo: &SiloId, task: u64, connection: crate::t
                     tracing::warn!(%silo, %error, "a frame that waited for a link cannot be sent");
                 }
             }
-            std::mem::replace(&mut link.renewed, true)
+            (std::mem::replace(&mut link.renewed, true), link.cut.clone())
         };
         if let (true, Some(events)) = (renewed, links.events()) {
             events.link_renewed(silo);
         }
-    }
+        cut
+    };
     let read = async {
         loop {
             match receiver.recv().await {
+                Ok(Some(_)) if cut.load(Ordering::Acquire) => return,
                 Ok(Some(frame)) => {
                     let Some(events) = links.upgrade().and_then(|links| links.events()) else {
                         return;
@@ -291,7 +305,13 @@ async fn run(links: &Weak<Links>, silo: &SiloId, task: u64, connection: crate::t
     // What is still to be written after the peer has stopped sending is lost with the link.
     match futures_util::future::select(read, Pin::new(&mut driver)).await {
         futures_util::future::Either::Left(_) => {}
-        futures_util::future::Either::Right(((), read)) => drop(read),
+        futures_util::future::Either::Right(((), read)) => {
+            // What the peer has written before it stopped reading still counts: its last word may be `Flushed`.
+            let clock = links.upgrade().map(|links| links.clock.clone());
+            if let Some(clock) = clock {
+                clock.timeout(LAST_WORDS, read).await;
+            }
+        }
     }
     connection.sender.abort();
     let Some(links) = links.upgrade() else { return };

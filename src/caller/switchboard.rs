@@ -34,9 +34,9 @@ pub trait Uplink: Send + Sync + 'static {
     /// This process's own callers enter itself.
     fn enter_here(&self, actor: &ActorId, k: u64);
 
-    /// Finds out who owns the actor or who should; to be answered by [`Switchboard::located`], [`Switchboard::not_located`] or
-    /// [`Switchboard::locate_again`]. `first`: placement's word will do, nobody has asked before.
-    fn locate(&self, actor: &ActorId, attempt: u32, first: bool);
+    /// Finds out who owns the actor or who should: at once, or by [`Switchboard::located`], [`Switchboard::not_located`] or
+    /// [`Switchboard::locate_again`] later. `first`: placement's word will do, nobody has asked before.
+    fn locate(&self, actor: &ActorId, attempt: u32, first: bool) -> Option<Hint>;
 
     /// A tell that will not run, and why.
     fn dead_letter(&self, actor: &ActorId, letter: Letter, why: &Failure);
@@ -50,6 +50,13 @@ pub enum Delivered {
     Direct(Arc<dyn Direct>),
     /// That mailbox is full.
     Full(Letter, Arc<dyn Direct>),
+}
+
+/// What followed from a step at once.
+pub(super) enum Followed {
+    Nothing,
+    Direct(Arc<dyn Direct>),
+    Located(Hint),
 }
 
 /// All lines of a process.
@@ -154,11 +161,11 @@ impl Switchboard {
         Delivered::Done
     }
 
-    pub(super) fn carry_out(&self, actor: &ActorId, step: Step<Letter>, first: bool) -> Option<Arc<dyn Direct>> {
+    pub(super) fn carry_out(&self, actor: &ActorId, step: Step<Letter>, first: bool) -> Followed {
         let is_here = |to: &SiloId| self.process.silo() == Some(to);
         match step {
             Step::Send { to, message } if is_here(&to) => match self.uplink.deliver_here(actor, message, false) {
-                Delivered::Direct(direct) => return Some(direct),
+                Delivered::Direct(direct) => return Followed::Direct(direct),
                 Delivered::Done => {}
                 Delivered::Full(..) => unreachable!("invariant: only fresh letters are told that there is no room"),
             },
@@ -179,9 +186,14 @@ impl Switchboard {
                     k,
                 },
             ),
-            Step::Locate { attempt } => self.uplink.locate(actor, attempt, first),
+            Step::Locate { attempt } => {
+                let hint = self.uplink.locate(actor, attempt, first);
+                if let Some(hint) = self.usable(hint) {
+                    return Followed::Located(hint);
+                }
+            }
         }
-        None
+        Followed::Nothing
     }
 
     fn send(&self, actor: &ActorId, to: &SiloId, mut letter: Letter) {

@@ -406,6 +406,19 @@ impl<I> Seat<I> {
         }
     }
 
+    /// The activation could not begin, or went without being asked; nobody runs the actor here.
+    pub fn activation_failed(&mut self) {
+        if let Some(tenure) = &mut self.tenure {
+            if matches!(
+                tenure.phase,
+                Phase::Active | Phase::Freezing { .. } | Phase::Ending { freeing: false }
+            ) {
+                tenure.phase = Phase::Ending { freeing: true };
+                self.change_entry(super::Purpose::Free);
+            }
+        }
+    }
+
     /// The entry is free (or another's): what was held meanwhile finds its way anew.
     pub(super) fn freed(&mut self, hint: Option<Hint>) {
         let Some(tenure) = self.tenure.take() else { return };

@@ -31,4 +31,5 @@ pub use activation::{Activation, PushError};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use outside::{Event, FreezeError, Outside, Packed};
 pub use pool::Pool;
-pub use slot::Control;
+pub(crate) use slot::fail;
+pub use slot::{Control, Memory};

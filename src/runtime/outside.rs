@@ -1,5 +1,6 @@
 //! What the runtime needs of its surroundings, and what it reports to them.
 
+use super::Activation;
 use crate::{
     actor::{Dehydrated, Letter, SaveError, Services},
     ident::{ActorId, ProcessId, RequestId},
@@ -31,7 +32,7 @@ pub trait Outside: Send + Sync + 'static {
     fn dead_letter(&self, actor: &ActorId, letter: Letter, why: &Failure);
 
     /// Something happened to an activation.
-    fn report(&self, actor: &ActorId, event: Event);
+    fn report(&self, activation: &Arc<Activation>, event: Event);
 }
 
 /// What the runtime reports of an activation.

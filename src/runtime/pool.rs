@@ -63,6 +63,18 @@ impl Pool {
         self.workers.iter().map(WorkerHandle::load).collect()
     }
 
+    /// How many messages were taken out of mailboxes.
+    pub fn turns(&self) -> u64 {
+        self.workers.iter().map(WorkerHandle::turns).sum()
+    }
+
+    /// Stops (or lets go on) all turns where they are.
+    pub fn pause(&self, pause: bool) {
+        for worker in &self.workers {
+            worker.pause(pause);
+        }
+    }
+
     /// Ends the workers; what runs is dropped.
     pub fn stop(&self) {
         for worker in &self.workers {

@@ -201,10 +201,10 @@ impl Slot {
                         self.state = State::Idle(actor);
                         return Visit::HasMore;
                     }
-                    *budget -= 1;
                     if !self.next_turn(actor) {
                         return Visit::Rests;
                     }
+                    *budget -= 1;
                     woken = true;
                 }
                 waits => {
@@ -374,13 +374,13 @@ impl Slot {
             (Doing::Turn, Step::Turn(end)) => {
                 self.end_turn(end.reply);
                 if end.actor.wants_to_end() {
-                    self.outside.report(self.activation.actor(), Event::WantsToEnd);
+                    self.outside.report(&self.activation, Event::WantsToEnd);
                 }
                 self.state = State::Idle(end.actor);
             }
             (Doing::Activating, Step::Activated(actor, Ok(()))) => {
                 if std::mem::take(&mut self.moved_here) {
-                    self.outside.report(self.activation.actor(), Event::Started);
+                    self.outside.report(&self.activation, Event::Started);
                 }
                 self.state = State::Idle(actor);
             }
@@ -402,7 +402,7 @@ impl Slot {
             }
             (Doing::Saving, Step::Saved(_, result)) => {
                 self.state = State::Gone;
-                self.outside.report(self.activation.actor(), Event::Ended(result));
+                self.outside.report(&self.activation, Event::Ended(result));
             }
             (Doing::Loading, Step::Loaded(Ok(state))) => self.activate(Memory::saved(self.epoch, state)),
             (Doing::Loading, Step::Loaded(Err(error))) => {
@@ -436,12 +436,12 @@ impl Slot {
             Doing::HookBeforeFreeze => {
                 // The memory is gone with the panic; what is saved is what there is.
                 self.outside
-                    .report(&actor, Event::FreezeFailed(FreezeError::NotRunning));
+                    .report(&self.activation, Event::FreezeFailed(FreezeError::NotRunning));
                 self.reload();
             }
             Doing::HookBeforeEnd | Doing::Saving => {
                 self.state = State::Gone;
-                self.outside.report(&actor, Event::Ended(Ok(())));
+                self.outside.report(&self.activation, Event::Ended(Ok(())));
             }
         }
     }
@@ -495,7 +495,7 @@ impl Slot {
         let failure = Failure::new(FailureCode::ActivationFailed, Ran::No, text);
         self.fail_all(&failure);
         self.state = State::Gone;
-        self.outside.report(self.activation.actor(), Event::ActivationFailed);
+        self.outside.report(&self.activation, Event::ActivationFailed);
     }
 
     fn lost(&mut self, actor: Box<dyn AnyActor>) {
@@ -506,7 +506,7 @@ impl Slot {
         );
         self.fail_all(&Failure::new(FailureCode::Discarded, Ran::No, text));
         self.state = State::Gone;
-        self.outside.report(self.activation.actor(), Event::OwnershipLost);
+        self.outside.report(&self.activation, Event::OwnershipLost);
     }
 
     fn fail_all(&mut self, failure: &Failure) {
@@ -546,7 +546,7 @@ impl Slot {
             }
         };
         self.state = State::Stopped { actor, hook_ran: true };
-        self.outside.report(self.activation.actor(), event);
+        self.outside.report(&self.activation, event);
     }
 
     /// What cannot wait for the end of the running step.
@@ -571,7 +571,7 @@ impl Slot {
     fn cancel_freeze(&mut self) {
         if std::mem::take(&mut self.freezing) {
             self.outside
-                .report(self.activation.actor(), Event::FreezeFailed(FreezeError::TimedOut));
+                .report(&self.activation, Event::FreezeFailed(FreezeError::TimedOut));
         }
     }
 
@@ -581,11 +581,11 @@ impl Slot {
             (Control::Prepare(memory), State::Empty) => match self.hydrate(memory) {
                 Ok(actor) => {
                     self.state = State::Prepared(actor);
-                    self.outside.report(self.activation.actor(), Event::Prepared);
+                    self.outside.report(&self.activation, Event::Prepared);
                 }
                 Err(why) => {
                     self.state = State::Gone;
-                    self.outside.report(self.activation.actor(), Event::PrepareFailed(why));
+                    self.outside.report(&self.activation, Event::PrepareFailed(why));
                 }
             },
             (Control::Start { epoch }, State::Prepared(mut actor)) => {
@@ -614,7 +614,7 @@ impl Slot {
             (Control::Freeze, state) => {
                 self.state = state;
                 self.outside
-                    .report(self.activation.actor(), Event::FreezeFailed(FreezeError::NotRunning));
+                    .report(&self.activation, Event::FreezeFailed(FreezeError::NotRunning));
             }
             (Control::CancelFreeze, state) => {
                 self.state = state;

@@ -10,7 +10,7 @@ use std::{
     future::poll_fn,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Poll, Waker},
 };
@@ -28,6 +28,8 @@ pub(super) struct WorkerHandle(Arc<Shared>);
 struct Shared {
     injected: Mutex<Injected>,
     activations: AtomicUsize,
+    turns: AtomicU64,
+    paused: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -42,6 +44,8 @@ impl WorkerHandle {
         Self(Arc::new(Shared {
             injected: Mutex::default(),
             activations: AtomicUsize::new(0),
+            turns: AtomicU64::new(0),
+            paused: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         }))
     }
@@ -66,12 +70,27 @@ impl WorkerHandle {
         self.0.activations.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Ends the worker: its activations are dropped where they are.
-    pub(super) fn stop(&self) {
-        self.0.stopping.store(true, Ordering::Release);
+    /// How many messages the worker has taken out of mailboxes.
+    pub(super) fn turns(&self) -> u64 {
+        self.0.turns.load(Ordering::Relaxed)
+    }
+
+    /// Stops (or lets go on) all turns where they are.
+    pub(super) fn pause(&self, pause: bool) {
+        self.0.paused.store(pause, Ordering::Release);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(worker) = self.0.injected.lock().parked.take() {
             worker.wake();
         }
+    }
+
+    /// Ends the worker: its activations are dropped where they are.
+    pub(super) fn stop(&self) {
+        self.0.stopping.store(true, Ordering::Release);
+        self.wake();
     }
 }
 
@@ -97,7 +116,7 @@ impl Worker {
     pub(super) async fn run(mut self) {
         while self.wait_for_work().await {
             let mut quota = QUOTA;
-            while let Some(activation) = self.ready.pop_front() {
+            while let Some(activation) = self.next_ready() {
                 self.visit(activation, &mut quota);
                 if quota == 0 {
                     // A self-wake would be polled again before the arbiter's timers and I/O; this one is not.
@@ -107,6 +126,11 @@ impl Worker {
                 self.take_injected();
             }
         }
+    }
+
+    fn next_ready(&mut self) -> Option<Arc<Activation>> {
+        let held = self.handle.0.paused.load(Ordering::Acquire) || self.handle.0.stopping.load(Ordering::Acquire);
+        if held { None } else { self.ready.pop_front() }
     }
 
     fn take_injected(&mut self) {
@@ -124,7 +148,8 @@ impl Worker {
                 return Poll::Ready(false);
             }
             let mut injected = self.handle.0.injected.lock();
-            if injected.ready.is_empty() && self.ready.is_empty() {
+            let idle = injected.ready.is_empty() && self.ready.is_empty();
+            if idle || self.handle.0.paused.load(Ordering::Acquire) {
                 // Under the lock that `inject` takes: no activation can come in unseen.
                 injected.parked = Some(cx.waker().clone());
                 return Poll::Pending;
@@ -144,6 +169,7 @@ impl Worker {
         let waker = Waker::from(activation.clone());
         let visit = slot.visit(&waker, woken, &mut budget);
         *quota -= granted - budget;
+        (self.handle.0.turns).fetch_add(u64::from(granted - budget), Ordering::Relaxed);
         match visit {
             Visit::Over => {
                 self.slots.remove(&number);

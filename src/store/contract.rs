@@ -22,7 +22,8 @@ pub trait Store: Send + Sync + 'static {
     /// The membership table: all rows and the number of the view.
     fn members(&self) -> StoreFuture<'_, MembershipTable>;
 
-    /// Changes one row if the view is still `expected_view`; the view grows by one.
+    /// Changes one row if the view is still `expected_view`; the view grows by one, also when the row is the same after
+    /// it (a row put again, or one removed that was not there).
     ///
     /// A change does not touch the heartbeat of an existing row. The answer is the table after the change, or the
     /// table as found when the view had another number (nothing was changed then).
@@ -39,7 +40,7 @@ pub trait Store: Send + Sync + 'static {
     /// state with it; an entry that is owned is answered and left as it is.
     fn register(&self, owner: &SiloId, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<RegisterOutcome>>;
 
-    /// The entries as they are now, and the state saved under them.
+    /// The entries as they are now; an actor that never had an owner has [`Entry::default`].
     fn entries(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Entry>>;
 
     /// Changes entries, each only if it is now exactly `expected`.
@@ -51,6 +52,7 @@ pub trait Store: Send + Sync + 'static {
     /// The saved states, whoever owns the actors.
     fn load(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Option<StoredState>>>;
 
-    /// Saves states. Each is checked in the same atomic step against the directory entry (owner and epoch) and the e-tag.
+    /// Saves states. Each is checked in the same atomic step against the directory entry (owner and epoch) and then the
+    /// e-tag. A batch that names an actor twice saves in order.
     fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>>;
 }

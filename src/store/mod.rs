@@ -2,16 +2,33 @@
 //!
 //! Owns membership rows, directory entries and actor state, and every check-and-set on them. Every change is atomic in
 //! the backend. The caller decides what an answer means; a store never retries a check-and-set on its own.
-//! Imports `ident`, `clock`.
+//! Imports `ident`.
+//!
+//! ```text
+//!   open(url, cluster) --> memory:    one process      one lock
+//!                     \--> embedded:  one machine      SQLite; a thread that commits what waits in one transaction
+//!   conformance        the laws that every backend keeps, one test each
+//! ```
 
+pub mod conformance;
 mod contract;
+#[cfg(feature = "embedded")]
+mod embedded;
 mod error;
 mod membership;
+mod memory;
 mod ownership;
+#[cfg(feature = "embedded")]
+mod record;
 mod state;
+mod url;
 
 pub use contract::{Store, StoreFuture};
+#[cfg(feature = "embedded")]
+pub use embedded::EmbeddedStore;
 pub use error::StoreError;
 pub use membership::{Change, KindManifest, Manifest, MemberRow, MembershipTable, SiloStatus};
+pub use memory::MemoryStore;
 pub use ownership::{Entry, EntryChange, EntryOutcome, Owner, RegisterOutcome, Registered};
 pub use state::{ETag, SaveOutcome, SaveRequest, StoredState};
+pub use url::open;

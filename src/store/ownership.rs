@@ -26,6 +26,11 @@ impl Entry {
     pub fn free(epoch: Epoch) -> Self {
         Self { owner: None, epoch }
     }
+
+    /// Whether it names this very owner.
+    pub(super) fn is_owned_by(&self, owner: &Owner) -> bool {
+        self.epoch == owner.epoch && self.owner.as_ref() == Some(&owner.silo)
+    }
 }
 
 /// An owner at an epoch: what a write is checked against.
@@ -37,7 +42,10 @@ pub struct Owner {
     pub epoch: Epoch,
 }
 
-/// A compare-and-set of one entry. `new.epoch` must be greater than `expected.epoch`; a backend refuses all else.
+/// A compare-and-set of one entry.
+///
+/// `new.epoch` must be greater than `expected.epoch`. All else is the caller's mistake: a backend refuses it with
+/// [`EntryOutcome::Conflict`] and the entry as it is, which then may equal `expected`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryChange {
     /// Which actor's.
@@ -48,12 +56,19 @@ pub struct EntryChange {
     pub new: Entry,
 }
 
+impl EntryChange {
+    /// Whether it may be made to an entry that is now `actual`.
+    pub(super) fn applies_to(&self, actual: &Entry) -> bool {
+        *actual == self.expected && self.new.epoch > self.expected.epoch
+    }
+}
+
 /// How a compare-and-set of an entry ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryOutcome {
     /// It took effect.
     Changed,
-    /// The entry was another, which is here; nothing was changed.
+    /// The entry, which is here, was another (or the new epoch is not greater); nothing was changed.
     Conflict(Entry),
 }
 

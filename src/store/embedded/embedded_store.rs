@@ -1,0 +1,210 @@
+//! The store in a file: sends its operations to its thread and waits for the answers.
+
+use super::{
+    entries,
+    failure::Failure,
+    file::{File, LOCK_ATTEMPTS},
+    job::{Access, Job, Task},
+    members, states,
+    worker::Worker,
+};
+use crate::{
+    ident::{ActorId, InvalidName, SiloId},
+    store::{
+        Change, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome,
+        SaveRequest, Store, StoreError, StoreFuture, StoredState,
+    },
+};
+use crossbeam_channel::Sender;
+use std::{
+    fmt,
+    path::Path,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+/// How many operations of one open store may be under way; more wait for a place, in order.
+const MAX_JOBS: usize = 1_024;
+
+/// How many bytes of state weigh as much as one item of a transaction.
+const BYTES_PER_ITEM: usize = 1_024;
+
+/// A store in a SQLite file; several processes of one machine may open it at a time.
+///
+/// Each open store has a thread of its own. What is answered is on the disk. Dropping the store waits until the thread
+/// has finished what it accepted, a transaction or two.
+pub struct EmbeddedStore {
+    place: String,
+    /// Places in the queue: they bound it, and who waits for one does not block a thread.
+    places: Arc<Semaphore>,
+    /// Without a bound of its own: crossbeam's bounded queue keeps what was sent when its receiver dies, and whoever
+    /// waits for an answer would wait forever. This one drops it.
+    jobs: Option<Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+    #[cfg(test)]
+    pub(super) transactions: Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl EmbeddedStore {
+    /// Opens the file for `cluster`, or creates it (its folder must exist). Clusters with other names may share it and
+    /// see nothing of each other. Reads and writes the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::CannotOpen`] with what to do: the folder is missing, the file cannot be written, is no database,
+    /// belongs to another program, or has a schema of a newer one.
+    pub fn open(path: &Path, cluster: &str) -> Result<Self, StoreError> {
+        Self::open_and_try(path, cluster, LOCK_ATTEMPTS)
+    }
+
+    /// Opens the file; tries a locked one `attempts` times.
+    pub(super) fn open_and_try(path: &Path, cluster: &str, attempts: i32) -> Result<Self, StoreError> {
+        let cannot = |why: String| StoreError::CannotOpen {
+            place: path.display().to_string(),
+            why,
+        };
+        InvalidName::check("cluster name", cluster).map_err(|error| cannot(error.to_string()))?;
+        let place = format!("embedded:{} (cluster {cluster})", path.display());
+        let (jobs, accepted) = crossbeam_channel::unbounded();
+        #[cfg(test)]
+        let transactions = Arc::default();
+        let worker = Worker {
+            file: File::open(path, cluster, attempts)?,
+            jobs: accepted,
+            place: place.clone(),
+            #[cfg(test)]
+            transactions: Arc::clone(&transactions),
+        };
+        let thread = thread::Builder::new()
+            .name("quark-store".into())
+            .spawn(move || worker.run())
+            .map_err(|error| cannot(format!("its thread cannot be started: {error}")))?;
+        Ok(Self {
+            place,
+            places: Arc::new(Semaphore::new(MAX_JOBS)),
+            jobs: Some(jobs),
+            thread: Some(thread),
+            #[cfg(test)]
+            transactions,
+        })
+    }
+
+    /// Has the thread do `work`, which counts as `weight` items.
+    pub(super) fn submit<T, W>(&self, access: Access, weight: usize, work: W) -> StoreFuture<'_, T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&File) -> Result<T, Failure> + Send + 'static,
+    {
+        Box::pin(async move {
+            let place = self.place_in_queue().await?;
+            let (reply, answer) = oneshot::channel();
+            let job: Box<dyn Job> = Box::new(Task {
+                access,
+                weight,
+                work: Some(work),
+                result: None,
+                reply,
+                _place: place,
+            });
+            let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+            if !sent {
+                return Err(self.ended());
+            }
+            answer.await.unwrap_or_else(|_| Err(self.ended()))
+        })
+    }
+
+    async fn place_in_queue(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        // Waiting is charged to the budget of a tokio task even where it is not needed, and would send a caller of many
+        // operations away after a hundred.
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        let waiting = Arc::clone(&self.places).acquire_owned();
+        waiting.await.map_err(|_| self.ended())
+    }
+
+    fn ended(&self) -> StoreError {
+        StoreError::Unavailable {
+            place: self.place.clone(),
+            why: "its thread has ended (its panic is in the log): open the store again".into(),
+        }
+    }
+}
+
+impl Drop for EmbeddedStore {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!(store = self.place, "the thread of the embedded store had panicked");
+        }
+    }
+}
+
+impl fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EmbeddedStore({})", self.place)
+    }
+}
+
+impl Store for EmbeddedStore {
+    fn describe(&self) -> String {
+        self.place.clone()
+    }
+
+    fn members(&self) -> StoreFuture<'_, MembershipTable> {
+        self.submit(Access::Reads, 1, members::table)
+    }
+
+    fn change_member(
+        &self,
+        expected_view: u64,
+        change: Change,
+    ) -> StoreFuture<'_, Result<MembershipTable, MembershipTable>> {
+        self.submit(Access::Writes, 1, move |file| {
+            members::change(file, expected_view, &change)
+        })
+    }
+
+    fn heartbeat(&self, silo: &SiloId, heartbeat: u64) -> StoreFuture<'_, Option<MemberRow>> {
+        let silo = silo.clone();
+        self.submit(Access::Writes, 1, move |file| {
+            members::heartbeat(file, &silo, heartbeat)
+        })
+    }
+
+    fn register(&self, owner: &SiloId, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<RegisterOutcome>> {
+        let owner = owner.clone();
+        self.submit(Access::Writes, actors.len(), move |file| {
+            entries::register(file, &owner, &actors)
+        })
+    }
+
+    fn entries(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Entry>> {
+        self.submit(Access::Reads, actors.len(), move |file| entries::read(file, &actors))
+    }
+
+    fn change_entries(&self, changes: Vec<EntryChange>) -> StoreFuture<'_, Vec<EntryOutcome>> {
+        self.submit(Access::Writes, changes.len(), move |file| {
+            entries::change(file, &changes)
+        })
+    }
+
+    fn owned_by(&self, owner: &SiloId) -> StoreFuture<'_, Vec<ActorId>> {
+        let owner = owner.clone();
+        self.submit(Access::Reads, 1, move |file| entries::owned_by(file, &owner))
+    }
+
+    fn load(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Option<StoredState>>> {
+        self.submit(Access::Reads, actors.len(), move |file| states::load(file, &actors))
+    }
+
+    fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>> {
+        let bytes: usize = saves.iter().map(|save| save.body.len()).sum();
+        self.submit(Access::Writes, saves.len() + bytes / BYTES_PER_ITEM, move |file| {
+            states::save(file, &saves)
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! The open file: how it is found, opened and locked, and the transactions on it.
+
+use super::{
+    failure::{Failure, explain},
+    schema::{self, Found},
+};
+use crate::store::StoreError;
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+/// How often a locked file is tried before [`StoreError::Unavailable`]: for 5 s and more.
+///
+/// SQLite's own handler backs off to 100 ms. A process that commits without pause leaves gaps far shorter than that
+/// between its transactions, and a waiter that looks so rarely would starve.
+pub(super) const LOCK_ATTEMPTS: i32 = 5_000;
+
+/// How long between.
+const LOCK_PAUSE: Duration = Duration::from_millis(1);
+
+/// The write-ahead log is cut to this size, in bytes, after a burst has made it longer.
+const MAX_IDLE_LOG: u32 = 64 << 20;
+
+/// How many prepared statements are kept: more than there are.
+const STATEMENTS: usize = 64;
+
+/// One cluster's part of an open file.
+pub(super) struct File {
+    connection: Connection,
+    cluster: i64,
+}
+
+impl File {
+    /// Opens the file, or makes it; tries for a lock `attempts` times, then and later.
+    ///
+    /// # Errors
+    /// [`StoreError::CannotOpen`].
+    pub(super) fn open(path: &Path, cluster: &str, attempts: i32) -> Result<Self, StoreError> {
+        let cannot = |why: String| StoreError::CannotOpen {
+            place: path.display().to_string(),
+            why,
+        };
+        let sql = |error: rusqlite::Error| cannot(explain_opening(&error));
+        let path = existing_place(path).map_err(cannot)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(&path, flags).map_err(sql)?;
+        wait_for_locks(&mut connection, attempts).map_err(sql)?;
+        if connection.is_readonly("main").map_err(sql)? {
+            return Err(cannot(
+                "the file can only be read: the process must be allowed to write it and its folder".into(),
+            ));
+        }
+        ours(schema::look(&connection).map_err(sql)?).map_err(cannot)?;
+        keep_log(&connection, attempts).map_err(sql)?.map_err(cannot)?;
+        ours(schema::create(&mut connection).map_err(sql)?).map_err(cannot)?;
+        let cluster = schema::cluster(&mut connection, cluster).map_err(sql)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(Self { connection, cluster })
+    }
+
+    /// The cluster's number, the first parameter of every statement.
+    pub(super) fn cluster(&self) -> i64 {
+        self.cluster
+    }
+
+    /// A statement, prepared once.
+    pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, Failure> {
+        Ok(self.connection.prepare_cached(sql)?)
+    }
+
+    /// Runs `work` in a transaction and commits it, or leaves no trace of it. `writes` takes the file's write lock at
+    /// once: a transaction that began by reading could not be sure to get it later.
+    pub(super) fn transaction(&self, writes: bool, work: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+        self.end_transaction();
+        self.step(if writes { "BEGIN IMMEDIATE" } else { "BEGIN" })?;
+        let outcome = work().and_then(|()| self.step("COMMIT"));
+        self.end_transaction();
+        outcome
+    }
+
+    /// Runs `work` within the transaction; if it fails, nothing of it stays.
+    ///
+    /// The outer error says that the transaction as a whole is lost.
+    pub(super) fn savepoint<T>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Failure>,
+    ) -> Result<Result<T, Failure>, Failure> {
+        self.step("SAVEPOINT job")?;
+        match work(self) {
+            Ok(result) => {
+                self.step("RELEASE job")?;
+                Ok(Ok(result))
+            }
+            // A full disk or a failed read takes SQLite out of the transaction.
+            Err(failure) if self.connection.is_autocommit() => Err(failure),
+            Err(failure) => {
+                self.step("ROLLBACK TO job")?;
+                self.step("RELEASE job")?;
+                Ok(Err(failure))
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    fn step(&self, sql: &str) -> Result<(), Failure> {
+        self.prepare(sql)?.execute([])?;
+        Ok(())
+    }
+
+    /// Takes back what is not committed. Should that fail, the next transaction tries again before it begins.
+    fn end_transaction(&self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::warn!(%error, "a transaction of the embedded store could not be taken back");
+        }
+    }
+}
+
+/// The absolute path, if a file can be there. Absolute, because SQLite takes `:memory:` and the like for no file.
+fn existing_place(path: &Path) -> Result<PathBuf, String> {
+    let path = std::path::absolute(path).map_err(|error| format!("the path is no file's: {error}"))?;
+    if path.is_dir() {
+        return Err("it is a folder: name a file in it".into());
+    }
+    match path.parent() {
+        Some(folder) if !folder.is_dir() => Err(format!("the folder {} does not exist: create it", folder.display())),
+        _ => Ok(path),
+    }
+}
+
+fn wait_for_locks(connection: &mut Connection, max: i32) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(move |attempts: i32| {
+        thread::sleep(LOCK_PAUSE);
+        attempts < max
+    }))
+}
+
+fn ours(found: Found) -> Result<(), String> {
+    match found {
+        Found::Empty | Found::Known => Ok(()),
+        Found::Unknown(version) => Err(format!(
+            "its schema has version {version}, this program knows {}: run the program that made it, or a newer one",
+            schema::VERSION
+        )),
+        Found::Foreign => Err("it is a database of another program: name another file".into()),
+    }
+}
+
+/// Sets the write-ahead log and when it is synced. The inner error says why the file system cannot have one.
+fn keep_log(connection: &Connection, attempts: i32) -> rusqlite::Result<Result<(), String>> {
+    let mode = write_ahead(connection, attempts)?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Ok(Err(format!(
+            "it cannot have a write-ahead log (its journal stays {mode:?}): put it on a local file system"
+        )));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", MAX_IDLE_LOG)?;
+    // What a savepoint may have to take back stays in memory: it needs no second place to write to.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(Ok(()))
+}
+
+/// SQLite does not wait for a lock to change the journal, so of processes that open a new file together all but one
+/// would fail at once.
+fn write_ahead(connection: &Connection, mut attempts: i32) -> rusqlite::Result<String> {
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && attempts > 0 => {
+                attempts -= 1;
+                thread::sleep(LOCK_PAUSE);
+            }
+            other => return other,
+        }
+    }
+}
+
+fn explain_opening(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => format!("{error}: name another file, or remove it"),
+        Some(ErrorCode::DatabaseCorrupt) => format!("{error}: restore it from a copy, or remove it"),
+        Some(ErrorCode::CannotOpen) => {
+            format!("{error}: the process must be allowed to write the file and its folder")
+        }
+        _ => explain(error),
+    }
+}

@@ -1,0 +1,32 @@
+//! A store in a SQLite file that several processes of one machine share; it survives a crash of any of them.
+//!
+//! Owns the file's schema, the SQL, and the thread that runs it. Imports the contract and `ident`.
+//!
+//! ```text
+//!   callers --job--> queue (bounded) --> thread: takes all that waits
+//!                                          BEGIN IMMEDIATE          (BEGIN, if all of it only reads)
+//!                                          each job in a savepoint
+//!                                          COMMIT, one sync of the disk
+//!   callers <--answers, after the commit--'
+//! ```
+//!
+//! **Invariants.** *Answered is durable*: no answer leaves before its transaction is on the disk. *All or nothing per
+//! job*: a job that fails leaves no trace and does not fail its neighbours; if the transaction itself fails, every job
+//! in it answers [`StoreError::Unavailable`](super::StoreError::Unavailable). *Nobody hangs*: a job whose thread is
+//! gone answers the same.
+//!
+//! Only for local file systems: SQLite's write-ahead log needs memory shared between the processes.
+
+mod embedded_store;
+mod entries;
+mod failure;
+mod file;
+mod job;
+mod members;
+mod schema;
+mod states;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use embedded_store::EmbeddedStore;

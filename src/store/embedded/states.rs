@@ -1,0 +1,88 @@
+//! The SQL of saved states.
+
+use super::{entries::Reader as EntryReader, failure::Failure, file::File};
+use crate::{
+    ident::ActorId,
+    store::{ETag, SaveOutcome, SaveRequest, StoredState},
+};
+use bytes::Bytes;
+use rusqlite::{CachedStatement, OptionalExtension, params};
+
+/// Reads states, one statement for all.
+pub(super) struct Reader<'f> {
+    cluster: i64,
+    select: CachedStatement<'f>,
+}
+
+impl<'f> Reader<'f> {
+    pub(super) fn new(file: &'f File) -> Result<Self, Failure> {
+        Ok(Self {
+            cluster: file.cluster(),
+            select: file
+                .prepare("SELECT etag, version, body FROM states WHERE cluster = ?1 AND kind = ?2 AND key = ?3")?,
+        })
+    }
+
+    pub(super) fn read(&mut self, actor: &ActorId) -> Result<Option<StoredState>, Failure> {
+        Ok(self
+            .select
+            .query_row(params![self.cluster, actor.kind(), actor.key()], |row| {
+                Ok(StoredState {
+                    etag: ETag(row.get::<_, i64>(0)?.cast_unsigned()),
+                    version: row.get(1)?,
+                    body: row.get::<_, Vec<u8>>(2)?.into(),
+                })
+            })
+            .optional()?)
+    }
+}
+
+/// The states as they are.
+pub(super) fn load(file: &File, actors: &[ActorId]) -> Result<Vec<Option<StoredState>>, Failure> {
+    let mut states = Reader::new(file)?;
+    actors.iter().map(|actor| states.read(actor)).collect()
+}
+
+/// Saves the states whose writer owns the actor and knows the state that it replaces.
+pub(super) fn save(file: &File, saves: &[SaveRequest]) -> Result<Vec<SaveOutcome>, Failure> {
+    let mut entries = EntryReader::new(file)?;
+    let mut etags = file.prepare("SELECT etag FROM states WHERE cluster = ?1 AND kind = ?2 AND key = ?3")?;
+    let mut upsert = file.prepare(
+        "INSERT INTO states (cluster, kind, key, etag, version, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET etag = excluded.etag, version = excluded.version, body = excluded.body",
+    )?;
+    let mut save = |save: &SaveRequest| {
+        let (kind, key) = (save.actor.kind(), save.actor.key());
+        let entry = entries.read(&save.actor)?;
+        if !entry.is_owned_by(&save.owner) {
+            return Ok(SaveOutcome::NotOwner(entry));
+        }
+        let actual = etags
+            .query_row(params![file.cluster(), kind, key], |row| row.get::<_, i64>(0))
+            .optional()?
+            .map(|etag| ETag(etag.cast_unsigned()));
+        if actual != save.expected {
+            return Ok(SaveOutcome::Conflict {
+                expected: save.expected,
+                actual,
+            });
+        }
+        let etag = actual.map_or(0, |last| last.0).checked_add(1).ok_or_else(|| {
+            Failure::corrupt(
+                format!("the state of {}", save.actor),
+                "its e-tag is the last number there is",
+            )
+        })?;
+        let body: &Bytes = &save.body;
+        upsert.execute(params![
+            file.cluster(),
+            kind,
+            key,
+            etag.cast_signed(),
+            save.version,
+            &body[..]
+        ])?;
+        Ok(SaveOutcome::Saved(ETag(etag)))
+    };
+    saves.iter().map(&mut save).collect()
+}

@@ -1,0 +1,160 @@
+//! What the embedded store adds to the laws of every store: a file, its other users, and one thread.
+
+mod batches;
+mod files;
+mod processes;
+
+use super::{EmbeddedStore, job::Access};
+use crate::{
+    ident::{ActorId, SiloId},
+    store::{
+        Change, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome,
+        SaveRequest, Store, StoreFuture, StoredState,
+    },
+};
+use crossbeam_channel::Sender;
+use futures_util::FutureExt;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tempfile::TempDir;
+
+mod one_handle {
+    crate::store_conformance!(super::Handles::open(1));
+}
+
+mod two_handles_taking_turns {
+    crate::store_conformance!(super::Handles::open(2));
+}
+
+/// A file in a folder of its own, which goes with it.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("cluster.db")
+    }
+
+    fn open(&self) -> EmbeddedStore {
+        EmbeddedStore::open(&self.path(), "test").unwrap()
+    }
+
+    /// The file, past the store.
+    fn sql(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.path()).unwrap()
+    }
+}
+
+fn actor(key: &str) -> ActorId {
+    ActorId::new("cart", key).unwrap()
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// Holds the store's thread within a transaction: all that is sent before the release goes into the next one.
+struct Gate<'s> {
+    held: StoreFuture<'s, ()>,
+    release: Sender<()>,
+}
+
+impl<'s> Gate<'s> {
+    fn close(store: &'s EmbeddedStore) -> Self {
+        let (inside, entered) = crossbeam_channel::bounded(1);
+        let (release, released) = crossbeam_channel::bounded(1);
+        let mut held = store.submit(Access::Reads, 1, move |_| {
+            inside.send(()).unwrap();
+            released.recv().unwrap();
+            Ok(())
+        });
+        assert!(send(&mut held), "a free thread takes the job");
+        entered.recv().unwrap();
+        Self { held, release }
+    }
+
+    async fn open(self) {
+        self.release.send(()).unwrap();
+        self.held.await.unwrap();
+    }
+}
+
+/// Sends an operation off without waiting for it. False if it is over already.
+fn send<T>(operation: &mut StoreFuture<'_, T>) -> bool {
+    operation.now_or_never().is_none()
+}
+
+/// Several handles on one file, which take turns; the file goes with them.
+struct Handles {
+    handles: Vec<EmbeddedStore>,
+    turn: AtomicUsize,
+    _place: Place,
+}
+
+impl Handles {
+    fn open(count: usize) -> Arc<Self> {
+        let place = Place::new();
+        Arc::new(Self {
+            handles: (0..count).map(|_| place.open()).collect(),
+            turn: AtomicUsize::new(0),
+            _place: place,
+        })
+    }
+
+    fn next(&self) -> &EmbeddedStore {
+        &self.handles[self.turn.fetch_add(1, Ordering::Relaxed) % self.handles.len()]
+    }
+}
+
+impl Store for Handles {
+    fn describe(&self) -> String {
+        self.next().describe()
+    }
+
+    fn members(&self) -> StoreFuture<'_, MembershipTable> {
+        self.next().members()
+    }
+
+    fn change_member(&self, view: u64, change: Change) -> StoreFuture<'_, Result<MembershipTable, MembershipTable>> {
+        self.next().change_member(view, change)
+    }
+
+    fn heartbeat(&self, silo: &SiloId, heartbeat: u64) -> StoreFuture<'_, Option<MemberRow>> {
+        self.next().heartbeat(silo, heartbeat)
+    }
+
+    fn register(&self, owner: &SiloId, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<RegisterOutcome>> {
+        self.next().register(owner, actors)
+    }
+
+    fn entries(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Entry>> {
+        self.next().entries(actors)
+    }
+
+    fn change_entries(&self, changes: Vec<EntryChange>) -> StoreFuture<'_, Vec<EntryOutcome>> {
+        self.next().change_entries(changes)
+    }
+
+    fn owned_by(&self, owner: &SiloId) -> StoreFuture<'_, Vec<ActorId>> {
+        self.next().owned_by(owner)
+    }
+
+    fn load(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Option<StoredState>>> {
+        self.next().load(actors)
+    }
+
+    fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>> {
+        self.next().save(saves)
+    }
+}

@@ -1,0 +1,155 @@
+//! The store in memory: its tables behind one lock, and the process's named stores.
+
+use super::tables::Tables;
+use crate::{
+    ident::{ActorId, SiloId},
+    store::{
+        Change, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome,
+        SaveRequest, Store, StoreError, StoreFuture, StoredState,
+    },
+};
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Weak},
+};
+
+/// A store in memory. A clone is the same store.
+#[derive(Clone)]
+pub struct MemoryStore(Arc<Shared>);
+
+struct Shared {
+    name: String,
+    tables: Mutex<Tables>,
+}
+
+/// The named stores that somebody still holds.
+static NAMED: Mutex<BTreeMap<(String, String), Weak<Shared>>> = Mutex::new(BTreeMap::new());
+
+impl MemoryStore {
+    /// An empty store of its own.
+    pub fn new() -> Self {
+        Self::fresh("memory:".into())
+    }
+
+    /// The store that this process shares under `name` for `cluster`; it begins empty and ends with its last holder.
+    pub fn named(name: &str, cluster: &str) -> Self {
+        let mut named = NAMED.lock();
+        named.retain(|_, store| store.strong_count() > 0);
+        let place = (name.to_owned(), cluster.to_owned());
+        if let Some(shared) = named.get(&place).and_then(Weak::upgrade) {
+            return Self(shared);
+        }
+        let store = Self::fresh(format!("memory:{name} (cluster {cluster})"));
+        named.insert(place, Arc::downgrade(&store.0));
+        store
+    }
+
+    fn fresh(name: String) -> Self {
+        Self(Arc::new(Shared {
+            name,
+            tables: Mutex::default(),
+        }))
+    }
+
+    /// An operation: runs under the lock when the future is first polled.
+    fn run<'a, T: 'a>(
+        &'a self,
+        operation: impl FnOnce(&mut Tables) -> Result<T, StoreError> + Send + 'a,
+    ) -> StoreFuture<'a, T> {
+        Box::pin(async move { operation(&mut self.0.tables.lock()) })
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MemoryStore({})", self.0.name)
+    }
+}
+
+impl Store for MemoryStore {
+    fn describe(&self) -> String {
+        self.0.name.clone()
+    }
+
+    fn members(&self) -> StoreFuture<'_, MembershipTable> {
+        self.run(|tables| Ok(tables.members()))
+    }
+
+    fn change_member(
+        &self,
+        expected_view: u64,
+        change: Change,
+    ) -> StoreFuture<'_, Result<MembershipTable, MembershipTable>> {
+        self.run(move |tables| Ok(tables.change_member(expected_view, change)))
+    }
+
+    fn heartbeat(&self, silo: &SiloId, heartbeat: u64) -> StoreFuture<'_, Option<MemberRow>> {
+        let silo = silo.clone();
+        self.run(move |tables| Ok(tables.heartbeat(&silo, heartbeat)))
+    }
+
+    fn register(&self, owner: &SiloId, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<RegisterOutcome>> {
+        let owner = owner.clone();
+        self.run(move |tables| Ok(actors.into_iter().map(|actor| tables.register(&owner, actor)).collect()))
+    }
+
+    fn entries(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Entry>> {
+        self.run(move |tables| Ok(actors.iter().map(|actor| tables.entry(actor)).collect()))
+    }
+
+    fn change_entries(&self, changes: Vec<EntryChange>) -> StoreFuture<'_, Vec<EntryOutcome>> {
+        self.run(move |tables| Ok(changes.into_iter().map(|change| tables.change_entry(change)).collect()))
+    }
+
+    fn owned_by(&self, owner: &SiloId) -> StoreFuture<'_, Vec<ActorId>> {
+        let owner = owner.clone();
+        self.run(move |tables| Ok(tables.owned_by(&owner)))
+    }
+
+    fn load(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Option<StoredState>>> {
+        self.run(move |tables| Ok(actors.iter().map(|actor| tables.state(actor)).collect()))
+    }
+
+    fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>> {
+        self.run(move |tables| Ok(saves.into_iter().map(|save| tables.save(save)).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::store_conformance!(Arc::new(MemoryStore::new()));
+
+    #[test]
+    fn a_clone_is_the_same_store() {
+        let store = MemoryStore::new();
+        assert!(Arc::ptr_eq(&store.0, &store.clone().0));
+    }
+
+    #[test]
+    fn a_named_store_is_shared_by_name_and_cluster() {
+        let one = MemoryStore::named("shared-by-name", "blue");
+        assert!(Arc::ptr_eq(&one.0, &MemoryStore::named("shared-by-name", "blue").0));
+        assert!(!Arc::ptr_eq(&one.0, &MemoryStore::named("shared-by-name", "green").0));
+        assert!(!Arc::ptr_eq(&one.0, &MemoryStore::named("another-name", "blue").0));
+    }
+
+    #[test]
+    fn a_named_store_ends_with_its_last_holder() {
+        let first = MemoryStore::named("ends-with-last-holder", "blue");
+        let gone = Arc::downgrade(&first.0);
+        drop(first);
+        assert!(gone.upgrade().is_none());
+        let _next = MemoryStore::named("ends-with-last-holder", "blue");
+        assert!(NAMED.lock().values().all(|store| !store.ptr_eq(&gone)));
+    }
+}

@@ -1,0 +1,120 @@
+//! The tables of a memory store and the exact meaning of every operation on them.
+
+use crate::{
+    ident::{ActorId, Epoch, SiloId},
+    store::{
+        Change, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, Registered,
+        SaveOutcome, SaveRequest, StoredState,
+    },
+};
+use std::collections::{BTreeMap, HashMap, btree_map};
+
+#[derive(Default)]
+pub(super) struct Tables {
+    view: u64,
+    members: BTreeMap<SiloId, MemberRow>,
+    entries: HashMap<ActorId, Entry, foldhash::fast::RandomState>,
+    states: HashMap<ActorId, StoredState, foldhash::fast::RandomState>,
+}
+
+impl Tables {
+    pub(super) fn members(&self) -> MembershipTable {
+        MembershipTable {
+            view: self.view,
+            rows: self.members.values().cloned().collect(),
+        }
+    }
+
+    pub(super) fn change_member(
+        &mut self,
+        expected_view: u64,
+        change: Change,
+    ) -> Result<MembershipTable, MembershipTable> {
+        if self.view != expected_view {
+            return Err(self.members());
+        }
+        match change {
+            Change::Put(row) => match self.members.entry(row.silo.clone()) {
+                btree_map::Entry::Vacant(place) => {
+                    place.insert(row);
+                }
+                btree_map::Entry::Occupied(mut place) => {
+                    let heartbeat = place.get().heartbeat;
+                    place.insert(MemberRow { heartbeat, ..row });
+                }
+            },
+            Change::Remove(silo) => {
+                self.members.remove(&silo);
+            }
+        }
+        self.view += 1;
+        Ok(self.members())
+    }
+
+    pub(super) fn heartbeat(&mut self, silo: &SiloId, heartbeat: u64) -> Option<MemberRow> {
+        let row = self.members.get_mut(silo)?;
+        row.heartbeat = heartbeat;
+        Some(row.clone())
+    }
+
+    pub(super) fn entry(&self, actor: &ActorId) -> Entry {
+        self.entries.get(actor).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn state(&self, actor: &ActorId) -> Option<StoredState> {
+        self.states.get(actor).cloned()
+    }
+
+    pub(super) fn register(&mut self, owner: &SiloId, actor: ActorId) -> RegisterOutcome {
+        let entry = self.entry(&actor);
+        if entry.owner.is_some() {
+            return RegisterOutcome::Owned(entry);
+        }
+        let epoch: Epoch = entry.epoch.next();
+        let state = self.state(&actor);
+        self.entries.insert(actor, Entry::owned(owner.clone(), epoch));
+        RegisterOutcome::Registered(Registered { epoch, state })
+    }
+
+    pub(super) fn change_entry(&mut self, change: EntryChange) -> EntryOutcome {
+        let actual = self.entry(&change.actor);
+        if !change.applies_to(&actual) {
+            return EntryOutcome::Conflict(actual);
+        }
+        self.entries.insert(change.actor, change.new);
+        EntryOutcome::Changed
+    }
+
+    pub(super) fn owned_by(&self, owner: &SiloId) -> Vec<ActorId> {
+        let mut owned: Vec<ActorId> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.owner.as_ref() == Some(owner))
+            .map(|(actor, _)| actor.clone())
+            .collect();
+        owned.sort_unstable();
+        owned
+    }
+
+    pub(super) fn save(&mut self, save: SaveRequest) -> SaveOutcome {
+        let entry = self.entry(&save.actor);
+        if !entry.is_owned_by(&save.owner) {
+            return SaveOutcome::NotOwner(entry);
+        }
+        let actual = self.states.get(&save.actor).map(|state| state.etag);
+        if actual != save.expected {
+            return SaveOutcome::Conflict {
+                expected: save.expected,
+                actual,
+            };
+        }
+        let etag = ETag(actual.map_or(1, |last| last.0 + 1));
+        let state = StoredState {
+            etag,
+            version: save.version,
+            body: save.body,
+        };
+        self.states.insert(save.actor, state);
+        SaveOutcome::Saved(etag)
+    }
+}
