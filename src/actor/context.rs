@@ -1,9 +1,9 @@
 //! What an actor can do and know while it runs.
 
-use super::{ActorRef, Kind, Port};
+use super::{ActorRef, Kind, Port, unusable_port};
 use crate::{
     clock::{Clock, Moment},
-    ident::{ActorId, Epoch, InvalidName},
+    ident::{ActorId, Epoch},
     store::{ETag, Entry, StoreError},
     wire::{self, EncodeError},
 };
@@ -144,12 +144,12 @@ impl<A: Serialize> Context<A> {
         }
     }
 
-    /// A reference to another actor.
-    ///
-    /// # Errors
-    /// If the key cannot be used.
-    pub fn actor<K: Kind>(&self, key: &str) -> Result<ActorRef<K>, InvalidName> {
-        Ok(ActorRef::new(self.services.port(ActorId::new(K::KIND, key)?)))
+    /// A reference to another actor. Calls through it fail if the key cannot be used ([`ActorId::new`]).
+    pub fn actor<K: Kind>(&self, key: &str) -> ActorRef<K> {
+        ActorRef::new(match ActorId::new(K::KIND, key) {
+            Ok(actor) => self.services.port(actor),
+            Err(error) => unusable_port(error, self.services.clock().clone()),
+        })
     }
 
     /// Ends this activation after the turn: the state is saved, the next message activates it again.

@@ -20,7 +20,7 @@ pub use check::assert_distinct;
 pub use context::{Context, Grant, SaveError, Services};
 pub use error::{ActivationError, CallError, TryError};
 pub use letter::{Body, Letter, ReplySlot, ReplyTo, ReplyValue, TypedMessage, reply_pair};
-pub use port::{Port, Undelivered};
+pub use port::{Port, Undelivered, unusable_port};
 pub use reference::{ActorRef, Ask, Tell};
 pub use scope::{Scope, Scoped, current_scope};
 pub use traits::{Accepts, Actor, DeactivateReason, Handler, Hosted, Kind, Message};

@@ -1,9 +1,13 @@
 //! Where a reference sends to: one actor as seen from this process.
 
 use super::Letter;
-use crate::{clock::Clock, ident::ActorId, wire::Failure};
+use crate::{
+    clock::Clock,
+    ident::{ActorId, InvalidName},
+    wire::{Failure, FailureCode, Ran},
+};
 use futures_util::future::BoxFuture;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// One actor as seen from this process. Implemented by whoever knows the way to it.
 pub trait Port: Send + Sync + 'static {
@@ -37,4 +41,39 @@ pub enum Undelivered {
     Full(Letter),
     /// It cannot be sent at all.
     Failed(Letter, Failure),
+}
+
+/// A port of an actor that cannot be: every call through it fails and says why.
+pub fn unusable_port(why: InvalidName, clock: Clock) -> Arc<dyn Port> {
+    let actor = ActorId::unusable(why.what);
+    Arc::new(Unusable { actor, why, clock })
+}
+
+struct Unusable {
+    actor: ActorId,
+    why: InvalidName,
+    clock: Clock,
+}
+
+impl Port for Unusable {
+    fn actor(&self) -> &ActorId {
+        &self.actor
+    }
+
+    fn send(&self, letter: Letter) -> Result<(), Undelivered> {
+        let failure = Failure::new(FailureCode::BadName, Ran::No, self.why.to_string());
+        Err(Undelivered::Failed(letter, failure))
+    }
+
+    fn room(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn ask_timeout(&self) -> Duration {
+        Duration::ZERO
+    }
 }

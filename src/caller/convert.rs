@@ -40,3 +40,8 @@ pub(super) fn own_request(letter: &Letter, process: &ProcessId) -> Option<Reques
         _ => None,
     }
 }
+
+/// How long to wait before the directory is asked for the `attempt`th time: 1 ms, doubled up to 64 ms.
+pub fn back_off(attempt: u32) -> Duration {
+    Duration::from_millis(1 << attempt.saturating_sub(1).min(6))
+}

@@ -43,8 +43,19 @@ pub trait LinkEvents: Send + Sync + 'static {
     /// The link to `silo` was lost; it is dialled again.
     fn link_lost(&self, silo: &SiloId);
 
-    /// The frame cannot be sent: too large, or too much waits for a silo that does not answer.
-    fn unsendable(&self, silo: &SiloId, frame: Frame, why: String);
+    /// The frame was not and will not be sent.
+    fn unsent(&self, silo: &SiloId, frame: Frame, why: Unsent);
+}
+
+/// Why a frame was not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unsent {
+    /// It is too large.
+    TooLarge(String),
+    /// No link is kept to the silo: it is gone.
+    Gone,
+    /// Too much waits for a silo that does not answer.
+    TooMany,
 }
 
 /// The links that a process dials.
@@ -82,6 +93,11 @@ impl Links {
             events: OnceLock::new(),
             links: Mutex::default(),
         })
+    }
+
+    /// Runs a task on the thread of the links.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        (self.spawn)(Box::pin(task));
     }
 
     /// Says who hears of the links; once, before the first is made.
@@ -143,29 +159,31 @@ impl Links {
         }
     }
 
-    /// Sends a frame, now or when the link is there. To a silo that is not kept, nothing is sent: it is gone.
+    /// Sends a frame, now or when the link is there. What is not sent is reported by [`LinkEvents::unsent`], later.
     pub fn send(&self, silo: &SiloId, frame: Frame) {
-        let refused = {
+        let unsent = {
             let mut links = self.links.lock();
             match links.get_mut(silo).map(|link| &mut link.state) {
                 Some(State::Up(sender)) => match sender.send(frame) {
-                    Ok(()) => None,
-                    // The task sees the end of the link and reports it.
-                    Err(SendError::Closed(_)) => None,
-                    Err(SendError::Unsendable { frame, cause }) => Some((*frame, cause.to_string())),
+                    // The task sees the end of a closed link and reports it.
+                    Ok(()) | Err(SendError::Closed(_)) => return,
+                    Err(SendError::Unsendable { frame, cause }) => (*frame, Unsent::TooLarge(cause.to_string())),
                 },
-                Some(State::Dialling { waiting }) if waiting.len() < MAX_WAITING => {
-                    waiting.push(frame);
-                    None
+                Some(State::Dialling { waiting }) => {
+                    // Only calls can be many; whatever else there is, is bounded by what it is about.
+                    if waiting.len() < MAX_WAITING || !matches!(frame, Frame::Call(_)) {
+                        waiting.push(frame);
+                        return;
+                    }
+                    (frame, Unsent::TooMany)
                 }
-                Some(State::Dialling { .. }) => {
-                    Some((frame, format!("too much waits for {silo}, which does not answer")))
-                }
-                None => Some((frame, format!("{silo} is not a silo of this cluster (any more)"))),
+                None => (frame, Unsent::Gone),
             }
         };
-        if let (Some((frame, why)), Some(events)) = (refused, self.events()) {
-            events.unsendable(silo, frame, why);
+        if let Some(events) = self.events() {
+            // The sender may hold locks that the listener needs.
+            let (silo, (frame, why)) = (silo.clone(), unsent);
+            (self.spawn)(Box::pin(async move { events.unsent(&silo, frame, why) }));
         }
     }
 

@@ -20,8 +20,8 @@ mod links;
 mod pending;
 mod switchboard;
 
-pub use convert::{from_call, time_left};
+pub use convert::{back_off, from_call, time_left};
 pub use line::{Direct, Line, ShortWay};
-pub use links::{LinkEvents, Links, Spawner};
+pub use links::{LinkEvents, Links, Spawner, Unsent};
 pub use pending::Pending;
 pub use switchboard::{Delivered, Switchboard, Uplink};

@@ -1,7 +1,7 @@
 //! The switchboard: all lines of a process.
 
 use super::{
-    Direct, Line, Links, Pending,
+    Direct, Line, Links, Pending, Unsent,
     convert::{from_call, own_request, time_left},
     line::LinePort,
 };
@@ -37,6 +37,9 @@ pub trait Uplink: Send + Sync + 'static {
     /// Finds out who owns the actor or who should: at once, or by [`Switchboard::located`], [`Switchboard::not_located`] or
     /// [`Switchboard::locate_again`] later. `first`: placement's word will do, nobody has asked before.
     fn locate(&self, actor: &ActorId, attempt: u32, first: bool) -> Option<Hint>;
+
+    /// Whether a silo is known to be gone.
+    fn is_gone(&self, silo: &SiloId) -> bool;
 
     /// A tell that will not run, and why.
     fn dead_letter(&self, actor: &ActorId, letter: Letter, why: &Failure);
@@ -294,6 +297,28 @@ impl Switchboard {
         self.event(actor, |way, steps| way.bounced(from, letter, hint, wait, steps));
     }
 
+    /// A frame for a silo was not sent.
+    pub fn unsent(&self, silo: &SiloId, frame: Frame, why: Unsent) {
+        match (frame, why) {
+            (Frame::Call(call), Unsent::TooLarge(why)) => {
+                let (actor, letter) = (call.actor.clone(), from_call(call, self.clock.now()));
+                let text = format!("{} to {actor} was not sent: {why}", letter.body.name());
+                self.fail(&actor, letter, Failure::new(FailureCode::Unreadable, Ran::No, text));
+            }
+            (Frame::Call(call), why) => {
+                if why == Unsent::Gone {
+                    self.event(&call.actor.clone(), |way, steps| way.silo_died(silo, steps));
+                }
+                self.bounced(silo, call, None, BounceReason::NotNow);
+            }
+            (Frame::Fence { actor, .. } | Frame::Enter { actor, .. }, Unsent::Gone) => {
+                self.event(&actor, |way, steps| way.silo_died(silo, steps));
+            }
+            // The other end of a move finds out by itself.
+            (frame, why) => tracing::debug!(%silo, ?why, ?frame, "a frame was not sent"),
+        }
+    }
+
     /// A fence was answered.
     pub fn fenced(&self, from: &SiloId, actor: &ActorId, k: u64, hint: Option<Hint>, lost: bool) {
         let hint = self.usable(hint);
@@ -340,7 +365,7 @@ impl Switchboard {
     }
 
     fn usable(&self, hint: Option<Hint>) -> Option<Hint> {
-        hint.filter(|hint| !self.leaving.read().contains(&hint.silo))
+        hint.filter(|hint| !self.leaving.read().contains(&hint.silo) && !self.uplink.is_gone(&hint.silo))
     }
 
     fn event(&self, actor: &ActorId, event: impl FnOnce(&mut Way<Letter>, &mut Vec<Step<Letter>>)) {

@@ -30,6 +30,14 @@ impl ActorId {
         Ok(id)
     }
 
+    /// The id of an actor that cannot be, for references whose calls say so.
+    pub(crate) fn unusable(kind: &str) -> Self {
+        Self {
+            kind: kind.into(),
+            key: "?".into(),
+        }
+    }
+
     /// The stable wire name of the actor's type.
     pub fn kind(&self) -> &str {
         &self.kind

@@ -81,6 +81,45 @@ impl<I> Seat<I> {
         active && self.forwarding.is_none()
     }
 
+    /// Whether an actor or messages of it are on their way from here to a silo.
+    pub fn is_moving_to(&self, silo: &SiloId) -> bool {
+        let tenure = self.tenure.as_ref().is_some_and(
+            |tenure| matches!(&tenure.phase, Phase::Freezing { to } | Phase::Frozen { to, .. } if to == silo),
+        );
+        tenure
+            || self
+                .forwarding
+                .as_ref()
+                .is_some_and(|forwarding| forwarding.to == *silo)
+    }
+
+    /// Whether anything is kept about a silo: a move from or to it, or streams.
+    pub fn concerns(&self, silo: &SiloId) -> bool {
+        let from = |p: &Predecessor| p.from == *silo;
+        let tenure = self.tenure.as_ref().is_some_and(|tenure| {
+            let peer = match &tenure.phase {
+                Phase::Prepared { from, .. } | Phase::Committed { from, .. } => from == silo,
+                _ => false,
+            };
+            peer || tenure.predecessor.as_ref().is_some_and(from)
+        });
+        let forwarding = self
+            .forwarding
+            .as_ref()
+            .and_then(|f| f.predecessor.as_ref())
+            .is_some_and(from);
+        tenure || forwarding || self.is_moving_to(silo) || self.ended.iter().any(from)
+    }
+
+    /// Whether anything is kept about a link.
+    pub fn knows_link(&self, link: LinkId) -> bool {
+        let told = self
+            .forwarding
+            .as_ref()
+            .is_some_and(|forwarding| forwarding.told.contains(&link));
+        told || self.bounced.contains(&link) || self.entering.iter().any(|(other, _)| *other == link)
+    }
+
     /// Whether forwards may still come to this silo, or go out from it.
     pub fn is_passing_on(&self) -> bool {
         let open = |tenure: &Tenure<I>| tenure.predecessor.is_some();

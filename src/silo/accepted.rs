@@ -184,7 +184,9 @@ impl Accepted {
     /// How many processes have not acknowledged that this silo leaves.
     pub(super) fn unacknowledged(&self) -> usize {
         let state = self.state.lock();
-        (state.by_link.values()).filter(|link| !link.acknowledged.load(Ordering::Acquire)).count()
+        (state.by_link.values())
+            .filter(|link| !link.acknowledged.load(Ordering::Acquire))
+            .count()
     }
 }
 

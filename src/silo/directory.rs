@@ -2,6 +2,7 @@
 
 use super::{Gate, Node};
 use crate::{
+    caller::back_off,
     ident::{ActorId, Epoch, Hint},
     migration::Purpose,
     store::{Entry, EntryChange, EntryOutcome, RegisterOutcome, StoreError},
@@ -74,7 +75,9 @@ async fn register_all(node: Weak<Node>, mut wanted: mpsc::UnboundedReceiver<Acto
                 let mut taken = Vec::new();
                 for (actor, outcome) in actors.into_iter().zip(outcomes) {
                     match outcome {
-                        RegisterOutcome::Registered(registered) => node.activate(&actor, registered.epoch, registered.state),
+                        RegisterOutcome::Registered(registered) => {
+                            node.activate(&actor, registered.epoch, registered.state)
+                        }
                         RegisterOutcome::Owned(entry) => taken.push((actor, entry)),
                     }
                 }
@@ -143,7 +146,11 @@ impl Node {
                 EntryOutcome::Conflict(actual) => self.owned_elsewhere(&actor, actual),
             }
         }
-        match self.store.load(won.iter().map(|(actor, _)| actor.clone()).collect()).await {
+        match self
+            .store
+            .load(won.iter().map(|(actor, _)| actor.clone()).collect())
+            .await
+        {
             Ok(states) => {
                 for ((actor, epoch), state) in won.into_iter().zip(states) {
                     self.activate(&actor, epoch, state);
@@ -254,9 +261,4 @@ impl Node {
             Err(failure) => Located::Nowhere(failure),
         }
     }
-}
-
-/// How long to wait before the directory is asked for the `attempt`th time: 1 ms, doubled up to 64 ms.
-pub(crate) fn back_off(attempt: u32) -> Duration {
-    Duration::from_millis(1 << attempt.saturating_sub(1).min(6))
 }

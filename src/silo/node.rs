@@ -1,12 +1,16 @@
 //! The node: what all services of a silo share. It outlives each of them.
 
-use super::{Moves, SiloOptions, accepted::Accepted, directory::Directory, seats::Seats, short_cut::ShortCut};
+use super::{
+    Moves, SiloOptions, accepted::Accepted, cluster::ClusterChange, directory::Directory, end::End, seats::Seats,
+    short_cut::ShortCut,
+};
 use crate::{
     actor::{Grant, Letter, Port, SaveError, Services, registry::Registry},
-    caller::{Delivered, Switchboard, Uplink, from_call},
+    caller::{Delivered, LinkEvents, Switchboard, Uplink, from_call},
     clock::Clock,
     ident::{ActorId, Hint, LinkId, ProcessId, RequestId, SiloId},
-    membership::View,
+    lifecycle::Drain,
+    membership::{Membership, View},
     placement::{Placement, PlacementError},
     runtime::{Activation, DeadLetter, DeadLetters, Event, Outside, Pool, PushError, fail},
     store::{ETag, Owner, SaveOutcome, SaveRequest, SiloStatus, Store, StoreError, StoredState},
@@ -15,11 +19,14 @@ use crate::{
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, AtomicU8, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// What new activations may do at this silo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +84,15 @@ pub(super) struct Node {
     board: OnceLock<Arc<Switchboard>>,
     pool: OnceLock<Pool>,
     pub(super) services: super::ServiceAddresses,
+    /// Silos that leave and wait for this one's acknowledgement.
+    pub(super) leaving_peers: Mutex<BTreeSet<SiloId>>,
+    pub(super) membership: Mutex<Membership>,
+    pub(super) changes: mpsc::UnboundedSender<ClusterChange>,
+    pub(super) views: watch::Sender<View>,
+    pub(super) drain: Mutex<Option<Drain>>,
+    pub(super) end: End,
+    /// Held here for the links, which know it weakly.
+    pub(super) link_events: OnceLock<Arc<dyn LinkEvents>>,
 }
 
 /// What a node is made of.
@@ -88,6 +104,8 @@ pub(super) struct Parts {
     pub(super) registry: Registry,
     pub(super) directory: Directory,
     pub(super) local: mpsc::UnboundedSender<LocalAnswer>,
+    pub(super) changes: mpsc::UnboundedSender<ClusterChange>,
+    pub(super) membership: Membership,
     pub(super) spawn: crate::caller::Spawner,
 }
 
@@ -111,6 +129,13 @@ impl Node {
             board: OnceLock::new(),
             pool: OnceLock::new(),
             services: super::ServiceAddresses::default(),
+            leaving_peers: Mutex::default(),
+            membership: Mutex::new(parts.membership),
+            changes: parts.changes,
+            views: watch::Sender::new(View::empty()),
+            drain: Mutex::new(None),
+            end: End::default(),
+            link_events: OnceLock::new(),
             options: parts.options,
             clock: parts.clock,
             store: parts.store,
@@ -125,11 +150,15 @@ impl Node {
     }
 
     pub(super) fn board(&self) -> &Arc<Switchboard> {
-        self.board.get().expect("invariant: the node is complete before it is used")
+        self.board
+            .get()
+            .expect("invariant: the node is complete before it is used")
     }
 
     pub(super) fn pool(&self) -> &Pool {
-        self.pool.get().expect("invariant: the node is complete before it is used")
+        self.pool
+            .get()
+            .expect("invariant: the node is complete before it is used")
     }
 
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -189,7 +218,14 @@ impl Node {
 
     // Answers to callers.
 
-    pub(super) fn bounce(&self, link: LinkId, actor: &ActorId, mut letter: Letter, hint: Option<Hint>, why: BounceReason) {
+    pub(super) fn bounce(
+        &self,
+        link: LinkId,
+        actor: &ActorId,
+        mut letter: Letter,
+        hint: Option<Hint>,
+        why: BounceReason,
+    ) {
         if link == LinkId::LOCAL {
             self.answer_here(LocalAnswer::Bounced {
                 actor: actor.clone(),
@@ -262,7 +298,9 @@ impl Node {
                 return;
             }
             let activation = self.pool().activation(actor.clone(), kind.entry.clone(), true);
-            activation.control(crate::runtime::Control::Activate(crate::runtime::Memory::saved(epoch, state)));
+            activation.control(crate::runtime::Control::Activate(crate::runtime::Memory::saved(
+                epoch, state,
+            )));
             place.activation = Some(activation);
             place.seat.registered(epoch);
         });
@@ -320,7 +358,11 @@ impl Node {
     fn happened(self: &Arc<Self>, activation: &Arc<Activation>, event: Event) {
         let actor = activation.actor();
         self.at(actor, |place| {
-            if !place.activation.as_ref().is_some_and(|own| Arc::ptr_eq(own, activation)) {
+            if !place
+                .activation
+                .as_ref()
+                .is_some_and(|own| Arc::ptr_eq(own, activation))
+            {
                 return;
             }
             match event {
@@ -542,6 +584,10 @@ impl Uplink for NodeUplink {
             let may_register = node.may_register(actor);
             node.at(actor, |place| place.seat.enter(LinkId::LOCAL, k, may_register));
         }
+    }
+
+    fn is_gone(&self, silo: &SiloId) -> bool {
+        self.0.upgrade().is_some_and(|node| node.is_gone(silo))
     }
 
     fn locate(&self, actor: &ActorId, attempt: u32, first: bool) -> Option<Hint> {

@@ -2,8 +2,8 @@
 
 use super::Node;
 use crate::{
-    actor::Letter,
     activity::Heat,
+    actor::Letter,
     clock::Moment,
     ident::{ActorId, Epoch, LinkId, SiloId},
     migration::{Command, Phase, Seat},
@@ -103,8 +103,14 @@ impl Node {
     }
 
     /// Lets `event` change every seat that `concerns` picks.
-    pub(super) fn at_all(self: &Arc<Self>, concerns: impl Fn(&Seat<Letter>) -> bool, event: impl Fn(&mut Seat<Letter>)) {
-        let actors = self.seats.select(|actor, place| concerns(&place.seat).then(|| actor.clone()));
+    pub(super) fn at_all(
+        self: &Arc<Self>,
+        concerns: impl Fn(&Seat<Letter>) -> bool,
+        event: impl Fn(&mut Seat<Letter>),
+    ) {
+        let actors = self
+            .seats
+            .select(|actor, place| concerns(&place.seat).then(|| actor.clone()));
         for actor in actors {
             self.at(&actor, |place| event(&mut place.seat));
         }
@@ -131,17 +137,16 @@ impl Node {
                 self.answer(link, Frame::Moved { actor, hint });
             }
             Command::Unknown { message } => {
-                let text = format!("{} to {actor} was lost with the silo it was on; it may have run", message.body.name());
+                let text = format!(
+                    "{} to {actor} was lost with the silo it was on; it may have run",
+                    message.body.name()
+                );
                 let failure = Failure::new(FailureCode::Unknown, Ran::Unknown, text);
-                crate::runtime::fail(&**self, actor, message, failure);
+                self.fail(actor, message, failure);
             }
             Command::Register => self.directory.register(actor.clone()),
             Command::ReadEntry => self.read_entry(actor.clone()),
-            Command::ChangeEntry {
-                purpose,
-                expected,
-                new,
-            } => self.change_entry(actor.clone(), purpose, expected, new),
+            Command::ChangeEntry { purpose, expected, new } => self.change_entry(actor.clone(), purpose, expected, new),
             Command::Rest { message } => match &place.activation {
                 Some(activation) => activation.push(message),
                 None => unreachable!("invariant: an active seat has an activation"),
@@ -174,12 +179,18 @@ impl Node {
                 }
             }
             Command::SendForward { to, stream, n } => {
-                let Some(message) = place.seat.forwarding_mut().and_then(|forwarding| forwarding.message_mut(n)) else {
+                let Some(message) = place
+                    .seat
+                    .forwarding_mut()
+                    .and_then(|forwarding| forwarding.message_mut(n))
+                else {
                     return;
                 };
                 match self.board().to_call(actor, message) {
                     Ok(call) => self.board().links().send(&to, Frame::Forward { stream, n, call }),
-                    Err(error) => tracing::error!(%actor, %error, "a message cannot be forwarded: it cannot be serialized"),
+                    Err(error) => {
+                        tracing::error!(%actor, %error, "a message cannot be forwarded: it cannot be serialized")
+                    }
                 }
             }
             Command::SendGo { to, epoch } => {

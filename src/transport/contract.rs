@@ -61,7 +61,7 @@ pub trait Transport: Send + Sync + 'static {
 
 /// Takes the links that peers dial.
 pub trait Listener: Send {
-    /// Where it listens, in the form that peers can dial; the port is the real one.
+    /// Where it listens; the port is the real one.
     fn local_address(&self) -> String;
 
     /// The next peer that dials; its handshake is still to be driven. Cancel-safe.

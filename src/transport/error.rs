@@ -1,7 +1,7 @@
 //! Why a link could not be made, or ended.
 
 use crate::{
-    ident::ProcessId,
+    ident::{InvalidName, ProcessId},
     wire::{FrameError, ProtocolRange},
 };
 use std::{io, time::Duration};
@@ -78,6 +78,15 @@ pub enum TransportError {
         what: &'static str,
         /// The timeout.
         after: Duration,
+    },
+    /// This process's own name cannot be used.
+    #[error("this process cannot introduce itself")]
+    BadIdentity(#[from] InvalidName),
+    /// The system has no random numbers for the handshake.
+    #[error("the system gives no random numbers for the handshake")]
+    NoRandomness {
+        /// The system's word.
+        source: io::Error,
     },
     /// What answers speaks something else.
     #[error("{address} does not speak Quark's protocol: is it the right port?")]

@@ -1,15 +1,30 @@
-//! One link: the queue between its sender and its writer.
+//! One link: the queue between its senders and its writer.
 
-use super::{Ended, SendError};
-use crate::wire::{Frame, Limits};
-use std::time::Duration;
+use super::{Ended, FrameReceiver, FrameSender, SendError};
+use crate::wire::{Frame, Limits, Outgoing};
+use bytes::Buf;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+};
 
 /// How a link behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkOptions {
     /// How large frames may be.
     pub limits: Limits,
-    /// From how many queued bytes on [`super::FrameSender::writable`] waits.
+    /// From how many queued bytes on [`FrameSender::writable`] waits.
     pub high_water_bytes: usize,
     /// How long a handshake may take.
     pub handshake_timeout: Duration,
@@ -25,28 +40,213 @@ impl Default for LinkOptions {
     }
 }
 
-pub(super) struct Link {}
+/// What sender, receiver and writer of one link share.
+pub(super) struct Link {
+    options: LinkOptions,
+    state: Mutex<State>,
+    /// Bytes that were sent and not yet written.
+    queued: AtomicUsize,
+    aborted: AtomicBool,
+    /// The receiver while it waits for bytes, to hear of an abort.
+    pub(super) reader: AtomicWaker,
+    /// The writer while it waits for the system, to hear of an abort.
+    pub(super) writer: AtomicWaker,
+    /// Bytes were written, or the link ended.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    queue: Outgoing,
+    phase: Phase,
+    /// Bytes that were ever sent.
+    sent: u64,
+    /// How many of them were written and flushed.
+    flushed: u64,
+    /// The writer while it waits for something to write.
+    idle: Option<Waker>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Open,
+    /// No more frames; what is queued is still written.
+    Closing,
+    Ended,
+}
+
+/// A link over the two directions of a stream whose peer has proved itself.
+pub(super) fn link(
+    options: LinkOptions,
+    reader: impl AsyncRead + Send + Unpin + 'static,
+    writer: impl AsyncWrite + Send + Unpin + 'static,
+) -> (FrameSender, FrameReceiver, impl Future<Output = ()> + Send + 'static) {
+    let link = Arc::new(Link {
+        options,
+        state: Mutex::default(),
+        queued: AtomicUsize::new(0),
+        aborted: AtomicBool::new(false),
+        reader: AtomicWaker::new(),
+        writer: AtomicWaker::new(),
+        changed: Notify::new(),
+    });
+    let driver = super::driver::drive(link.clone(), writer);
+    let receiver = FrameReceiver::new(link.clone(), options.limits, Box::new(reader));
+    (FrameSender::new(link), receiver, driver)
+}
 
 impl Link {
-    pub(super) fn send(&self, _frame: Frame) -> Result<(), SendError> {
-        todo!()
+    pub(super) fn send(&self, frame: Frame) -> Result<(), SendError> {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Open {
+            return Err(SendError::Closed(Box::new(frame)));
+        }
+        let before = state.queue.remaining();
+        if let Err(cause) = state.queue.push(&frame, &self.options.limits) {
+            let frame = Box::new(frame);
+            return Err(SendError::Unsendable { frame, cause });
+        }
+        let idle = self.queued(&mut state, before);
+        drop(state);
+        if let Some(idle) = idle {
+            idle.wake();
+        }
+        Ok(())
     }
+
+    /// Counts what was queued since the queue held `before` bytes; the writer is to be woken.
+    fn queued(&self, state: &mut State, before: usize) -> Option<Waker> {
+        let added = state.queue.remaining() - before;
+        state.sent += added as u64;
+        self.queued.fetch_add(added, Ordering::Relaxed);
+        state.idle.take()
+    }
+
     pub(super) fn queued_bytes(&self) -> usize {
-        todo!()
+        self.queued.load(Ordering::Relaxed)
     }
+
     pub(super) async fn writable(&self) -> Result<(), Ended> {
-        todo!()
+        self.wait(|| {
+            if self.is_closed() {
+                Some(Err(Ended))
+            } else {
+                (self.queued_bytes() < self.options.high_water_bytes).then_some(Ok(()))
+            }
+        })
+        .await
     }
+
     pub(super) async fn flushed(&self) -> Result<(), Ended> {
-        todo!()
+        let target = self.state.lock().sent;
+        self.wait(|| {
+            let state = self.state.lock();
+            if state.flushed >= target {
+                Some(Ok(()))
+            } else {
+                (state.phase == Phase::Ended).then_some(Err(Ended))
+            }
+        })
+        .await
     }
+
+    async fn wait<T>(&self, ready: impl Fn() -> Option<T>) -> T {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // Before looking: a change after the look is heard.
+            changed.as_mut().enable();
+            if let Some(result) = ready() {
+                return result;
+            }
+            changed.await;
+        }
+    }
+
     pub(super) fn close(&self) {
-        todo!()
+        let mut state = self.state.lock();
+        if state.phase != Phase::Open {
+            return;
+        }
+        let before = state.queue.remaining();
+        state.queue.push_end();
+        state.phase = Phase::Closing;
+        let idle = self.queued(&mut state, before);
+        drop(state);
+        if let Some(idle) = idle {
+            idle.wake();
+        }
+        self.changed.notify_waiters();
     }
+
     pub(super) fn abort(&self) {
-        todo!()
+        self.aborted.store(true, Ordering::SeqCst);
+        self.end();
+        self.reader.wake();
+        self.writer.wake();
     }
+
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::SeqCst)
+    }
+
+    /// The sending direction ends: by the writer, or by an abort.
+    pub(super) fn end(&self) {
+        let mut state = self.state.lock();
+        state.phase = Phase::Ended;
+        state.queue.clear();
+        self.queued.store(0, Ordering::Relaxed);
+        let idle = state.idle.take();
+        drop(state);
+        if let Some(idle) = idle {
+            idle.wake();
+        }
+        self.changed.notify_waiters();
+    }
+
     pub(super) fn is_closed(&self) -> bool {
-        todo!()
+        self.state.lock().phase != Phase::Open
+    }
+
+    /// For the last sender: a link that nobody can close any more would never end.
+    pub(super) fn abandon(&self) {
+        if !self.is_closed() {
+            self.abort();
+        }
+    }
+
+    /// For the writer: puts everything queued into `batch`, which is empty. `false` when nothing comes any more.
+    pub(super) fn poll_batch(&self, cx: &mut Context<'_>, batch: &mut Outgoing) -> Poll<bool> {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Ended {
+            return Poll::Ready(false);
+        }
+        if state.queue.has_remaining() {
+            std::mem::swap(&mut state.queue, batch);
+            return Poll::Ready(true);
+        }
+        if state.phase == Phase::Closing {
+            return Poll::Ready(false);
+        }
+        state.idle = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// For the writer: so many bytes were taken by the stream.
+    pub(super) fn wrote(&self, bytes: usize) {
+        let high = self.options.high_water_bytes;
+        // An abort may have set it to 0 meanwhile.
+        let subtract = |queued: usize| Some(queued.saturating_sub(bytes));
+        let before = self.queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract);
+        let before = before.unwrap_or_else(|queued| queued);
+        if before >= high && before.saturating_sub(bytes) < high {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// For the writer: so many bytes were written and flushed.
+    pub(super) fn flushed_to_system(&self, bytes: u64) {
+        self.state.lock().flushed += bytes;
+        self.changed.notify_waiters();
     }
 }

@@ -14,19 +14,23 @@
 //! `no_frame_is_read_before_the_peer_has_proved_itself`, `an_end_without_goodbye_is_an_error`.
 
 mod contract;
+mod driver;
 mod error;
+mod handshake;
 mod link;
 mod loopback;
 mod receiver;
 mod secret;
 mod sender;
 mod tcp;
+#[cfg(test)]
+mod tests;
 
 pub use contract::{Accepting, Connection, Listener, LocalEnd, Peer, Transport};
 pub use error::TransportError;
 pub use link::LinkOptions;
 pub use loopback::LoopbackNetwork;
 pub use receiver::FrameReceiver;
-pub use secret::Secret;
+pub use secret::{Secret, SecretTooShort};
 pub use sender::{Ended, FrameSender, SendError};
 pub use tcp::{TcpOptions, TcpTransport};

@@ -28,22 +28,40 @@ pub enum SendError {
 pub struct Ended;
 
 /// Sends frames on one link, in order. Cheap to clone; usable from any thread and under any lock.
+///
+/// When the last clone is dropped without [`FrameSender::close`], the link is aborted.
 #[derive(Clone)]
-pub struct FrameSender(pub(super) Arc<Link>);
+pub struct FrameSender(Arc<Handle>);
+
+struct Handle(Arc<Link>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
 
 impl FrameSender {
+    pub(super) fn new(link: Arc<Link>) -> Self {
+        Self(Arc::new(Handle(link)))
+    }
+
+    fn link(&self) -> &Link {
+        &self.0.0
+    }
+
     /// Encodes and queues a frame. Never blocks. All sends of a link, from whatever thread, are on the wire in the order
     /// in which they returned.
     ///
     /// # Errors
     /// The frame comes back: the link is closed, or the frame breaks a limit.
     pub fn send(&self, frame: Frame) -> Result<(), SendError> {
-        self.0.send(frame)
+        self.link().send(frame)
     }
 
     /// Bytes that are queued and not yet handed to the system.
     pub fn queued_bytes(&self) -> usize {
-        self.0.queued_bytes()
+        self.link().queued_bytes()
     }
 
     /// Waits until fewer bytes are queued than the high-water mark ([`super::LinkOptions::high_water_bytes`]).
@@ -51,7 +69,7 @@ impl FrameSender {
     /// # Errors
     /// The link ended.
     pub async fn writable(&self) -> Result<(), Ended> {
-        self.0.writable().await
+        self.link().writable().await
     }
 
     /// Waits until everything sent before the call was handed to the system. It may still be lost with the network.
@@ -59,24 +77,24 @@ impl FrameSender {
     /// # Errors
     /// The link ended before.
     pub async fn flushed(&self) -> Result<(), Ended> {
-        self.0.flushed().await
+        self.link().flushed().await
     }
 
     /// Takes no more frames, writes what is queued and a goodbye, and shuts the sending direction down. Receiving goes on:
     /// receive until the peer's end before dropping the receiver, else the system may throw away what the peer has not
     /// read yet.
     pub fn close(&self) {
-        self.0.close();
+        self.link().close();
     }
 
     /// Ends the link at once, both ways: what is queued is dropped, nothing more is read.
     pub fn abort(&self) {
-        self.0.abort();
+        self.link().abort();
     }
 
     /// Whether frames are refused: closed, aborted or lost.
     pub fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.link().is_closed()
     }
 }
 

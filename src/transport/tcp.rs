@@ -1,9 +1,21 @@
 //! Links over TCP.
 
-use super::{Connection, LinkOptions, Listener, LocalEnd, Transport, TransportError};
+use super::{
+    Accepting, Connection, LinkOptions, Listener, LocalEnd, Transport, TransportError, handshake::Handshake, link::link,
+};
 use crate::{clock::Clock, ident::SiloId};
-use futures_util::future::BoxFuture;
-use std::time::Duration;
+use futures_util::{FutureExt, future::BoxFuture};
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
 
 /// How TCP links are made.
 #[derive(Clone, Copy, Debug)]
@@ -26,23 +38,205 @@ impl Default for TcpOptions {
     }
 }
 
-/// Links over TCP, on loopback addresses alone unless [`TcpOptions::insecure`]. Needs a tokio runtime with I/O.
-#[derive(Debug)]
-pub struct TcpTransport {}
+/// Links over TCP, on loopback addresses alone unless [`TcpOptions::insecure`]. Addresses are `host:port`. Needs a tokio
+/// runtime with I/O.
+pub struct TcpTransport(Arc<Shared>);
+
+struct Shared {
+    local: LocalEnd,
+    clock: Clock,
+    options: TcpOptions,
+    /// The number of the last dial.
+    dials: AtomicU64,
+}
 
 impl TcpTransport {
     /// A transport for this process.
-    pub fn new(_local: LocalEnd, _clock: Clock, _options: TcpOptions) -> Self {
-        todo!()
+    pub fn new(local: LocalEnd, clock: Clock, options: TcpOptions) -> Self {
+        Self(Arc::new(Shared {
+            local,
+            clock,
+            options,
+            dials: AtomicU64::new(0),
+        }))
+    }
+}
+
+impl fmt::Debug for TcpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpTransport")
+            .field("local", &self.0.local)
+            .field("options", &self.0.options)
+            .finish_non_exhaustive()
     }
 }
 
 impl Transport for TcpTransport {
-    fn listen(&self, _address: &str) -> BoxFuture<'_, Result<Box<dyn Listener>, TransportError>> {
-        todo!()
+    fn listen(&self, address: &str) -> BoxFuture<'_, Result<Box<dyn Listener>, TransportError>> {
+        let address = address.to_owned();
+        async move {
+            let resolved = self.0.resolve(&address).await?;
+            let listener = TcpListener::bind(&resolved[..]).await;
+            let cannot = |source: io::Error| match source.kind() {
+                ErrorKind::AddrInUse => TransportError::AddressInUse {
+                    address: address.clone(),
+                },
+                _ => TransportError::CannotListen {
+                    address: address.clone(),
+                    source,
+                },
+            };
+            let listener = listener.map_err(cannot)?;
+            let local_address = listener.local_addr().map_err(cannot)?.to_string();
+            let shared = self.0.clone();
+            Ok(Box::new(Listening {
+                shared,
+                listener,
+                local_address,
+            }) as Box<dyn Listener>)
+        }
+        .boxed()
     }
 
-    fn connect(&self, _address: &str, _expected: Option<SiloId>) -> BoxFuture<'_, Result<Connection, TransportError>> {
-        todo!()
+    fn connect(&self, address: &str, expected: Option<SiloId>) -> BoxFuture<'_, Result<Connection, TransportError>> {
+        let address = address.to_owned();
+        async move {
+            let options = &self.0.options;
+            let dial = self.0.clock.timeout(options.connect_timeout, self.0.dial(&address));
+            let mut stream = dial.await.unwrap_or_else(|| {
+                Err(TransportError::TimedOut {
+                    address: address.clone(),
+                    what: "answer",
+                    after: options.connect_timeout,
+                })
+            })?;
+            let number = self.0.dials.fetch_add(1, Ordering::Relaxed) + 1;
+            let peer = self
+                .0
+                .handshake(&address)
+                .dial(&mut stream, number, expected.as_ref())
+                .await?;
+            Ok(connection(options.link, peer, stream))
+        }
+        .boxed()
+    }
+}
+
+impl Shared {
+    fn handshake<'a>(&'a self, address: &'a str) -> Handshake<'a> {
+        Handshake {
+            local: &self.local,
+            clock: &self.clock,
+            timeout: self.options.link.handshake_timeout,
+            address,
+        }
+    }
+
+    async fn dial(&self, address: &str) -> Result<TcpStream, TransportError> {
+        let resolved = self.resolve(address).await?;
+        let cannot = |source: io::Error| {
+            let address = address.to_owned();
+            match source.kind() {
+                ErrorKind::ConnectionRefused => TransportError::Refused { address },
+                _ => TransportError::CannotConnect { address, source },
+            }
+        };
+        let stream = TcpStream::connect(&resolved[..]).await.map_err(cannot)?;
+        // Frames are written in batches: the system need not wait for more.
+        stream.set_nodelay(true).map_err(cannot)?;
+        Ok(stream)
+    }
+
+    /// The addresses behind `host:port`, all of them allowed.
+    async fn resolve(&self, address: &str) -> Result<Vec<SocketAddr>, TransportError> {
+        let bad = |why| TransportError::BadAddress {
+            address: address.to_owned(),
+            why,
+        };
+        let (host, port) = address
+            .rsplit_once(':')
+            .ok_or_else(|| bad("it must be HOST:PORT, and has no port"))?;
+        if host.is_empty() {
+            return Err(bad("it must be HOST:PORT, and has no host"));
+        }
+        if port.parse::<u16>().is_err() {
+            return Err(bad("it must be HOST:PORT with a port from 0 to 65535"));
+        }
+        let unresolvable = |source| TransportError::Unresolvable {
+            address: address.to_owned(),
+            source,
+        };
+        let resolved: Vec<_> = lookup_host(address).await.map_err(unresolvable)?.collect();
+        if resolved.is_empty() {
+            return Err(unresolvable(ErrorKind::NotFound.into()));
+        }
+        match resolved
+            .iter()
+            .find(|resolved| !resolved.ip().to_canonical().is_loopback())
+        {
+            Some(public) if !self.options.insecure => {
+                let public = public.to_string();
+                Err(TransportError::PlainTextRefused {
+                    address: if public == address {
+                        public
+                    } else {
+                        format!("{address} ({public})")
+                    },
+                })
+            }
+            _ => Ok(resolved),
+        }
+    }
+}
+
+fn connection(options: LinkOptions, peer: super::Peer, stream: TcpStream) -> Connection {
+    let (reader, writer) = stream.into_split();
+    let (sender, receiver, driver) = link(options, reader, writer);
+    Connection {
+        peer,
+        sender,
+        receiver,
+        driver: driver.boxed(),
+    }
+}
+
+struct Listening {
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    local_address: String,
+}
+
+impl Listener for Listening {
+    fn local_address(&self) -> String {
+        self.local_address.clone()
+    }
+
+    fn accept(&mut self) -> BoxFuture<'_, Result<Accepting, TransportError>> {
+        async move {
+            let (mut stream, from) = loop {
+                match self.listener.accept().await {
+                    Ok(accepted) => break accepted,
+                    // The peer went before its turn came.
+                    Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {
+                    }
+                    Err(source) => return Err(TransportError::CannotAccept { source }),
+                }
+            };
+            let from = from.to_string();
+            let shared = self.shared.clone();
+            let address = from.clone();
+            let handshake = async move {
+                stream
+                    .set_nodelay(true)
+                    .map_err(|source| TransportError::HandshakeCut {
+                        address: address.clone(),
+                        source,
+                    })?;
+                let peer = shared.handshake(&address).accept(&mut stream).await?;
+                Ok(connection(shared.options.link, peer, stream))
+            };
+            Ok(Accepting::new(from, handshake))
+        }
+        .boxed()
     }
 }

@@ -74,4 +74,6 @@ pub enum FailureCode {
     Full = 13,
     /// The activation was discarded while the message ran or waited.
     Discarded = 14,
+    /// The actor's kind or key cannot be used.
+    BadName = 15,
 }

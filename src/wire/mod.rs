@@ -7,6 +7,7 @@ mod codec;
 mod failure;
 mod frame;
 mod frame_error;
+pub(crate) mod handshake;
 mod limits;
 mod msgpack;
 mod protocol;

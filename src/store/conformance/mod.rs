@@ -131,3 +131,21 @@ macro_rules! store_conformance {
         $crate::store_conformance! { @each test { $make } }
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    #[test]
+    #[should_panic(expected = "a_new_store_is_empty_at_view_zero")]
+    fn all_names_the_laws_that_are_broken() {
+        // One store for all laws is no fresh store for each.
+        let used = MemoryStore::new();
+        let one = || -> Arc<dyn Store> { Arc::new(used.clone()) };
+        race::runtime().block_on(async {
+            members::an_accepted_change_grows_the_view_by_one(one()).await;
+            all(one).await;
+        });
+    }
+}

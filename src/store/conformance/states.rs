@@ -5,10 +5,13 @@ use super::{
     values::{actor, carts, change, entry, free, load, owned, register, registered, request, save, silo, state},
 };
 use crate::{
-    ident::SiloId,
+    ident::{ActorId, SiloId},
     store::{ETag, Entry, EntryOutcome, SaveOutcome, Store, StoredState},
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// The number counts the saves of the actor, whoever made them.
 pub async fn the_first_save_is_number_one_and_each_next_is_one_more(store: Arc<dyn Store>) {
@@ -120,40 +123,65 @@ pub async fn concurrent_saves_have_one_winner(store: Arc<dyn Store>) {
 
 /// While an owner saves without pause its actor is moved: from the moment of the move nothing of it arrives.
 pub async fn no_save_succeeds_after_the_entry_has_moved(store: Arc<dyn Store>) {
-    let (alice, one, other) = (actor("cart", "alice"), silo("a"), silo("b"));
-    register(&*store, &one, &alice).await;
-    let (moved, from, to) = (alice.clone(), one.clone(), other.clone());
-    let numbers = race(&store, move |store, caller| {
-        let (moved, from, to) = (moved.clone(), from.clone(), to.clone());
-        Box::pin(async move {
-            if caller == 0 {
-                let mut last = None;
-                loop {
-                    match save(&*store, request(&moved, &from, 1, last, "by the first owner")).await {
-                        SaveOutcome::Saved(etag) => last = Some(etag.0),
-                        SaveOutcome::NotOwner(entry) => {
-                            assert_eq!(entry, owned(&to, 2));
-                            return last;
+    let (one, other) = (silo("a"), silo("b"));
+    for (round, alice) in carts(20).into_iter().enumerate() {
+        register(&*store, &one, &alice).await;
+        let moved = Arc::new(AtomicBool::new(false));
+        let (actor, from, to) = (alice.clone(), one.clone(), other.clone());
+        let numbers = race(&store, move |store, caller| {
+            let (actor, from, to, moved) = (actor.clone(), from.clone(), to.clone(), Arc::clone(&moved));
+            Box::pin(async move {
+                match caller {
+                    0 => save_until_moved(&*store, &actor, &from, &moved).await,
+                    1 => {
+                        let _end = SetWhenDropped(&moved);
+                        // Now earlier, now later in the other's work.
+                        for _ in 0..round {
+                            load(&*store, &actor).await;
                         }
-                        SaveOutcome::Conflict { actual, .. } => panic!("nobody else saves, yet there is {actual:?}"),
+                        let outcome = change(&*store, &actor, owned(&from, 1), owned(&to, 2)).await;
+                        assert_eq!(outcome, EntryOutcome::Changed);
+                        load(&*store, &actor).await.map(|state| state.etag)
                     }
+                    _ => None,
                 }
-            }
-            if caller == 1 {
-                while load(&*store, &moved).await.is_none_or(|state| state.etag < ETag(5)) {}
-                let outcome = change(&*store, &moved, owned(&from, 1), owned(&to, 2)).await;
-                assert_eq!(outcome, EntryOutcome::Changed);
-                return load(&*store, &moved).await.map(|state| state.etag.0);
-            }
-            None
+            })
         })
-    })
-    .await;
-    assert_eq!(
-        numbers[0], numbers[1],
-        "what was saved last, and what was there right after the move"
-    );
-    assert_eq!(load(&*store, &alice).await.map(|state| state.etag.0), numbers[0]);
+        .await;
+        assert_eq!(
+            numbers[0], numbers[1],
+            "what was saved last, and what was there right after the move"
+        );
+        assert_eq!(load(&*store, &alice).await.map(|state| state.etag), numbers[0]);
+    }
+}
+
+/// Saves until it is told that it owns the actor no more; answers the number of the last state.
+async fn save_until_moved(store: &dyn Store, actor: &ActorId, from: &SiloId, moved: &AtomicBool) -> Option<ETag> {
+    let mut last = None;
+    loop {
+        let late = moved.load(Ordering::SeqCst);
+        match save(
+            store,
+            request(actor, from, 1, last.map(|ETag(number)| number), "by the first owner"),
+        )
+        .await
+        {
+            SaveOutcome::Saved(_) if late => panic!("a save of {actor} succeeded after the entry had moved"),
+            SaveOutcome::Saved(etag) => last = Some(etag),
+            SaveOutcome::NotOwner(_) => return last,
+            SaveOutcome::Conflict { actual, .. } => panic!("nobody else saves {actor}, yet there is {actual:?}"),
+        }
+    }
+}
+
+/// Also when its holder panics, so that nobody waits for a store that is broken.
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Saves that fail, for whatever reason, leave the others of their batch alone, which take effect in order.
@@ -211,7 +239,7 @@ pub async fn states_are_loaded_in_order_whoever_owns_the_actors(store: Arc<dyn S
         kept.clone(),
     ];
     let states = store.load(asked).await.expect("load answers");
-    let of = |actor: &crate::ident::ActorId| Some(state(1, actor.key()));
+    let of = |actor: &ActorId| Some(state(1, actor.key()));
     assert_eq!(states, [of(&kept), None, of(&freed), of(&moved), of(&kept)]);
     assert_eq!(entry(&*store, &freed).await, free(2), "loading owns nothing");
 }

@@ -53,7 +53,7 @@ impl File {
                 "the file can only be read: the process must be allowed to write it and its folder".into(),
             ));
         }
-        ours(schema::look(&connection).map_err(sql)?).map_err(cannot)?;
+        ours(schema::look(&mut connection).map_err(sql)?).map_err(cannot)?;
         keep_log(&connection, attempts).map_err(sql)?.map_err(cannot)?;
         ours(schema::create(&mut connection).map_err(sql)?).map_err(cannot)?;
         let cluster = schema::cluster(&mut connection, cluster).map_err(sql)?;

@@ -1,6 +1,6 @@
 //! The file's schema: making it, knowing it again, refusing what is not ours.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// Marks a SQLite file as ours (`PRAGMA application_id`): "Qrk1".
 pub(super) const APPLICATION_ID: i32 = 0x5172_6b31;
@@ -59,7 +59,12 @@ pub(super) enum Found {
 }
 
 /// Looks whose file it is, and changes nothing.
-pub(super) fn look(connection: &Connection) -> rusqlite::Result<Found> {
+pub(super) fn look(connection: &mut Connection) -> rusqlite::Result<Found> {
+    // One moment for all that is looked at: another process may be making the tables.
+    look_within(&connection.transaction()?)
+}
+
+fn look_within(connection: &Transaction<'_>) -> rusqlite::Result<Found> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i32>(0));
     let application = number("PRAGMA application_id")?;
     let version = number("PRAGMA user_version")?;
@@ -75,7 +80,7 @@ pub(super) fn look(connection: &Connection) -> rusqlite::Result<Found> {
 /// Makes the tables if the file is empty; of several processes that try, one does. Answers what the file was.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<Found> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = look(&transaction)?;
+    let found = look_within(&transaction)?;
     if found == Found::Empty {
         transaction.execute_batch(TABLES)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

@@ -1,0 +1,209 @@
+//! Building and connecting a client.
+
+use super::{
+    Client, ConnectError,
+    core::{Core, CoreLinks, CoreUplink},
+};
+use crate::{
+    caller::{Links, Spawner, Switchboard},
+    clock::Clock,
+    ident::{ClientId, InvalidName, ProcessId, SiloId},
+    transport::{LocalEnd, Secret, SecretTooShort, TcpOptions, TcpTransport, Transport},
+    wire::{Frame, SiloAddress},
+};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// How long to wait between two rounds over the addresses.
+const ROUND_WAIT: Duration = Duration::from_millis(100);
+
+/// Builds a client.
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it connects"]
+pub struct ClientBuilder {
+    cluster: String,
+    seeds: Vec<String>,
+    secret: Option<Result<Secret, SecretTooShort>>,
+    insecure: bool,
+    connect_timeout: Duration,
+    ask_timeout: Duration,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            cluster: "quark".into(),
+            seeds: Vec::new(),
+            secret: None,
+            insecure: false,
+            connect_timeout: Duration::from_secs(10),
+            ask_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// The name of the cluster. Default `quark`.
+    pub fn cluster(mut self, cluster: impl Into<String>) -> Self {
+        self.cluster = cluster.into();
+        self
+    }
+
+    /// Addresses of silos, `host:port`; one that answers is enough, it names the others.
+    pub fn seeds(mut self, seeds: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.seeds = seeds.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What every process of the cluster proves to know, 16 bytes at least.
+    pub fn secret(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.secret = Some(Secret::new(secret.as_ref()));
+        self
+    }
+
+    /// Allows plain TCP outside this machine. Default no.
+    pub fn insecure(mut self, insecure: bool) -> Self {
+        self.insecure = insecure;
+        self
+    }
+
+    /// How long connecting may take. Default 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long an ask waits unless told otherwise. Default 30 s.
+    pub fn ask_timeout(mut self, timeout: Duration) -> Self {
+        self.ask_timeout = timeout;
+        self
+    }
+
+    /// Connects to the cluster.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; if no silo answered it says what happened at each address.
+    pub async fn connect(self) -> Result<Client, ConnectError> {
+        if self.seeds.is_empty() {
+            return Err(ConnectError::NoSeeds);
+        }
+        InvalidName::check("cluster name", &self.cluster)?;
+        let secret = self.secret.clone().transpose()?;
+        let (spawn, stop) = thread()?;
+        let clock = Clock::system();
+        let process = ProcessId::Client(ClientId(random()));
+        let mut end = LocalEnd::new(process.clone(), self.cluster.as_str());
+        if let Some(secret) = secret {
+            end = end.with_secret(secret);
+        }
+        let tcp = TcpOptions {
+            insecure: self.insecure,
+            ..TcpOptions::default()
+        };
+        let transport: Arc<dyn Transport> = Arc::new(TcpTransport::new(end, clock.clone(), tcp));
+        let (tell, told) = oneshot::channel();
+        let (seeds, timeout, dial, at) = (self.seeds, self.connect_timeout, transport.clone(), clock.clone());
+        // On the thread whose reactor the sockets are of.
+        spawn(Box::pin(async move {
+            let _gone = tell.send(first_view(&*dial, &seeds, timeout, &at).await);
+        }));
+        let silos = told.await.unwrap_or_else(|_| {
+            Err(ConnectError::NoneAnswered {
+                seconds: 0,
+                tried: " the client's thread ended".into(),
+            })
+        })?;
+        let links = Links::new(transport, clock.clone(), spawn);
+        let core = Core::new(clock.clone(), stop);
+        let events: Arc<dyn crate::caller::LinkEvents> = Arc::new(CoreLinks(Arc::downgrade(&core)));
+        let weak: Weak<dyn crate::caller::LinkEvents> = Arc::downgrade(&events);
+        links.listen(weak);
+        let uplink = Arc::new(CoreUplink(Arc::downgrade(&core)));
+        let board = Switchboard::new(process, clock, self.ask_timeout, links, uplink);
+        core.complete(board, events);
+        core.view_changed(0, silos);
+        Ok(Client::new(core))
+    }
+}
+
+/// A thread that runs the client's tasks, and what ends it.
+fn thread() -> Result<(Spawner, oneshot::Sender<()>), ConnectError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ConnectError::Thread)?;
+    let handle = runtime.handle().clone();
+    let (stop, stopped) = oneshot::channel::<()>();
+    std::thread::Builder::new()
+        .name("quark-client".into())
+        .spawn(move || {
+            runtime.block_on(async {
+                // Ended by a word, or by the client's end.
+                let _stopped = stopped.await;
+            });
+        })
+        .map_err(ConnectError::Thread)?;
+    let spawn: Spawner = Arc::new(move |task| {
+        handle.spawn(task);
+    });
+    Ok((spawn, stop))
+}
+
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("invariant: the system has random numbers");
+    u64::from_le_bytes(bytes)
+}
+
+/// Asks the addresses in turn for the silos of the cluster.
+async fn first_view(
+    transport: &dyn Transport,
+    seeds: &[String],
+    timeout: Duration,
+    clock: &Clock,
+) -> Result<Vec<SiloAddress>, ConnectError> {
+    let end = clock.now() + timeout;
+    let mut last = vec![String::from("not reached"); seeds.len()];
+    while clock.now() < end {
+        for (seed, last) in seeds.iter().zip(&mut last) {
+            match clock.timeout_at(end, ask_view(transport, seed)).await {
+                Some(Ok(silos)) => return Ok(silos),
+                Some(Err(why)) => *last = why,
+                None => *last = "no answer".into(),
+            }
+        }
+        clock.sleep(ROUND_WAIT).await;
+    }
+    let mut tried = String::new();
+    for (seed, why) in seeds.iter().zip(last) {
+        write!(tried, "\n  {seed}: {why}").expect("invariant: a string can be written to");
+    }
+    let seconds = timeout.as_secs();
+    Err(ConnectError::NoneAnswered { seconds, tried })
+}
+
+async fn ask_view(transport: &dyn Transport, address: &str) -> Result<Vec<SiloAddress>, String> {
+    let no_expectation: Option<SiloId> = None;
+    let connection = (transport.connect(address, no_expectation).await).map_err(|error| error.to_string())?;
+    let mut receiver = connection.receiver;
+    let read = async {
+        loop {
+            match receiver.recv().await {
+                Ok(Some(Frame::View { silos, .. })) => return Ok(silos),
+                Ok(Some(_)) => {}
+                Ok(None) => return Err("it closed the connection (it may be leaving)".to_owned()),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    };
+    let silos = match futures_util::future::select(std::pin::pin!(read), connection.driver).await {
+        futures_util::future::Either::Left((silos, _)) => silos,
+        futures_util::future::Either::Right(((), read)) => read.await,
+    };
+    connection.sender.abort();
+    silos
+}

@@ -1,0 +1,284 @@
+//! What a client's handle and its thread share.
+
+use crate::{
+    actor::{Letter, ReplySlot},
+    caller::{Delivered, LinkEvents, Switchboard, Unsent, Uplink},
+    clock::Clock,
+    ident::{ActorId, Hint, RequestId, SiloId},
+    wire::{Failure, FailureCode, Frame, Located, Ran, SiloAddress},
+};
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// How often what is overdue is swept.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What a client's handle and its thread share.
+pub(super) struct Core {
+    pub(super) clock: Clock,
+    board: OnceLock<Arc<Switchboard>>,
+    /// Held here for the links, which know it weakly.
+    events: OnceLock<Arc<dyn LinkEvents>>,
+    cluster: Mutex<Cluster>,
+    lookups: Mutex<BTreeMap<RequestId, Lookup>>,
+    last_lookup: AtomicU64,
+    turn: AtomicUsize,
+    /// Dropped, it ends the client's thread.
+    stop: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+#[derive(Default)]
+struct Cluster {
+    view: u64,
+    silos: BTreeMap<SiloId, SiloAddress>,
+    gone: BTreeSet<SiloId>,
+}
+
+struct Lookup {
+    actor: ActorId,
+    asked: SiloId,
+}
+
+impl Core {
+    pub(super) fn new(clock: Clock, stop: oneshot::Sender<()>) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            board: OnceLock::new(),
+            events: OnceLock::new(),
+            cluster: Mutex::default(),
+            lookups: Mutex::default(),
+            last_lookup: AtomicU64::new(0),
+            turn: AtomicUsize::new(0),
+            stop: Mutex::new(Some(stop)),
+        })
+    }
+
+    pub(super) fn complete(self: &Arc<Self>, board: Arc<Switchboard>, events: Arc<dyn LinkEvents>) {
+        let core = Arc::downgrade(self);
+        let clock = self.clock.clone();
+        board.links().spawn(async move {
+            loop {
+                clock.sleep(SWEEP).await;
+                let Some(core) = core.upgrade() else { return };
+                core.board().sweep();
+            }
+        });
+        let set = self.board.set(board).is_ok() && self.events.set(events).is_ok();
+        assert!(set, "invariant: a client is completed once");
+    }
+
+    pub(super) fn board(&self) -> &Arc<Switchboard> {
+        self.board
+            .get()
+            .expect("invariant: the client is complete before it is used")
+    }
+
+    /// The silos as known.
+    pub(super) fn silos(&self) -> Vec<SiloAddress> {
+        self.cluster.lock().silos.values().cloned().collect()
+    }
+
+    /// A silo has said which silos there are.
+    pub(super) fn view_changed(self: &Arc<Self>, view: u64, silos: Vec<SiloAddress>) {
+        let gone = {
+            let mut cluster = self.cluster.lock();
+            if view < cluster.view {
+                return;
+            }
+            cluster.view = view;
+            let new: BTreeMap<_, _> = silos.into_iter().map(|silo| (silo.silo.clone(), silo)).collect();
+            let gone: Vec<_> = cluster
+                .silos
+                .keys()
+                .filter(|silo| !new.contains_key(*silo))
+                .cloned()
+                .collect();
+            cluster.gone.extend(gone.iter().cloned());
+            for (silo, address) in &new {
+                self.board().links().keep(silo, &address.address);
+            }
+            cluster.silos = new;
+            gone
+        };
+        for silo in gone {
+            tracing::info!(%silo, "a silo is gone");
+            let unsent = self.board().links().forget(&silo);
+            self.board().silo_died(&silo);
+            for frame in unsent {
+                self.board().unsent(&silo, frame, Unsent::Gone);
+            }
+        }
+    }
+
+    /// Asks a silo a query of its own.
+    pub(super) fn query(&self, silo: &SiloId, name: &str, slot: ReplySlot) {
+        let about = ActorId::new("quark", "silo").expect("invariant: the names are valid");
+        let pending = self.board().pending();
+        let request = pending.register(slot, about, None);
+        if !self.board().links().silos().contains(silo) {
+            let text = format!("{silo} is not a silo of the cluster");
+            let failure = Failure::new(FailureCode::NotHosted, Ran::No, text);
+            pending.answer(request, crate::wire::Outcome::Failure(failure));
+            return;
+        }
+        pending.sent(request, silo);
+        let (name, body) = (name.to_owned(), bytes::Bytes::new());
+        self.board().links().send(silo, Frame::Query { request, name, body });
+    }
+
+    fn look_up(&self, actor: &ActorId) {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let Some(asked) = self.board().links().any_up(turn) else {
+            return self.later(actor);
+        };
+        let request = RequestId(self.last_lookup.fetch_add(1, Ordering::Relaxed) + 1);
+        let lookup = Lookup {
+            actor: actor.clone(),
+            asked: asked.clone(),
+        };
+        self.lookups.lock().insert(request, lookup);
+        let actor = actor.clone();
+        self.board().links().send(&asked, Frame::Lookup { request, actor });
+    }
+
+    /// The lookup came to nothing now.
+    fn later(&self, actor: &ActorId) {
+        let (board, actor) = (Arc::downgrade(self.board()), actor.clone());
+        self.board().links().spawn(async move {
+            if let Some(board) = board.upgrade() {
+                board.locate_again(&actor);
+            }
+        });
+    }
+
+    fn located(&self, request: RequestId, found: Located) {
+        let Some(lookup) = self.lookups.lock().remove(&request) else {
+            return;
+        };
+        match found {
+            Located::At(hint) => self.board().located(&lookup.actor, hint),
+            Located::Nowhere(failure) => self.board().not_located(&lookup.actor, &failure),
+            Located::NotNow(_) => self.board().locate_again(&lookup.actor),
+        }
+    }
+
+    /// Ends the client.
+    pub(super) fn close(&self) {
+        let text = "the client was closed; the message did not run";
+        self.board()
+            .close(&Failure::new(FailureCode::ShuttingDown, Ran::No, text));
+        self.board().links().close();
+        self.stop.lock().take();
+    }
+}
+
+/// What the switchboard needs of the client; weak, as the client holds the switchboard.
+pub(super) struct CoreUplink(pub(super) Weak<Core>);
+
+impl Uplink for CoreUplink {
+    fn deliver_here(&self, _: &ActorId, _: Letter, _: bool) -> Delivered {
+        unreachable!("invariant: no way leads to a client")
+    }
+
+    fn fence_here(&self, _: &ActorId, _: u64) {
+        unreachable!("invariant: no way leads to a client")
+    }
+
+    fn enter_here(&self, _: &ActorId, _: u64) {
+        unreachable!("invariant: no way leads to a client")
+    }
+
+    fn locate(&self, actor: &ActorId, attempt: u32, _: bool) -> Option<Hint> {
+        let core = self.0.upgrade()?;
+        if attempt == 0 {
+            core.look_up(actor);
+            return None;
+        }
+        let (later, actor) = (self.0.clone(), actor.clone());
+        let clock = core.clock.clone();
+        core.board().links().spawn(async move {
+            clock.sleep(crate::caller::back_off(attempt)).await;
+            if let Some(core) = later.upgrade() {
+                core.look_up(&actor);
+            }
+        });
+        None
+    }
+
+    fn is_gone(&self, silo: &SiloId) -> bool {
+        self.0
+            .upgrade()
+            .is_some_and(|core| core.cluster.lock().gone.contains(silo))
+    }
+
+    fn dead_letter(&self, actor: &ActorId, letter: Letter, why: &Failure) {
+        tracing::warn!(%actor, message = letter.body.name(), %why, "a message of this client could not be delivered");
+    }
+}
+
+/// What a client hears of its links; weak, as they hold it.
+pub(super) struct CoreLinks(pub(super) Weak<Core>);
+
+impl LinkEvents for CoreLinks {
+    fn frame(&self, silo: &SiloId, frame: Frame) {
+        let Some(core) = self.0.upgrade() else { return };
+        let board = core.board();
+        match frame {
+            Frame::Reply { request, outcome } | Frame::Answer { request, outcome } => board.replied(request, outcome),
+            Frame::Bounce { call, hint, why } => board.bounced(silo, call, hint, why),
+            Frame::Fenced { actor, k, hint, lost } => board.fenced(silo, &actor, k, hint, lost),
+            Frame::NotHere { actor, k } => board.not_here(silo, &actor, k),
+            Frame::Moved { actor, hint } => board.moved(&actor, hint),
+            Frame::Located { request, found } => core.located(request, found),
+            Frame::View { view, silos } => core.view_changed(view, silos),
+            Frame::Leaving => {
+                board.leaving(silo);
+                board.links().send(silo, Frame::LeavingAck);
+            }
+            Frame::Flushed => board.flushed(silo),
+            Frame::Pong { .. } => {}
+            frame => tracing::debug!(%silo, ?frame, "a frame that makes no sense here; ignored"),
+        }
+    }
+
+    fn link_renewed(&self, silo: &SiloId) {
+        if let Some(core) = self.0.upgrade() {
+            core.board().link_renewed(silo);
+        }
+    }
+
+    fn link_lost(&self, silo: &SiloId) {
+        let Some(core) = self.0.upgrade() else { return };
+        core.board().link_lost(silo);
+        let lost: Vec<Lookup> = {
+            let mut lookups = core.lookups.lock();
+            lookups
+                .extract_if(.., |_, lookup| lookup.asked == *silo)
+                .map(|(_, lookup)| lookup)
+                .collect()
+        };
+        for lookup in lost {
+            core.board().locate_again(&lookup.actor);
+        }
+    }
+
+    fn unsent(&self, silo: &SiloId, frame: Frame, why: Unsent) {
+        let Some(core) = self.0.upgrade() else { return };
+        match frame {
+            Frame::Lookup { request, .. } => {
+                if let Some(lookup) = core.lookups.lock().remove(&request) {
+                    core.later(&lookup.actor);
+                }
+            }
+            frame => core.board().unsent(silo, frame, why),
+        }
+    }
+}

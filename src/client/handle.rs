@@ -1,0 +1,84 @@
+//! A connected client, as its program holds it.
+
+use super::{ClientBuilder, ConnectError, core::Core};
+use crate::{
+    actor::{ActorRef, CallError, Kind, Port, ReplyValue, reply_pair, unusable_port},
+    ident::{ActorId, SiloId},
+    wire::{self, Failure, FailureCode, Ran, STATUS_QUERY, SiloAddress, StatusReport},
+};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// How long a silo may take to answer a query.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A caller outside the cluster. Cheap to clone; works in any executor. All clones are one sender.
+#[derive(Clone)]
+pub struct Client {
+    core: Arc<Core>,
+}
+
+impl Client {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Builds a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Connects to the cluster `quark` that the silos at these addresses belong to.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; if no silo answered it says what happened at each address.
+    pub async fn connect(seeds: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, ConnectError> {
+        Self::builder().seeds(seeds).connect().await
+    }
+
+    /// A reference to an actor of the cluster. Calls through it fail if the key cannot be used ([`ActorId::new`]).
+    pub fn actor<K: Kind>(&self, key: &str) -> ActorRef<K> {
+        let port: Arc<dyn Port> = match ActorId::new(K::KIND, key) {
+            Ok(actor) => self.core.board().port(actor),
+            Err(error) => unusable_port(error, self.core.clock.clone()),
+        };
+        ActorRef::new(port)
+    }
+
+    /// The silos of the cluster, as the client knows them.
+    pub fn silos(&self) -> Vec<SiloAddress> {
+        self.core.silos()
+    }
+
+    /// How a silo does now.
+    ///
+    /// # Errors
+    /// The silo does not answer, or is none of the cluster.
+    pub async fn status(&self, silo: &SiloId) -> Result<StatusReport, CallError> {
+        let (slot, wait) = reply_pair();
+        self.core.query(silo, STATUS_QUERY, slot);
+        let unreadable = |text: String| CallError::from(Failure::new(FailureCode::BadReply, Ran::Yes, text));
+        match self.core.clock.timeout(QUERY_TIMEOUT, wait).await {
+            Some(Some(Ok(ReplyValue::Encoded(bytes)))) => wire::decode(&bytes)
+                .map_err(|error| unreadable(format!("the status of {silo} cannot be read: {error}"))),
+            Some(Some(Err(failure))) => Err(failure.into()),
+            Some(Some(Ok(ReplyValue::Typed(_))) | None) => Err(unreadable(format!("{silo} gave no status"))),
+            None => {
+                let text = format!("{silo} did not give its status within {QUERY_TIMEOUT:?}");
+                Err(Failure::new(FailureCode::TimedOut, Ran::Unknown, text).into())
+            }
+        }
+    }
+
+    /// Ends the client: what waits ends in an error that says whether it ran. References made by it fail from now on.
+    pub async fn close(&self) {
+        self.core.close();
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("silos", &self.core.silos().len())
+            .finish()
+    }
+}

@@ -1,0 +1,128 @@
+//! What a silo does when the cluster changes, in the order in which it learns of it, on the thread that reads its links:
+//! links of a dead silo are closed unread before anything is concluded from its death.
+
+use super::Node;
+use crate::{
+    caller::Unsent,
+    ident::{ProcessId, SiloId},
+    membership::View,
+    transport::Connection,
+    wire::{Frame, SiloAddress},
+};
+use std::sync::{Arc, Weak, atomic::Ordering};
+use tokio::sync::mpsc;
+
+/// A change of the cluster.
+#[derive(Debug)]
+pub(super) enum ClusterChange {
+    /// There is a new view.
+    View(View),
+    /// A silo is gone, and why.
+    Gone(SiloId, &'static str),
+}
+
+/// Carries changes out in order, until the node ends.
+pub(super) async fn carry_out(node: Weak<Node>, mut changes: mpsc::UnboundedReceiver<ClusterChange>) {
+    while let Some(change) = changes.recv().await {
+        let Some(node) = node.upgrade() else { return };
+        match change {
+            ClusterChange::View(view) => node.view_changed(view),
+            ClusterChange::Gone(silo, why) => node.silo_gone(&silo, why),
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn change(&self, change: ClusterChange) {
+        // After the end of the silo nobody listens, and nothing depends on it.
+        let _ended = self.changes.send(change);
+    }
+
+    fn view_changed(self: &Arc<Self>, view: View) {
+        self.placement.write().view_changed(view.rows());
+        *self.view.write() = view.clone();
+        for row in view.living() {
+            if row.silo != self.me {
+                self.board().links().keep(&row.silo, &row.address);
+            }
+        }
+        for link in self.accepted.all() {
+            if matches!(link.process, ProcessId::Client(_)) {
+                self.accepted.send(link.link, self.view_frame());
+            }
+        }
+        self.views.send_replace(view);
+    }
+
+    /// The view as clients see it.
+    pub(super) fn view_frame(&self) -> Frame {
+        let view = self.view.read();
+        let address = |row: &crate::store::MemberRow| SiloAddress {
+            silo: row.silo.clone(),
+            address: row.address.clone(),
+            status: row.status,
+        };
+        Frame::View {
+            view: view.number(),
+            silos: view.living().map(address).collect(),
+        }
+    }
+
+    fn silo_gone(self: &Arc<Self>, silo: &SiloId, why: &str) {
+        tracing::info!(%silo, why, "a silo is gone");
+        let unsent = self.board().links().forget(silo);
+        if let Some(link) = self.accepted.cut(&ProcessId::Silo(silo.clone())) {
+            self.caller_lost(link);
+        }
+        self.leaving_peers.lock().remove(silo);
+        self.at_all(|seat| seat.concerns(silo), |seat| seat.silo_died(silo));
+        self.board().silo_died(silo);
+        for frame in unsent {
+            self.board().unsent(silo, frame, Unsent::Gone);
+        }
+    }
+
+    /// A process has dialled this silo and shaken hands.
+    pub(super) fn link_accepted(self: &Arc<Self>, connection: Connection) {
+        let Connection {
+            peer,
+            sender,
+            mut receiver,
+            driver,
+        } = connection;
+        if peer.process.silo().is_some_and(|silo| self.is_gone(silo)) {
+            tracing::info!(process = %peer.process, "a silo that is gone has dialled; refused");
+            return sender.abort();
+        }
+        let Some(taken) = self.accepted.add(peer.process.clone(), peer.number, sender.clone()) else {
+            return sender.abort();
+        };
+        let link = taken.link;
+        if let Some(old) = taken.replaced {
+            self.caller_lost(old);
+        }
+        match &link.process {
+            ProcessId::Silo(silo) => {
+                self.at_all(|seat| seat.concerns(silo), |seat| seat.predecessor_link_renewed(silo));
+            }
+            ProcessId::Client(_) => self.accepted.send(link.link, self.view_frame()),
+        }
+        self.spawn(driver);
+        let node = self.clone();
+        self.spawn(async move {
+            loop {
+                match receiver.recv().await {
+                    Ok(Some(_)) if link.cut.load(Ordering::Acquire) => break,
+                    Ok(Some(frame)) => node.from_caller(&link, frame),
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::debug!(process = %link.process, %error, "a link ended");
+                        break;
+                    }
+                }
+            }
+            link.sender.abort();
+            node.caller_lost(link.link);
+        });
+    }
+}

@@ -1,0 +1,169 @@
+//! Frames as they come in: over links that others dialled, and over those that this silo dialled.
+
+use super::{Gate, Node, accepted::AcceptedLink};
+use crate::{
+    caller::{LinkEvents, Unsent, from_call},
+    ident::{ProcessId, RequestId, SiloId},
+    wire::{Call, Failure, FailureCode, Frame, Ran},
+};
+use std::sync::{Arc, Weak};
+
+impl Node {
+    /// A frame from a process that has dialled this silo.
+    pub(super) fn from_caller(self: &Arc<Self>, link: &AcceptedLink, frame: Frame) {
+        match frame {
+            Frame::Call(call) => self.called(link, call),
+            Frame::Fence { actor, k } => self.at(&actor, |place| place.seat.fence(link.link, k)),
+            Frame::Enter { actor, k } => {
+                let may_register = self.may_register(&actor);
+                self.at(&actor, |place| place.seat.enter(link.link, k, may_register));
+            }
+            Frame::Lookup { request, actor } => {
+                let (node, link) = (self.clone(), link.link);
+                self.spawn(async move {
+                    let found = node.look_up(&actor).await;
+                    node.accepted.send(link, Frame::Located { request, found });
+                });
+            }
+            Frame::Query { request, name, body } => self.queried(link, request, &name, &body),
+            Frame::Ping { n } => self.accepted.send(link.link, Frame::Pong { n }),
+            Frame::Reply { request, outcome } => self.board().replied(request, outcome),
+            Frame::LeavingAck => self.accepted.acknowledge(link.link),
+            frame => match &link.process {
+                ProcessId::Silo(silo) => self.from_source(silo, link, frame),
+                ProcessId::Client(client) => {
+                    tracing::warn!(%client, ?frame, "a client sent what only silos may send; ignored")
+                }
+            },
+        }
+    }
+
+    /// A frame of a migration whose source has dialled this silo.
+    fn from_source(self: &Arc<Self>, from: &SiloId, link: &AcceptedLink, frame: Frame) {
+        match frame {
+            Frame::Offer { batch, items } => self.services.offered(link.link, batch, items),
+            Frame::Package(package) => self.package_arrived(from, package),
+            Frame::Go { actor, epoch } => self.at(&actor, |place| place.seat.go(from, epoch)),
+            Frame::Forward { stream, n, call } => {
+                let actor = call.actor.clone();
+                let letter = from_call(call, self.clock.now());
+                self.at(&actor, |place| place.seat.forwarded(from, stream, n, letter));
+            }
+            Frame::Closed { actor, stream } => self.at(&actor, |place| place.seat.closed(stream)),
+            frame => tracing::debug!(%from, ?frame, "a frame that makes no sense here; ignored"),
+        }
+    }
+
+    fn called(self: &Arc<Self>, link: &AcceptedLink, call: Call) {
+        let actor = call.actor.clone();
+        if call.request != RequestId::NONE && call.from != link.process {
+            tracing::warn!(process = %link.process, from = %call.from, "a call names another process as its caller; ignored");
+            return;
+        }
+        let letter = from_call(call, self.clock.now());
+        if self.gate() == Gate::Shut {
+            let text = format!("{} has ended; the message did not run", self.me);
+            return self.fail(&actor, letter, Failure::new(FailureCode::ShuttingDown, Ran::No, text));
+        }
+        self.arrive(link.link, &actor, letter);
+    }
+
+    /// A link that another process dialled has ended.
+    pub(super) fn caller_lost(self: &Arc<Self>, link: crate::ident::LinkId) {
+        self.accepted.remove(link);
+        self.at_all(|seat| seat.knows_link(link), |seat| seat.link_closed(link));
+    }
+
+    /// A frame over a link that this silo has dialled.
+    fn from_callee(self: &Arc<Self>, from: &SiloId, frame: Frame) {
+        let board = self.board();
+        match frame {
+            Frame::Reply { request, outcome } => board.replied(request, outcome),
+            Frame::Bounce { call, hint, why } => board.bounced(from, call, hint, why),
+            Frame::Fenced { actor, k, hint, lost } => board.fenced(from, &actor, k, hint, lost),
+            Frame::NotHere { actor, k } => board.not_here(from, &actor, k),
+            Frame::Moved { actor, hint } => board.moved(&actor, hint),
+            Frame::Pong { n } => self.services.pong(n),
+            Frame::Answer { request, outcome } => board.replied(request, outcome),
+            Frame::OfferAnswer { batch, refusals } => self.services.offer_answered(from.clone(), batch, refusals),
+            Frame::Refused { actor, epoch, why } => {
+                tracing::info!(%actor, %from, ?why, "a package was refused");
+                self.at(&actor, |place| place.seat.refused(from, epoch));
+            }
+            Frame::Committed { actor, epoch } => self.at(&actor, |place| place.seat.committed(from, epoch)),
+            Frame::Rested { actor, stream, n } => self.at(&actor, |place| place.seat.rested(stream, n)),
+            Frame::Returned { actor, stream, n } => self.at(&actor, |place| place.seat.returned(stream, n)),
+            Frame::Lost { actor, stream, n } => self.at(&actor, |place| place.seat.forward_lost(stream, n)),
+            Frame::AskClosed { actor, stream } => {
+                let from = from.clone();
+                self.at(&actor, |place| place.seat.ask_closed(from, stream));
+            }
+            Frame::Leaving => self.peer_leaves(from),
+            Frame::Flushed => {
+                tracing::info!(silo = %from, "a silo has finished with this one and leaves");
+                board.flushed(from);
+            }
+            Frame::View { .. } => {}
+            frame => tracing::debug!(%from, ?frame, "a frame that makes no sense here; ignored"),
+        }
+    }
+
+    /// A silo that this one has a link to leaves: nothing new is sent to it, and it hears so behind everything else.
+    fn peer_leaves(self: &Arc<Self>, silo: &SiloId) {
+        tracing::info!(%silo, "a silo leaves");
+        self.board().leaving(silo);
+        self.leaving_peers.lock().insert(silo.clone());
+        self.acknowledge_leaving();
+    }
+
+    /// Acknowledges to leaving silos that nothing more comes, once that is so. To be called now and then.
+    pub(super) fn acknowledge_leaving(self: &Arc<Self>) {
+        let leaving: Vec<_> = self.leaving_peers.lock().iter().cloned().collect();
+        for silo in leaving {
+            self.at_all(
+                |seat| seat.forwarding().is_some_and(|forwarding| *forwarding.to() == silo),
+                |seat| {
+                    seat.forget_forwarding();
+                },
+            );
+            let still = self
+                .seats
+                .select(|_, place| place.seat.is_moving_to(&silo).then_some(()));
+            if still.is_empty() && self.leaving_peers.lock().remove(&silo) {
+                self.board().links().send(&silo, Frame::LeavingAck);
+            }
+        }
+    }
+}
+
+/// What a node hears of the links that it dials; weak, as they hold it.
+pub(super) struct NodeLinks(pub(super) Weak<Node>);
+
+impl LinkEvents for NodeLinks {
+    fn frame(&self, silo: &SiloId, frame: Frame) {
+        if let Some(node) = self.0.upgrade() {
+            node.from_callee(silo, frame);
+        }
+    }
+
+    fn link_renewed(&self, silo: &SiloId) {
+        if let Some(node) = self.0.upgrade() {
+            tracing::debug!(%silo, "a link is there again");
+            node.at_all(|seat| seat.is_moving_to(silo), |seat| seat.link_renewed(silo));
+            node.board().link_renewed(silo);
+        }
+    }
+
+    fn link_lost(&self, silo: &SiloId) {
+        if let Some(node) = self.0.upgrade() {
+            tracing::debug!(%silo, "a link was lost");
+            node.board().link_lost(silo);
+        }
+    }
+
+    fn unsent(&self, silo: &SiloId, frame: Frame, why: Unsent) {
+        if let Some(node) = self.0.upgrade() {
+            node.board().unsent(silo, frame, why);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Leaving: carries out the drain, from the wish to stop to the removed row.
+
+use super::{
+    Gate, Node,
+    end::{Ended, Wish},
+    queries::millis,
+    seats::is_tenant,
+};
+use crate::{
+    activity::Rank,
+    ident::ActorId,
+    lifecycle::{Command, Drain, Event, Phase, Snapshot},
+    membership, migration,
+    runtime::Control,
+    store::SiloStatus,
+    wire::{Failure, FailureCode, Frame, Ran, ShutdownReport},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How often a drain looks at the silo.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// How long the last words may take to be written, and the row to be removed.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+impl Node {
+    /// Ends the silo as it was wished.
+    pub(super) async fn leave(self: &Arc<Self>, wish: Wish) -> Result<ShutdownReport, Ended> {
+        let begun = self.clock.now();
+        let reason = match wish {
+            Wish::Fence(reason) => return Err(self.fence(begun, reason)),
+            Wish::Stop(reason) => reason,
+        };
+        tracing::info!(silo = %self.me, reason, "the silo leaves");
+        let mut forced = Vec::new();
+        let mut flushed = false;
+        let drain = Drain::new(begun, self.options.shutdown_timeout, self.options.live_migration);
+        *self.drain.lock() = Some(drain);
+        let mut event = Event::Begin;
+        loop {
+            let commands = self.drain_on(event);
+            for command in commands {
+                match command {
+                    Command::SendFlushed { complete } => {
+                        flushed = complete;
+                        self.send_flushed(complete);
+                    }
+                    Command::Force => forced = self.stop_by_force(),
+                    command => self.carry_out_drain(command).await,
+                }
+            }
+            if let Some(reason) = self.end.fence() {
+                return Err(self.fence(begun, reason));
+            }
+            event = match self.drain_phase() {
+                Phase::Done => break,
+                Phase::Close => Event::Closed,
+                Phase::Leave => Event::Left,
+                Phase::Cordon if self.is_cordon_published() => Event::Published,
+                _ => {
+                    self.clock.sleep(LOOK).await;
+                    Event::Looked(self.look())
+                }
+            };
+        }
+        let report = self.report(begun, reason, forced, flushed);
+        tracing::info!(
+            silo = %self.me,
+            moved = report.moved.len(),
+            deactivated = report.deactivated,
+            forced = report.forced.len(),
+            took_ms = report.took_ms,
+            "the silo has left"
+        );
+        Ok(report)
+    }
+
+    fn drain_on(&self, event: Event) -> Vec<Command> {
+        let now = self.clock.now();
+        let mut drain = self.drain.lock();
+        drain.as_mut().map(|drain| drain.on(now, event)).unwrap_or_default()
+    }
+
+    fn drain_phase(&self) -> Phase {
+        self.drain.lock().as_ref().map_or(Phase::Done, Drain::phase)
+    }
+
+    fn is_cordon_published(&self) -> bool {
+        self.view.read().status(&self.me) != Some(SiloStatus::Active)
+    }
+
+    async fn carry_out_drain(self: &Arc<Self>, command: Command) {
+        match command {
+            Command::Cordon => {
+                self.set_gate(Gate::Cordoned);
+                self.services
+                    .membership(membership::Event::SetStatus(SiloStatus::ShuttingDown));
+            }
+            Command::Migrate => self.want_all_away(),
+            Command::StopMigrating => self.moves.cancel_waiting(),
+            Command::Deactivate => {
+                self.end_activations();
+                self.at_all(migration::Seat::is_settled, |seat| {
+                    seat.deactivate();
+                });
+            }
+            Command::SendLeaving => {
+                self.accepted.refuse(true);
+                for link in self.accepted.all() {
+                    self.accepted.send(link.link, Frame::Leaving);
+                }
+            }
+            Command::Close => self.close_links().await,
+            Command::Leave => {
+                self.services.membership(membership::Event::Leave);
+                if self.clock.timeout(LAST_WORDS, self.end.has_left()).await.is_none() {
+                    tracing::warn!(silo = %self.me, "the row could not be removed in time; the others will find the silo dead");
+                }
+            }
+            Command::Force | Command::SendFlushed { .. } => unreachable!("invariant: the caller does these"),
+        }
+    }
+
+    /// Wants every actor that can move to move, the coldest first.
+    fn want_all_away(&self) {
+        let now = self.clock.now();
+        let policy = &self.options.hot_policy;
+        let mut ranks: Vec<Rank> = self.seats.select(|actor, place| {
+            let is_active = matches!(place.seat.phase(), Some((migration::Phase::Active, _)));
+            let activation = place.activation.as_ref().filter(|_| is_active)?;
+            let rank = Rank::new(
+                policy,
+                actor.clone(),
+                place.heat,
+                &activation.activity().snapshot(),
+                now,
+            );
+            place.heat = rank.heat;
+            Some(rank)
+        });
+        ranks.retain(|rank| !self.moves.knows(&rank.actor) && !self.moves.has_given_up(&rank.actor));
+        ranks.sort_unstable();
+        for rank in ranks {
+            self.moves.want(rank.actor, None, None);
+        }
+    }
+
+    fn look(self: &Arc<Self>) -> Snapshot {
+        let mut look = Snapshot::default();
+        let flushing = self.drain_phase() >= Phase::Flush;
+        if flushing {
+            self.at_all(
+                |seat| seat.forwarding().is_some(),
+                |seat| {
+                    seat.forget_forwarding();
+                },
+            );
+        }
+        let phases = self.seats.select(|actor, place| {
+            look.passing_on += usize::from(place.seat.is_passing_on());
+            look.running += usize::from(place.seat.is_settled());
+            if !is_tenant(&place.seat) {
+                return None;
+            }
+            let (phase, _) = place.seat.phase()?;
+            Some((actor.clone(), phase.clone()))
+        });
+        look.actors = phases.len();
+        look.moving = self.moves.len();
+        for (actor, phase) in phases {
+            match phase {
+                migration::Phase::Active => {
+                    look.to_move += usize::from(!self.moves.knows(&actor) && !self.moves.has_given_up(&actor));
+                }
+                // On its way here: it moves on as soon as it is here.
+                migration::Phase::Prepared { .. } | migration::Phase::Committed { .. } => look.moving += 1,
+                _ => {}
+            }
+        }
+        if flushing {
+            look.unacknowledged = self.accepted.unacknowledged();
+        }
+        look
+    }
+
+    fn stop_by_force(self: &Arc<Self>) -> Vec<ActorId> {
+        let forced = self.seats.select(|actor, place| {
+            let activation = place.activation.take()?;
+            activation.control(Control::Drop);
+            Some(actor.clone())
+        });
+        for actor in &forced {
+            tracing::error!(%actor, "an actor was stopped by force: the shutdown timeout has passed");
+        }
+        forced
+    }
+
+    fn send_flushed(&self, complete: bool) {
+        if !complete {
+            tracing::warn!(silo = %self.me, "not every process was flushed in time");
+            return;
+        }
+        for link in self.accepted.all() {
+            self.accepted.send(link.link, Frame::Flushed);
+        }
+    }
+
+    async fn close_links(&self) {
+        let text = format!("{} has left the cluster; the message did not run", self.me);
+        self.board()
+            .close(&Failure::new(FailureCode::ShuttingDown, Ran::No, text));
+        let links = self.accepted.all();
+        let written = async {
+            for link in &links {
+                // A link that has ended has nothing to be written.
+                let _ended = link.sender.flushed().await;
+            }
+        };
+        if self.clock.timeout(LAST_WORDS, written).await.is_none() {
+            tracing::warn!(silo = %self.me, "the last answers could not be written in time");
+        }
+        for link in &links {
+            link.sender.close();
+        }
+        self.board().links().close();
+    }
+
+    fn fence(self: &Arc<Self>, begun: crate::clock::Moment, reason: String) -> Ended {
+        tracing::error!(silo = %self.me, reason, "the silo is fenced and ends at once");
+        self.set_gate(Gate::Shut);
+        self.pool().stop();
+        let text = format!("{} was fenced: {reason}; the message did not run", self.me);
+        self.board()
+            .close(&Failure::new(FailureCode::ShuttingDown, Ran::No, text));
+        let forced = self
+            .seats
+            .select(|actor, place| place.activation.as_ref().map(|_| actor.clone()));
+        for link in self.accepted.all() {
+            link.sender.abort();
+        }
+        self.board().links().close();
+        let report = Box::new(self.report(begun, reason.clone(), forced, false));
+        Ended::Fenced { reason, report }
+    }
+
+    fn report(
+        &self,
+        begun: crate::clock::Moment,
+        reason: String,
+        forced: Vec<ActorId>,
+        flushed: bool,
+    ) -> ShutdownReport {
+        let history = self.history.lock();
+        ShutdownReport {
+            silo: self.me.clone(),
+            reason,
+            took_ms: millis(self.clock.now().since(begun)),
+            moved: self.moves.moved(),
+            arrived: history.arrived.clone(),
+            deactivated: history.deactivated,
+            unsaved: history.unsaved.clone(),
+            forced,
+            flushed,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The membership supervisor: does what the membership engine wants, and tells it what came of it. The engine belongs to the
+//! node, so that a restarted supervisor goes on.
+
+use super::{
+    Node,
+    cluster::ClusterChange,
+    queries::{MEMBERSHIP_NOTICE, Notice},
+};
+use crate::{
+    clock::Moment,
+    ident::{RequestId, SiloId},
+    membership::{Command, Event},
+    store::StoreError,
+    wire::{self, Frame},
+};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
+use std::sync::Arc;
+
+/// The membership supervisor of a silo.
+pub(super) struct MembershipSupervisor {
+    node: Arc<Node>,
+    alarm: Option<SpawnHandle>,
+}
+
+impl MembershipSupervisor {
+    pub(super) fn new(node: Arc<Node>) -> Self {
+        Self { node, alarm: None }
+    }
+}
+
+impl Actor for MembershipSupervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // A restarted supervisor does not know what its predecessor waited for; a tick is harmless.
+        self.event(Event::Tick, ctx);
+    }
+}
+
+/// Something for the membership engine.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Happened(pub(super) Event);
+
+impl Handler<Happened> for MembershipSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, happened: Happened, ctx: &mut Self::Context) {
+        self.event(happened.0, ctx);
+    }
+}
+
+impl MembershipSupervisor {
+    fn event(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let now = self.node.clock.now();
+        let commands = self.node.membership.lock().on(now, event);
+        for command in commands {
+            self.carry_out(command, ctx);
+        }
+    }
+
+    /// Runs an operation; its event goes to the engine.
+    fn then(&self, operation: impl Future<Output = Event> + 'static, ctx: &mut Context<Self>) {
+        ctx.spawn(
+            operation
+                .into_actor(self)
+                .map(|event, supervisor, ctx| supervisor.event(event, ctx)),
+        );
+    }
+
+    fn carry_out(&mut self, command: Command, ctx: &mut Context<Self>) {
+        let node = self.node.clone();
+        match command {
+            Command::ReadTable { read } => self.then(
+                async move {
+                    let answer = in_time(&node, node.store.members()).await;
+                    Event::TableRead { read, answer }
+                },
+                ctx,
+            ),
+            Command::WriteRow {
+                write,
+                expected_view,
+                change,
+            } => self.then(
+                async move {
+                    let answer = in_time(&node, node.store.change_member(expected_view, change)).await;
+                    Event::RowWritten { write, answer }
+                },
+                ctx,
+            ),
+            Command::Heartbeat { n } => self.then(
+                async move {
+                    let answer = in_time(&node, node.store.heartbeat(&node.me, n)).await;
+                    Event::HeartbeatWritten { n, answer }
+                },
+                ctx,
+            ),
+            Command::Probe { silo, .. } => self.then(
+                async move {
+                    if node.probe(&silo).await {
+                        Event::ProbeAnswered { silo }
+                    } else {
+                        Event::ProbeFailed { silo }
+                    }
+                },
+                ctx,
+            ),
+            Command::AskSecondOpinion { peer, about, .. } => node.notify(&peer, &Notice::ProbeFor { about }),
+            Command::AskStoreReach { peer, round, .. } => {
+                let view = node.view.read().number();
+                node.notify(&peer, &Notice::StoreReachAsked { round, view });
+            }
+            Command::AnswerStoreReach {
+                peer,
+                round,
+                unreachable,
+            } => {
+                let view = node.view.read().number();
+                node.notify(
+                    &peer,
+                    &Notice::StoreReach {
+                        round,
+                        unreachable,
+                        view,
+                    },
+                );
+            }
+            Command::PushView { view } => {
+                for silo in node.board().links().silos() {
+                    node.notify(&silo, &Notice::View { view });
+                }
+            }
+            Command::ViewChanged(view) => node.change(ClusterChange::View(view)),
+            Command::SiloDied(silo) => node.change(ClusterChange::Gone(silo, "dead")),
+            Command::SiloLeft(silo) => node.change(ClusterChange::Gone(silo, "left")),
+            Command::LeaseHeld { .. } => node.pool().pause(false),
+            Command::LeaseLost => {
+                tracing::error!(silo = %node.me, "the lease is lost: turns stand still until it is renewed");
+                node.pool().pause(true);
+            }
+            Command::StoreWentBack { known, found } => {
+                tracing::error!(known, found, "the store has lost writes");
+            }
+            Command::Fenced(reason) => node.end.fenced(&reason.to_string()),
+            Command::Left => node.end.left(),
+            Command::WakeAt(at) => self.wake_at(at, ctx),
+        }
+    }
+
+    fn wake_at(&mut self, at: Moment, ctx: &mut Context<Self>) {
+        if let Some(alarm) = self.alarm.take() {
+            ctx.cancel_future(alarm);
+        }
+        let sleep = self.node.clock.sleep_until(at);
+        let alarm = sleep.into_actor(self).map(|(), supervisor, ctx| {
+            supervisor.alarm = None;
+            supervisor.event(Event::Tick, ctx);
+        });
+        self.alarm = Some(ctx.spawn(alarm));
+    }
+}
+
+/// A store operation, given up when the membership engine gives it up.
+async fn in_time<T>(node: &Node, operation: crate::store::StoreFuture<'_, T>) -> Result<T, StoreError> {
+    let timeout = node.options.membership.store_timeout;
+    match node.clock.timeout(timeout, operation).await {
+        Some(answer) => answer,
+        None => Err(StoreError::Unavailable {
+            place: node.store.describe(),
+            why: format!("it took longer than {timeout:?}"),
+        }),
+    }
+}
+
+impl Node {
+    /// Whether a silo answers a ping within the probe timeout.
+    pub(super) async fn probe(self: &Arc<Self>, silo: &SiloId) -> bool {
+        let pong = self.services.ping(self, silo);
+        self.clock
+            .timeout(self.options.membership.probe_timeout, pong)
+            .await
+            .is_some()
+    }
+
+    /// Tells a silo something about membership.
+    pub(super) fn notify(&self, silo: &SiloId, notice: &Notice) {
+        match wire::encode(notice) {
+            Ok(body) => {
+                let name = MEMBERSHIP_NOTICE.to_owned();
+                let request = RequestId::NONE;
+                self.board().links().send(silo, Frame::Query { request, name, body });
+            }
+            Err(error) => tracing::error!(%error, "a notice cannot be serialized"),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The silo: one process's part of a cluster, put together.
+//!
+//! Owns the builder and the handle, the actix supervisors with their services, the seats of the actors here, and the order of
+//! starting and leaving. Passes the commands of one engine to others as events.
+//!
+//! ```text
+//!   SiloSupervisor (actix)
+//!     |- MembershipSupervisor --- membership engine ---> views, leases, deaths
+//!     |- MigrationSupervisor  --- offers, time limits of moves
+//!   link threads -- frames --> Node: Seats (migration engine per actor) --> runtime, directory, links
+//! ```
+//!
+//! What services decide on belongs to the [`Node`], so that a service which is started again goes on where its predecessor was.
+//!
+//! Imports every room below.
+
+mod accepted;
+mod builder;
+mod cluster;
+mod directory;
+mod end;
+mod error;
+mod handle;
+mod inbound;
+mod leaving;
+mod membership_service;
+mod migration_service;
+mod moves;
+mod node;
+mod options;
+mod queries;
+mod run;
+mod seats;
+mod services;
+mod short_cut;
+mod supervisor;
+
+pub use builder::{Silo, SiloBuilder};
+pub use end::Ended;
+pub use error::StartError;
+pub use handle::SiloHandle;
+pub use moves::{MoveFailure, Moved};
+pub use options::SiloOptions;
+
+use moves::Moves;
+use node::{Gate, Node};
+use services::ServiceAddresses;

@@ -1,0 +1,148 @@
+//! What a silo answers about itself, and what silos tell each other about membership.
+
+use super::{Node, accepted::AcceptedLink};
+use crate::{
+    ident::{ProcessId, RequestId, SiloId},
+    membership::Event,
+    wire::{self, DrainProgress, Failure, FailureCode, Frame, Outcome, Ran, STATUS_QUERY, StatusReport},
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The name of queries that carry a [`Notice`].
+pub(super) const MEMBERSHIP_NOTICE: &str = "quark.membership";
+
+/// How many actors that move now a status names.
+const NAMES: usize = 5;
+
+/// What a silo tells another about membership. Not answered by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Notice {
+    /// A view of this number exists.
+    View { view: u64 },
+    /// Please probe a silo.
+    ProbeFor { about: SiloId },
+    /// It was probed.
+    Probed { about: SiloId, alive: bool },
+    /// Do you reach the store?
+    StoreReachAsked { round: u64, view: u64 },
+    /// Whether the store is out of reach.
+    StoreReach { round: u64, unreachable: bool, view: u64 },
+    /// Something that a newer version says.
+    #[serde(other)]
+    Other,
+}
+
+impl Node {
+    /// A query has come.
+    pub(super) fn queried(self: &Arc<Self>, link: &AcceptedLink, request: RequestId, name: &str, body: &Bytes) {
+        let outcome = match name {
+            STATUS_QUERY => match wire::encode(&self.status_report()) {
+                Ok(report) => Outcome::Reply(report),
+                Err(error) => bad_query(format!("the status cannot be serialized: {error}")),
+            },
+            MEMBERSHIP_NOTICE => {
+                return match (wire::decode(body), &link.process) {
+                    (Ok(notice), ProcessId::Silo(from)) => self.noticed(from, notice),
+                    (Ok(_), process) => tracing::warn!(%process, "only silos speak about membership; ignored"),
+                    (Err(error), from) => tracing::warn!(%from, %error, "a notice cannot be read; ignored"),
+                };
+            }
+            _ => bad_query(format!(
+                "this silo does not know the query {name:?}; it knows {STATUS_QUERY:?}"
+            )),
+        };
+        if request != RequestId::NONE {
+            self.accepted.send(link.link, Frame::Answer { request, outcome });
+        }
+    }
+
+    fn noticed(self: &Arc<Self>, from: &SiloId, notice: Notice) {
+        let peer = from.clone();
+        match notice {
+            Notice::View { view } => self.services.membership(Event::PeerSaysViewChanged { view }),
+            Notice::ProbeFor { about } => {
+                let node = self.clone();
+                self.spawn(async move {
+                    let alive = node.probe(&about).await;
+                    node.notify(&peer, &Notice::Probed { about, alive });
+                });
+            }
+            Notice::Probed { about, alive } => {
+                let from = peer;
+                self.services.membership(Event::OpinionGiven { from, about, alive });
+            }
+            Notice::StoreReachAsked { round, view } => {
+                self.services.membership(Event::PeerSaysViewChanged { view });
+                self.services.membership(Event::StoreReachAsked { peer, round });
+            }
+            Notice::StoreReach {
+                round,
+                unreachable,
+                view,
+            } => {
+                self.services.membership(Event::PeerSaysViewChanged { view });
+                if unreachable {
+                    self.services
+                        .membership(Event::StoreUnreachableConfirmed { peer, round });
+                }
+            }
+            Notice::Other => {}
+        }
+    }
+
+    /// How this silo does now.
+    pub(super) fn status_report(&self) -> StatusReport {
+        let mut activations: BTreeMap<String, usize> = BTreeMap::new();
+        let mut waiting = 0;
+        let active = self.seats.select(|actor, place| {
+            let activation = place.activation.as_ref()?;
+            waiting += activation.len();
+            Some(actor.kind().to_owned())
+        });
+        for kind in active {
+            *activations.entry(kind).or_default() += 1;
+        }
+        let (moving, moving_now) = self.moves.under_way(NAMES);
+        let versions = self
+            .registry
+            .kinds()
+            .map(|kind| (kind.entry.kind().to_owned(), kind.version.to_string()));
+        StatusReport {
+            silo: self.me.clone(),
+            status: self.status(),
+            versions: versions.collect(),
+            view: self.view.read().number(),
+            activations,
+            waiting,
+            turns: self.pool().turns(),
+            moving,
+            to_move: self.moves.len() - moving.min(self.moves.len()),
+            moved_out: self.moves.moved_count(),
+            moved_in: self.history.lock().arrived.len(),
+            moving_now,
+            drain: self.drain_progress(),
+            dead_letters: self.dead_letters.len(),
+        }
+    }
+
+    fn drain_progress(&self) -> Option<DrainProgress> {
+        let drain = self.drain.lock().clone()?;
+        let now = self.clock.now();
+        Some(DrainProgress {
+            phase: drain.phase().name().to_owned(),
+            actors_left: self.seats.activations(),
+            elapsed_ms: millis(now.since(drain.begun())),
+            remaining_ms: millis(drain.deadline().since(now)),
+        })
+    }
+}
+
+pub(super) fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn bad_query(text: String) -> Outcome {
+    Outcome::Failure(Failure::new(FailureCode::BadQuery, Ran::No, text))
+}

@@ -1,0 +1,327 @@
+//! The silo's threads: one for its supervisors, one for its links, one for each worker.
+
+use super::{
+    Gate, Node, SiloHandle, SiloOptions, StartError,
+    cluster::carry_out,
+    directory::Directory,
+    end::Ended,
+    inbound::NodeLinks,
+    node::{LocalAnswer, NodeUplink, Parts, Surroundings},
+    supervisor::SiloSupervisor,
+};
+use crate::{
+    actor::registry::Registry,
+    caller::{Links, Spawner, Switchboard},
+    clock::Clock,
+    ident::{ProcessId, SiloId},
+    membership::{Event, Membership},
+    runtime::{Outside, Pool},
+    store::{self, KindManifest, Manifest, MemberRow, SiloStatus, Store},
+    transport::{Listener, LocalEnd, TcpOptions, TcpTransport, Transport, TransportError},
+    wire::ProtocolRange,
+};
+use actix::Actor as _;
+use actix_rt::{Arbiter, ArbiterHandle};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// How long joining the cluster may take.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long to wait when the system refuses a connection.
+const ACCEPT_WAIT: Duration = Duration::from_millis(50);
+
+/// Starts a silo on its own threads.
+pub(super) async fn start(options: SiloOptions, registry: Registry) -> Result<SiloHandle, StartError> {
+    let (tell, told) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(format!("quark-{}", options.name))
+        .spawn(move || {
+            // A thread of its own: an actix system must not be made inside another runtime.
+            actix_rt::System::new().block_on(run(options, registry, tell));
+        })
+        .map_err(StartError::Thread)?;
+    told.await.unwrap_or_else(|_| {
+        Err(StartError::NotJoined {
+            why: "its thread ended; the log says why".into(),
+        })
+    })
+}
+
+/// The silo from its start to its end.
+async fn run(options: SiloOptions, registry: Registry, tell: oneshot::Sender<Result<SiloHandle, StartError>>) {
+    let io = Arbiter::new();
+    let workers: Vec<Arbiter> = (0..options.workers).map(|_| Arbiter::new()).collect();
+    let handles: Vec<ArbiterHandle> = workers.iter().map(Arbiter::handle).collect();
+    match open(options, registry, io.handle(), &handles).await {
+        Ok((node, address)) => {
+            // Whatever ends this function tells those who wait for the silo's end.
+            let ends = TellEnd(node.clone());
+            if tell.send(Ok(SiloHandle::new(node.clone(), address))).is_err() {
+                node.end.stop("nobody waited for its start");
+            }
+            let wish = node.end.wished().await;
+            let report = node.leave(wish).await;
+            node.set_gate(Gate::Shut);
+            node.pool().stop();
+            stop(io, workers);
+            node.end.ended(report);
+            drop(ends);
+        }
+        Err(error) => {
+            stop(io, workers);
+            // Nobody hears it if nobody waits.
+            let _gone = tell.send(Err(error));
+        }
+    }
+}
+
+struct TellEnd(Arc<Node>);
+
+impl Drop for TellEnd {
+    fn drop(&mut self) {
+        self.0.end.ended(Err(Ended::Crashed));
+    }
+}
+
+fn stop(io: Arbiter, workers: Vec<Arbiter>) {
+    for arbiter in workers.into_iter().chain([io]) {
+        arbiter.stop();
+        if arbiter.join().is_err() {
+            tracing::error!("a thread of the silo panicked");
+        }
+    }
+}
+
+async fn open(
+    options: SiloOptions,
+    registry: Registry,
+    io: ArbiterHandle,
+    workers: &[ArbiterHandle],
+) -> Result<(Arc<Node>, String), StartError> {
+    let clock = Clock::system();
+    let store = store::open(&options.store, &options.cluster)?;
+    let me = SiloId::new(options.name.as_str(), clock.wall_micros());
+    let spawn: Spawner = {
+        let io = io.clone();
+        Arc::new(move |task| {
+            // After the silo's end nothing is run any more.
+            let _ended = io.spawn(task);
+        })
+    };
+    let mut end = LocalEnd::new(ProcessId::Silo(me.clone()), options.cluster.as_str());
+    if let Some(secret) = &options.secret {
+        end = end.with_secret(secret.clone());
+    }
+    let tcp = TcpOptions {
+        insecure: options.insecure,
+        ..TcpOptions::default()
+    };
+    let transport: Arc<dyn Transport> = Arc::new(TcpTransport::new(end, clock.clone(), tcp));
+    let listener = listen(&transport, &options.listen, &spawn).await?;
+    let address = listener.local_address();
+    let row = row(
+        &me,
+        &options,
+        &registry,
+        options.advertise.as_deref().unwrap_or(&address),
+    );
+    let node = assemble(me, options, registry, store, clock, &transport, &spawn, workers, row);
+    spawn(Box::pin(accept(Arc::downgrade(&node), listener)));
+    SiloSupervisor::new(node.clone()).start();
+    if let Err(error) = join(&node).await {
+        node.services.membership(Event::Leave);
+        // What is half done is undone by the others if the store does not answer.
+        let _left = node.clock.timeout(Duration::from_secs(1), node.end.has_left()).await;
+        node.pool().stop();
+        return Err(error);
+    }
+    if node.options.handle_signals {
+        actix_rt::spawn(signals(Arc::downgrade(&node)));
+    }
+    let kinds: Vec<String> = node.registry.kinds().map(|kind| format!("{:?}", kind.entry)).collect();
+    tracing::info!(silo = %node.me, address, store = node.store.describe(), kinds = kinds.join(", "), "the silo is active");
+    Ok((node, address))
+}
+
+/// Binds on the thread that reads the links: its reactor then wakes them.
+async fn listen(
+    transport: &Arc<dyn Transport>,
+    address: &str,
+    spawn: &Spawner,
+) -> Result<Box<dyn Listener>, StartError> {
+    let (tell, told) = oneshot::channel::<Result<Box<dyn Listener>, TransportError>>();
+    let (transport, address) = (transport.clone(), address.to_owned());
+    spawn(Box::pin(async move {
+        let _gone = tell.send(transport.listen(&address).await);
+    }));
+    let listener = told.await.map_err(|_| StartError::NotJoined {
+        why: "the thread of its links ended".into(),
+    })?;
+    Ok(listener?)
+}
+
+fn row(me: &SiloId, options: &SiloOptions, registry: &Registry, address: &str) -> MemberRow {
+    let kind = |kind: &crate::actor::registry::RegisteredKind| {
+        let manifest = KindManifest {
+            version: kind.version.clone(),
+            messages: kind
+                .entry
+                .messages()
+                .iter()
+                .map(|message| message.name().to_owned())
+                .collect(),
+        };
+        (kind.entry.kind().to_owned(), manifest)
+    };
+    MemberRow {
+        silo: me.clone(),
+        address: address.to_owned(),
+        status: SiloStatus::Joining,
+        heartbeat: 0,
+        manifest: Manifest {
+            kinds: registry.kinds().map(kind).collect(),
+            protocol_min: ProtocolRange::SUPPORTED.min,
+            protocol_max: ProtocolRange::SUPPORTED.max,
+        },
+        labels: options.labels.clone(),
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "each is made once, here")]
+fn assemble(
+    me: SiloId,
+    options: SiloOptions,
+    registry: Registry,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    transport: &Arc<dyn Transport>,
+    spawn: &Spawner,
+    workers: &[ArbiterHandle],
+    row: MemberRow,
+) -> Arc<Node> {
+    let (directory, intake) = Directory::new();
+    let (local, answers) = mpsc::unbounded_channel();
+    let (changes, wanted_changes) = mpsc::unbounded_channel();
+    let links = Links::new(transport.clone(), clock.clone(), spawn.clone());
+    let membership = Membership::new(options.membership.clone(), row);
+    let (ask_timeout, capacity) = (options.ask_timeout, options.mailbox_capacity);
+    let node = Node::new(Parts {
+        me,
+        options,
+        clock: clock.clone(),
+        store,
+        registry,
+        directory,
+        local,
+        changes,
+        membership,
+        spawn: spawn.clone(),
+    });
+    let events: Weak<dyn crate::caller::LinkEvents> = {
+        let events: Arc<dyn crate::caller::LinkEvents> = Arc::new(NodeLinks(Arc::downgrade(&node)));
+        node.link_events
+            .set(events.clone())
+            .unwrap_or_else(|_| unreachable!("invariant: set once"));
+        Arc::downgrade(&events)
+    };
+    links.listen(events);
+    let uplink = Arc::new(NodeUplink(Arc::downgrade(&node)));
+    let board = Switchboard::new(node.process.clone(), clock.clone(), ask_timeout, links, uplink);
+    let outside: Arc<dyn Outside> = Arc::new(Surroundings(node.clone()));
+    let pool = Pool::start(workers, &outside, clock, capacity);
+    node.complete(board, pool);
+    for task in intake.run(&node) {
+        spawn(task);
+    }
+    spawn(Box::pin(carry_out(Arc::downgrade(&node), wanted_changes)));
+    spawn(Box::pin(answer_own_callers(Arc::downgrade(&node), answers)));
+    node
+}
+
+async fn answer_own_callers(node: Weak<Node>, mut answers: mpsc::UnboundedReceiver<LocalAnswer>) {
+    while let Some(answer) = answers.recv().await {
+        let Some(node) = node.upgrade() else { return };
+        node.answered_here(answer);
+    }
+}
+
+async fn accept(node: Weak<Node>, mut listener: Box<dyn Listener>) {
+    loop {
+        let accepted = listener.accept().await;
+        let Some(node) = node.upgrade() else { return };
+        match accepted {
+            Ok(accepting) => {
+                let taker = node.clone();
+                node.spawn(async move {
+                    let from = accepting.from().to_owned();
+                    match accepting.await {
+                        Ok(connection) => taker.link_accepted(connection),
+                        Err(error) => tracing::warn!(from, %error, "a peer was turned away"),
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::error!(%error, "no connection can be accepted now");
+                let clock = node.clock.clone();
+                drop(node);
+                clock.sleep(ACCEPT_WAIT).await;
+            }
+        }
+    }
+}
+
+/// Joining, then Active.
+async fn join(node: &Arc<Node>) -> Result<(), StartError> {
+    node.services.membership(Event::Started);
+    for status in [SiloStatus::Joining, SiloStatus::Active] {
+        if status == SiloStatus::Active {
+            // Before the others can see it and send.
+            node.set_gate(Gate::Open);
+            node.services.membership(Event::SetStatus(status));
+        }
+        let mut views = node.views.subscribe();
+        let mine = std::pin::pin!(views.wait_for(|view| view.status(&node.me) == Some(status)));
+        let fenced = std::pin::pin!(node.end.wished());
+        let joined = futures_util::future::select(mine, fenced);
+        match node.clock.timeout(JOIN_TIMEOUT, joined).await {
+            Some(futures_util::future::Either::Left(_)) => {}
+            Some(futures_util::future::Either::Right((wish, _))) => {
+                return Err(StartError::NotJoined {
+                    why: format!("it was ended before: {wish:?}"),
+                });
+            }
+            None => {
+                return Err(StartError::NotJoined {
+                    why: format!(
+                        "the membership table of {} did not show it as {status:?} within {JOIN_TIMEOUT:?}",
+                        node.store.describe()
+                    ),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// SIGTERM and SIGINT shut the silo down in order.
+async fn signals(node: Weak<Node>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be handled: the silo will not drain when it is told to end");
+        return;
+    };
+    let terminated = std::pin::pin!(terminate.recv());
+    let interrupted = std::pin::pin!(interrupt.recv());
+    let reason = match futures_util::future::select(terminated, interrupted).await {
+        futures_util::future::Either::Left(_) => "SIGTERM",
+        futures_util::future::Either::Right(_) => "SIGINT",
+    };
+    if let Some(node) = node.upgrade() {
+        node.end.stop(reason);
+    }
+}

@@ -1,0 +1,111 @@
+//! How the rest of the silo reaches its services, whichever instance of them runs.
+
+use super::{
+    Node,
+    membership_service::{self, MembershipSupervisor},
+    migration_service::{self, MigrationSupervisor},
+};
+use crate::{
+    ident::{LinkId, SiloId},
+    membership,
+    wire::{OfferItem, Refusal},
+};
+use actix::Addr;
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, sync::Arc, task::Waker};
+
+/// The services' addresses; a restarted service has a new one.
+#[derive(Default)]
+pub(super) struct ServiceAddresses {
+    membership: Mutex<Option<Addr<MembershipSupervisor>>>,
+    migration: Mutex<Option<Addr<MigrationSupervisor>>>,
+    pings: Mutex<Pings>,
+}
+
+#[derive(Default)]
+struct Pings {
+    last: u64,
+    waiting: BTreeMap<u64, Option<Waker>>,
+}
+
+impl ServiceAddresses {
+    pub(super) fn set_membership(&self, address: Addr<MembershipSupervisor>) {
+        *self.membership.lock() = Some(address);
+    }
+
+    pub(super) fn set_migration(&self, address: Addr<MigrationSupervisor>) {
+        *self.migration.lock() = Some(address);
+    }
+
+    /// Gives the membership engine an event.
+    pub(super) fn membership(&self, event: membership::Event) {
+        if let Some(address) = &*self.membership.lock() {
+            address.do_send(membership_service::Happened(event));
+        }
+    }
+
+    /// The directory names an owner; if the view does not know it, the table is read.
+    pub(super) fn owner_seen(&self, node: &Node, owner: &SiloId) {
+        if !node.view.read().knows(owner) {
+            self.membership(membership::Event::OwnerUnknown { silo: owner.clone() });
+        }
+    }
+
+    /// A source offers actors.
+    pub(super) fn offered(&self, link: LinkId, batch: u64, items: Vec<OfferItem>) {
+        if let Some(address) = &*self.migration.lock() {
+            address.do_send(migration_service::Offered { link, batch, items });
+        }
+    }
+
+    /// A target has answered an offer.
+    pub(super) fn offer_answered(&self, from: SiloId, batch: u64, refusals: Vec<Option<Refusal>>) {
+        if let Some(address) = &*self.migration.lock() {
+            address.do_send(migration_service::OfferAnswered { from, batch, refusals });
+        }
+    }
+
+    /// A ping that waits for its pong.
+    pub(super) fn ping(self: &Self, node: &Arc<Node>, silo: &SiloId) -> Ping {
+        let mut pings = self.pings.lock();
+        pings.last += 1;
+        let n = pings.last;
+        pings.waiting.insert(n, None);
+        drop(pings);
+        node.board().links().send(silo, crate::wire::Frame::Ping { n });
+        Ping { node: node.clone(), n }
+    }
+
+    /// A pong has come.
+    pub(super) fn pong(&self, n: u64) {
+        if let Some(Some(waker)) = self.pings.lock().waiting.remove(&n) {
+            waker.wake();
+        }
+    }
+}
+
+/// Ready when the pong has come.
+pub(super) struct Ping {
+    node: Arc<Node>,
+    n: u64,
+}
+
+impl Future for Ping {
+    type Output = ();
+
+    fn poll(self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        match self.node.services.pings.lock().waiting.get_mut(&self.n) {
+            Some(waiting) => {
+                *waiting = Some(cx.waker().clone());
+                std::task::Poll::Pending
+            }
+            None => std::task::Poll::Ready(()),
+        }
+    }
+}
+
+impl Drop for Ping {
+    fn drop(&mut self) {
+        self.node.services.pings.lock().waiting.remove(&self.n);
+    }
+}

@@ -1,0 +1,79 @@
+//! The silo supervisor: the actix actor above the silo's services. Starts them, starts them again when they end, and does the
+//! housekeeping that nobody waits for.
+
+use super::{Node, membership_service::MembershipSupervisor, migration_service::MigrationSupervisor};
+use crate::migration::Seat;
+use actix::{Actor, Addr, AsyncContext, Context};
+use std::{sync::Arc, time::Duration};
+
+/// How often services are looked after.
+const CHECK: Duration = Duration::from_millis(200);
+
+/// How often leaving silos are acknowledged to.
+const ACKNOWLEDGE: Duration = Duration::from_millis(10);
+
+/// How long a quiet forwarding entry may stay, for callers who do not know better.
+const FORGET: Duration = Duration::from_millis(500);
+
+/// How often what is overdue is swept.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// The silo supervisor.
+pub(super) struct SiloSupervisor {
+    node: Arc<Node>,
+    membership: Addr<MembershipSupervisor>,
+    migration: Addr<MigrationSupervisor>,
+}
+
+impl SiloSupervisor {
+    /// Starts the services.
+    pub(super) fn new(node: Arc<Node>) -> Self {
+        let supervisor = Self {
+            membership: MembershipSupervisor::new(node.clone()).start(),
+            migration: MigrationSupervisor::new(node.clone()).start(),
+            node,
+        };
+        supervisor.publish();
+        supervisor
+    }
+
+    fn publish(&self) {
+        self.node.services.set_membership(self.membership.clone());
+        self.node.services.set_migration(self.migration.clone());
+    }
+
+    /// A service that panicked takes its context with it; the node has what it worked on.
+    fn check(&mut self) {
+        if !self.membership.connected() {
+            tracing::error!(silo = %self.node.me, "the membership supervisor has ended; it is started again");
+            self.membership = MembershipSupervisor::new(self.node.clone()).start();
+            self.publish();
+        }
+        if !self.migration.connected() {
+            tracing::error!(silo = %self.node.me, "the migration supervisor has ended; it is started again");
+            self.migration = MigrationSupervisor::new(self.node.clone()).start();
+            self.publish();
+        }
+    }
+}
+
+impl Actor for SiloSupervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(CHECK, |supervisor, _| supervisor.check());
+        ctx.run_interval(ACKNOWLEDGE, |supervisor, _| supervisor.node.acknowledge_leaving());
+        ctx.run_interval(FORGET, |supervisor, _| {
+            supervisor.node.at_all(
+                |seat| seat.forwarding().is_some(),
+                |seat| {
+                    Seat::forget_forwarding(seat);
+                },
+            );
+        });
+        ctx.run_interval(SWEEP, |supervisor, _| {
+            supervisor.node.board().sweep();
+            supervisor.node.accepted.sweep(supervisor.node.clock.now());
+        });
+    }
+}
