@@ -53,6 +53,7 @@ struct Reel {
     frames: VecDeque<Frame>,
     chart: VecDeque<u64>,
     told: usize,
+    told_errors: usize,
 }
 
 impl Display {
@@ -89,6 +90,11 @@ impl Display {
             screen.line(&format!("{}  {text}", self.clock()));
         }
         reel.told = view.history.len();
+        let errors = reel.counts().map(|counts| counts.errors.clone()).unwrap_or_default();
+        for error in &errors[reel.told_errors..] {
+            screen.line(&format!("{}  a message failed: {error}", self.clock()));
+        }
+        reel.told_errors = errors.len();
         if number % PLAIN == PLAIN - 1 {
             screen.line(&self.plain(&view, reel));
         }
@@ -161,6 +167,7 @@ impl Display {
             format!("\x1b[2mp99, 15 s  \x1b[0m\x1b[33m{}\x1b[0m", chart(&reel.chart)),
         ]);
         lines.push(moving(view));
+        lines.extend(counts.errors.first().map(|error| format!("\x1b[1;31m{error}\x1b[0m")));
         lines
     }
 }

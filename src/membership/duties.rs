@@ -128,6 +128,7 @@ impl Membership {
 
     /// A silo that cannot prove its own life declares nobody else's death.
     fn death(&self) -> Option<Change> {
+        self.lease.until()?;
         let revived = self.view.living().find(|row| self.view.is_gone(&row.silo));
         let condemned = || self.watches.condemned().find_map(|silo| self.view.get(silo));
         revived.or_else(condemned).map(dead)

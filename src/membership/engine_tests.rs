@@ -386,6 +386,35 @@ fn a_heartbeat_at_any_step_clears_a_silo() {
 }
 
 #[test]
+fn a_read_that_was_under_way_at_the_verdict_condemns_nobody() {
+    let mut rig = Rig::active(&["a"]);
+    rig.lively.clear();
+    rig.pass_until(secs(7), is_probe);
+    let now = rig.now + Duration::from_millis(1900);
+    let found = |told: &[Command]| -> (Option<u64>, bool) {
+        let read = told.iter().find_map(|command| match command {
+            Command::ReadTable { read } => Some(*read),
+            _ => None,
+        });
+        (
+            read,
+            told.iter().any(|command| matches!(command, Command::WriteRow { .. })),
+        )
+    };
+    let view = rig.view().number() + 1;
+    let (under_way, _) = found(&rig.engine.on(rig.now, Event::PeerSaysViewChanged { view }));
+    rig.engine.on(rig.now, Event::ProbeFailed { silo: silo("a") });
+    let read = |read| Event::TableRead {
+        read,
+        answer: Ok(rig.table.0.clone()),
+    };
+    let (last, declared) = found(&rig.engine.on(now, read(under_way.expect("a read"))));
+    assert!(!declared);
+    let (_, declared) = found(&rig.engine.on(now, read(last.expect("one more read"))));
+    assert!(declared);
+}
+
+#[test]
 fn a_declaration_that_conflicts_is_dropped_if_the_table_shows_a_new_heartbeat() {
     let mut rig = Rig::active(&["a", "b"]);
     rig.lively.retain(|peer| *peer != silo("b"));
@@ -476,12 +505,12 @@ fn an_observer_that_was_stopped_has_watched_nobody() {
 fn an_observer_without_a_lease_declares_nobody_dead() {
     let mut rig = Rig::active(&["a", "b"]);
     rig.lively.retain(|peer| *peer != silo("b"));
-    rig.writable = false;
+    rig.beatable = false;
     rig.pass_until(secs(7), is_probe);
     assert!(!rig.engine.lease_holds(rig.now));
     rig.pass(secs(4));
     assert_eq!(rig.table.status(&silo("b")), Some(SiloStatus::Active));
-    rig.writable = true;
+    rig.beatable = true;
     rig.pass_until(secs(5), |command| *command == Command::SiloDied(silo("b")));
 }
 

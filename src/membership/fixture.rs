@@ -94,9 +94,10 @@ pub(super) struct Rig {
     pub(super) engine: Membership,
     pub(super) now: Moment,
     pub(super) table: Table,
-    /// Whether the store answers reads, and writes and heartbeats.
+    /// Whether the store answers reads, changes of rows, and heartbeats.
     pub(super) readable: bool,
     pub(super) writable: bool,
+    pub(super) beatable: bool,
     /// Peers that heartbeat every time the engine reads.
     pub(super) lively: Vec<SiloId>,
     /// Whether extensions of the lease are worth telling.
@@ -119,6 +120,7 @@ impl Rig {
             table,
             readable: true,
             writable: true,
+            beatable: true,
             lively: peers.iter().map(|peer| silo(peer)).collect(),
             tells_extensions: false,
             told: Vec::new(),
@@ -189,7 +191,7 @@ impl Rig {
             }
             Command::Heartbeat { n } => {
                 let me = self.engine.silo().clone();
-                let answer = if self.writable {
+                let answer = if self.beatable {
                     Ok(self.table.heartbeat(&me, n))
                 } else {
                     Err(unavailable())
@@ -228,7 +230,7 @@ impl Rig {
     }
 
     pub(super) fn store_up(&mut self, up: bool) {
-        (self.readable, self.writable) = (up, up);
+        (self.readable, self.writable, self.beatable) = (up, up, up);
     }
 
     pub(super) fn view(&self) -> &View {

@@ -89,7 +89,8 @@ impl Lease {
         self.heartbeat
     }
 
-    /// Brings the lease up to date. `others` are all silos that could declare a death, `None` if they are not all known.
+    /// Brings the lease up to date; to be called before anything is noted that may extend it, since what comes after the
+    /// end is too late: the peers' counts and promises go by an unbroken lease. `others` are all silos that could declare a death, `None` if they are not all known.
     pub(super) fn turn<'a>(
         &mut self,
         config: &MembershipConfig,
@@ -107,8 +108,7 @@ impl Lease {
                 until.map(|until| Turn::Held { until })
             }
             Standing::Held { until: old } => {
-                // What comes after the end is too late: the peers' promises and counts go by an unbroken lease.
-                let until = by_heartbeat.max(by_peers).filter(|until| now < old && now < *until);
+                let until = by_heartbeat.max(by_peers).filter(|until| now < *until);
                 match until {
                     Some(until) if until == old => None,
                     Some(until) => {

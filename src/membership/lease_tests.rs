@@ -50,7 +50,7 @@ fn every_heartbeat_extends_the_lease_from_when_it_was_sent() {
 fn without_heartbeats_the_lease_is_lost_on_time() {
     let mut rig = Rig::active(&[]);
     let last_heartbeat = rig.now;
-    rig.writable = false;
+    rig.beatable = false;
     assert!(rig.engine.lease_holds(last_heartbeat + Duration::from_millis(3999)));
     assert!(
         !rig.engine.lease_holds(last_heartbeat + secs(4)),
@@ -63,10 +63,10 @@ fn without_heartbeats_the_lease_is_lost_on_time() {
 #[test]
 fn a_lease_that_was_lost_is_held_again_only_after_a_change_of_the_own_row() {
     let mut rig = Rig::active(&["a"]);
-    rig.writable = false;
+    rig.beatable = false;
     rig.pass_until(secs(10), |command| *command == Command::LeaseLost);
     let view = rig.table.0.view;
-    rig.writable = true;
+    rig.beatable = true;
     let told = rig.pass_until(secs(2), |command| matches!(command, Command::LeaseHeld { .. }));
     assert_eq!(told[0], Command::PushView { view: view + 1 }, "{told:?}");
     assert_eq!(rig.table.0.view, view + 1);
@@ -170,11 +170,11 @@ fn a_confirmation_is_a_promise_to_count_anew() {
     assert_eq!(rig.on(asked(7)), [answer(7, false)], "it reaches the store");
     rig.pass(secs(2));
     // A heartbeat fails, no read does.
-    rig.writable = false;
+    rig.beatable = false;
     rig.pass(secs(1));
     let told = rig.on(asked(8));
     assert_eq!(told, [answer(8, true)]);
-    rig.writable = true;
+    rig.beatable = true;
     let promised = rig.now;
     rig.pass_until(secs(9), |command| matches!(command, Command::Probe { .. }));
     assert!(rig.now.since(promised) >= secs(5), "{:?}", rig.now.since(promised));

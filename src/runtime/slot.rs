@@ -78,7 +78,7 @@ enum Step {
     Turn(TurnEnd),
     Activated(Box<dyn AnyActor>, Result<(), ActivationError>),
     Deactivated(Box<dyn AnyActor>),
-    Saved(Box<dyn AnyActor>, Result<(), SaveError>),
+    Saved(Result<(), SaveError>),
     Loaded(Result<Option<StoredState>, StoreError>),
 }
 
@@ -396,11 +396,11 @@ impl Slot {
             (Doing::HookBeforeFreeze, Step::Deactivated(actor)) => self.pack(actor),
             (Doing::HookBeforeEnd, Step::Deactivated(actor)) => {
                 self.begin(Doing::Saving, async move {
-                    let (actor, result) = actor.save_if_changed().await;
-                    Step::Saved(actor, result)
+                    let (_actor, result) = actor.save_if_changed().await;
+                    Step::Saved(result)
                 });
             }
-            (Doing::Saving, Step::Saved(_, result)) => {
+            (Doing::Saving, Step::Saved(result)) => {
                 self.state = State::Gone;
                 self.outside.report(&self.activation, Event::Ended(result));
             }

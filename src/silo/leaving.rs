@@ -223,6 +223,11 @@ impl Node {
             link.sender.close();
         }
         self.board().links().close();
+        // The peers read to the end and hang up; hanging up before them could take the last words back.
+        let end = self.clock.now() + LAST_WORDS;
+        while self.clock.now() < end && !self.accepted.all().is_empty() {
+            self.clock.sleep(LOOK).await;
+        }
     }
 
     fn fence(self: &Arc<Self>, begun: crate::clock::Moment, reason: String) -> Ended {

@@ -191,16 +191,17 @@ impl Moves {
         let now = self.clock.now();
         let mut state = self.state.lock();
         let mut due = Vec::new();
-        let mut later = VecDeque::new();
-        while let (true, Some(wanted)) = (due.len() < max, state.waiting.pop_front()) {
-            if wanted.not_before <= now {
-                due.push(wanted);
-            } else {
-                later.push_back(wanted);
-            }
-        }
-        later.append(&mut state.waiting);
-        state.waiting = later;
+        state.waiting = std::mem::take(&mut state.waiting)
+            .into_iter()
+            .filter_map(|wanted| {
+                if due.len() < max && wanted.not_before <= now {
+                    due.push(wanted);
+                    None
+                } else {
+                    Some(wanted)
+                }
+            })
+            .collect();
         due
     }
 
@@ -304,5 +305,51 @@ fn report(waiter: Option<Waiter>, result: Result<Moved, MoveFailure>) {
     if let Some(waiter) = waiter {
         // Whoever asked may have gone; the move stands.
         let _gone = waiter.send(result);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_wanted_move_is_lost_between_batches() {
+        let (clock, _) = Clock::manual();
+        let moves = Moves::new(clock);
+        for key in 0..10 {
+            moves.want(ActorId::new("k", key.to_string()).expect("valid"), None, None);
+        }
+        let batches: Vec<usize> = std::iter::repeat_with(|| moves.take_due(4).len()).take(4).collect();
+        assert_eq!(batches, [4, 4, 2, 0]);
+    }
+
+    /// R31
+    #[tokio::test]
+    async fn a_second_move_of_an_actor_is_refused_while_the_first_goes_on() {
+        let (clock, _) = Clock::manual();
+        let moves = Moves::new(clock);
+        let actor = ActorId::new("k", "a").expect("valid");
+        moves.want(actor.clone(), None, None);
+        let (tell, told) = oneshot::channel();
+        moves.want(actor, None, Some(tell));
+        assert_eq!(told.await.expect("answered"), Err(MoveFailure::AlreadyMoving));
+        assert_eq!(moves.len(), 1);
+    }
+
+    /// R50
+    #[test]
+    fn a_failed_move_is_tried_again_later_and_given_up_at_last() {
+        let (clock, hands) = Clock::manual();
+        let moves = Moves::new(clock);
+        let actor = ActorId::new("k", "a").expect("valid");
+        moves.want(actor.clone(), None, None);
+        for _ in 0..MAX_ATTEMPTS {
+            let wanted = moves.take_due(1).pop().expect("due");
+            moves.failed(wanted, MoveFailure::NoAnswer);
+            assert!(moves.take_due(1).is_empty(), "not at once");
+            hands.advance(Duration::from_secs(2));
+        }
+        assert!(moves.has_given_up(&actor));
+        assert_eq!(moves.len(), 0);
     }
 }

@@ -52,7 +52,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn actor_id(&self, names: &mut Interner, kind: &str, key: &str) -> Result<ActorId, FrameError> {
-        ActorId::new(names.get(kind), key).map_err(|source| self.bad_name(source))
+        names
+            .get("kind", kind)
+            .and_then(|kind| ActorId::new(kind, key))
+            .map_err(|source| self.bad_name(source))
     }
 
     /// The same actor with its names checked, which serde does not do.
@@ -68,16 +71,16 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn message(&mut self, names: &mut Interner) -> Result<Arc<str>, FrameError> {
         let name = self.name("the message's name")?;
-        InvalidName::check("message name", name).map_err(|source| self.bad_name(source))?;
-        Ok(names.get(name))
+        names.get("message name", name).map_err(|source| self.bad_name(source))
     }
 
     pub(super) fn process(&mut self, names: &mut Interner) -> Result<ProcessId, FrameError> {
         match self.take("the sender")? {
             [0] => {
-                let name = names.get(self.name("the sender's name")?);
+                let name = self.name("the sender's name")?;
+                let name = names.get("silo name", name).map_err(|source| self.bad_name(source))?;
                 let incarnation = self.u64("the sender's incarnation")?;
-                Ok(ProcessId::Silo(self.checked_silo(SiloId::new(name, incarnation))?))
+                Ok(ProcessId::Silo(SiloId::new(name, incarnation)))
             }
             [1] => Ok(ProcessId::Client(ClientId(self.u64("the sender's id")?))),
             _ => Err(self.malformed("the sender", "is neither a silo nor a client")),

@@ -59,20 +59,21 @@ impl Decoder {
         }
     }
 
-    fn frame(&mut self, mut frame: Bytes) -> Result<Frame, FrameError> {
+    fn frame(&mut self, frame: Bytes) -> Result<Frame, FrameError> {
         let header = Header::from_frame(&frame)?;
         if header.layout != 0 {
             return Ok(Frame::Unrecognized { kind: header.kind });
         }
-        let payload = frame.split_off(Header::BYTES + header.head as usize);
-        let mut head = Cursor {
+        let end = Header::BYTES + header.head as usize;
+        let head = &mut Cursor {
             kind: header.kind,
-            rest: &frame[Header::BYTES..],
+            rest: &frame[Header::BYTES..end],
         };
-        self.parts(header, &mut head, payload)
-    }
-
-    fn parts(&mut self, header: Header, head: &mut Cursor<'_>, payload: Bytes) -> Result<Frame, FrameError> {
+        // Taken when the head has been read: the frame itself becomes its payload.
+        let payload = |mut frame: Bytes| {
+            frame.advance(end);
+            frame
+        };
         let names = &mut self.names;
         let (n, k, request, epoch) = (
             header.number,
@@ -82,24 +83,30 @@ impl Decoder {
         );
         let stream = epoch;
         Ok(match header.kind {
-            kind::CALL => Frame::Call(self.call(request, head, payload)?),
+            kind::CALL => {
+                let mut call = self.call(request, head)?;
+                call.body = payload(frame);
+                Frame::Call(call)
+            }
             kind::FORWARD => {
                 let request = RequestId(head.u64("the request")?);
-                let call = self.call(request, head, payload)?;
+                let mut call = self.call(request, head)?;
+                call.body = payload(frame);
                 Frame::Forward { stream, n, call }
             }
             kind::BOUNCE => {
-                let call = self.call(request, head, payload)?;
+                let mut call = self.call(request, head)?;
                 let BounceHead { hint, why } = head.extension()?;
                 let hint = hint.map(|hint| checked(head, hint.into_owned())).transpose()?;
+                call.body = payload(frame);
                 Frame::Bounce { call, hint, why }
             }
             kind::REPLY => {
-                let outcome = outcome(header, payload)?;
+                let outcome = outcome(header, payload(frame))?;
                 Frame::Reply { request, outcome }
             }
             kind::ANSWER => {
-                let outcome = outcome(header, payload)?;
+                let outcome = outcome(header, payload(frame))?;
                 Frame::Answer { request, outcome }
             }
             kind::QUERY => {
@@ -107,10 +114,13 @@ impl Decoder {
                 Frame::Query {
                     request,
                     name: name.into_owned(),
-                    body: payload,
+                    body: payload(frame),
                 }
             }
-            kind::PACKAGE => Frame::Package(self.package(epoch, head, payload)?),
+            kind::PACKAGE => {
+                let package = self.package(epoch, head)?;
+                Frame::Package(self.contents(package, payload(frame))?)
+            }
             kind::FENCED => {
                 let actor = head.actor(names)?;
                 let HintHead { hint } = head.extension()?;
@@ -229,7 +239,8 @@ impl Decoder {
         })
     }
 
-    fn call(&mut self, request: RequestId, head: &mut Cursor<'_>, body: Bytes) -> Result<Call, FrameError> {
+    /// A call without its body.
+    fn call(&mut self, request: RequestId, head: &mut Cursor<'_>) -> Result<Call, FrameError> {
         let names = &mut self.names;
         Ok(Call {
             actor: head.actor(names)?,
@@ -238,11 +249,12 @@ impl Decoder {
             from: head.process(names)?,
             time_left: head.time_left()?,
             chain: head.chain(names, &self.limits)?,
-            body,
+            body: Bytes::new(),
         })
     }
 
-    fn package(&mut self, epoch: Epoch, head: &mut Cursor<'_>, mut rest: Bytes) -> Result<Package, FrameError> {
+    /// A package without its contents.
+    fn package(&mut self, epoch: Epoch, head: &mut Cursor<'_>) -> Result<Package, FrameError> {
         let actor = head.actor(&mut self.names)?;
         let PackageHead {
             version,
@@ -250,36 +262,43 @@ impl Decoder {
             unsaved,
             frozen_at,
         } = head.extension()?;
-        let memory = rest.try_get_u32_le().ok().map(|length| length as usize);
-        let memory = match memory {
-            Some(length) if length <= rest.len() => rest.split_to(length),
-            _ => return Err(head.malformed("the memory", "is cut off")),
-        };
-        let mut waiting = Vec::new();
-        while !rest.is_empty() {
-            let Length::Frame(total) = Header::measure(&rest, &self.limits)? else {
-                return Err(head.malformed("a waiting message", "is cut off"));
-            };
-            let frame = rest.split_to(total);
-            // Looked at before it is read: packages within packages would exhaust the stack.
-            if Header::from_frame(&frame)?.kind != kind::CALL {
-                return Err(head.malformed("a waiting message", "is no Call"));
-            }
-            let Frame::Call(call) = self.frame(frame)? else {
-                return Err(head.malformed("a waiting message", "has an unknown layout"));
-            };
-            waiting.push(call);
-        }
         Ok(Package {
             actor,
             epoch,
             version: version.into_owned(),
-            memory,
+            memory: Bytes::new(),
             etag,
             unsaved,
-            waiting,
+            waiting: Vec::new(),
             frozen_at_micros: frozen_at,
         })
+    }
+
+    fn contents(&mut self, mut package: Package, mut rest: Bytes) -> Result<Package, FrameError> {
+        let malformed = |field, why| FrameError::Malformed {
+            kind: kind::PACKAGE,
+            field,
+            why,
+        };
+        package.memory = match rest.try_get_u32_le() {
+            Ok(length) if length as usize <= rest.len() => rest.split_to(length as usize),
+            _ => return Err(malformed("the memory", "is cut off")),
+        };
+        while !rest.is_empty() {
+            let Length::Frame(total) = Header::measure(&rest, &self.limits)? else {
+                return Err(malformed("a waiting message", "is cut off"));
+            };
+            let frame = rest.split_to(total);
+            // Looked at before it is read: packages within packages would exhaust the stack.
+            if Header::from_frame(&frame)?.kind != kind::CALL {
+                return Err(malformed("a waiting message", "is no Call"));
+            }
+            let Frame::Call(call) = self.frame(frame)? else {
+                return Err(malformed("a waiting message", "has an unknown layout"));
+            };
+            package.waiting.push(call);
+        }
+        Ok(package)
     }
 }
 

@@ -353,9 +353,9 @@ fn put_call(bytes: &mut Vec<u8>, call: &Call) {
 
 /// Time left in milliseconds, rounded up so that what is left stays something; 0 is kept for "without end".
 fn millis(time: Duration) -> u32 {
-    u32::try_from(time.as_nanos().div_ceil(1_000_000))
-        .unwrap_or(u32::MAX)
-        .max(1)
+    let part = u64::from(time.subsec_nanos().div_ceil(1_000_000));
+    let millis = time.as_secs().saturating_mul(1000).saturating_add(part);
+    u32::try_from(millis).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Names that come in again and again share one allocation.
 
+use crate::ident::InvalidName;
 use foldhash::fast::RandomState;
 use std::{collections::HashSet, sync::Arc};
 
@@ -13,10 +14,12 @@ impl Interner {
     const MAX_NAMES: usize = 1024;
     const MAX_BYTES: usize = 128;
 
-    pub(super) fn get(&mut self, name: &str) -> Arc<str> {
+    /// The name, which is checked when it is new.
+    pub(super) fn get(&mut self, what: &'static str, name: &str) -> Result<Arc<str>, InvalidName> {
         if let Some(known) = self.names.get(name) {
-            return known.clone();
+            return Ok(known.clone());
         }
+        InvalidName::check(what, name)?;
         let new: Arc<str> = name.into();
         if name.len() <= Self::MAX_BYTES {
             if self.names.len() >= Self::MAX_NAMES {
@@ -25,7 +28,7 @@ impl Interner {
             }
             self.names.insert(new.clone());
         }
-        new
+        Ok(new)
     }
 }
 
@@ -36,19 +39,30 @@ mod tests {
     #[test]
     fn a_repeated_name_is_not_allocated_again() {
         let mut interner = Interner::default();
-        let first = interner.get("cart");
-        assert!(Arc::ptr_eq(&first, &interner.get("cart")));
+        let mut get = || interner.get("kind", "cart").expect("valid");
+        assert!(Arc::ptr_eq(&get(), &get()));
     }
 
     #[test]
     fn ever_new_names_do_not_pile_up() {
         let mut interner = Interner::default();
         for n in 0..10 * Interner::MAX_NAMES {
-            assert_eq!(&*interner.get(&n.to_string()), n.to_string());
+            assert_eq!(&*interner.get("kind", &n.to_string()).expect("valid"), n.to_string());
             assert!(interner.names.len() <= Interner::MAX_NAMES);
         }
         let long = "x".repeat(Interner::MAX_BYTES + 1);
-        interner.get(&long);
+        interner.get("kind", &long).expect("valid");
         assert!(!interner.names.contains(&*long));
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_used_is_not_kept() {
+        let mut interner = Interner::default();
+        for _ in 0..2 {
+            assert_eq!(
+                interner.get("message name", "a\0").expect_err("control").what,
+                "message name"
+            );
+        }
     }
 }

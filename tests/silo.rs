@@ -1,0 +1,161 @@
+//! One silo: calls, state, panics, bounds.
+
+mod common;
+
+use common::*;
+use quark::{
+    actor::{CallError, TryError},
+    wire::Ran,
+};
+
+/// R100
+#[tokio::test]
+async fn an_ask_is_answered_by_the_actor() {
+    let silo = start(&cluster_name(), "one").await;
+    let ledger = silo.actor::<Ledger>("a");
+    for n in 0..10 {
+        let book = Book { sender: "s".into(), n };
+        assert_eq!(ledger.ask(book).await.expect("answered"), n + 1);
+    }
+    let entries = ledger.ask(Read).await.expect("answered");
+    assert_in_order(&entries, "s", 10);
+    assert_eq!((entries.activations, entries.epoch), (1, 1));
+    silo.stop().await.expect("stops in order");
+}
+
+/// R101
+#[tokio::test]
+async fn tells_of_one_sender_run_in_order() {
+    let silo = start(&cluster_name(), "one").await;
+    let ledger = silo.actor::<Ledger>("a");
+    for n in 0..5000 {
+        ledger.tell(Book { sender: "s".into(), n }).await.expect("sent");
+    }
+    assert_in_order(&ledger.ask(Read).await.expect("answered"), "s", 5000);
+    silo.stop().await.expect("stops in order");
+}
+
+/// R102
+#[tokio::test]
+async fn a_panic_is_answered_and_the_actor_goes_on_from_its_saved_state() {
+    let silo = start(&cluster_name(), "one").await;
+    let ledger = silo.actor::<Ledger>("a");
+    ledger.ask(Book { sender: "s".into(), n: 0 }).await.expect("answered");
+    assert_eq!(ledger.ask(Save).await.expect("answered"), None);
+    ledger.ask(Book { sender: "s".into(), n: 1 }).await.expect("answered");
+    let error = ledger.ask(Panic).await.expect_err("it panicked");
+    assert!(matches!(error, CallError::Panicked(_)), "{error}");
+    assert!(error.to_string().contains("as it was told"), "{error}");
+    let entries = ledger.ask(Read).await.expect("the next call is served");
+    assert_in_order(&entries, "s", 1);
+    silo.stop().await.expect("stops in order");
+}
+
+/// R5, R105
+#[tokio::test]
+async fn state_is_saved_at_the_end_and_read_at_the_next_activation() {
+    let cluster = cluster_name();
+    // Keeps the named memory store while no silo runs.
+    let _store = quark::store::open(&format!("memory:{cluster}"), &cluster).expect("opens");
+    let first = start(&cluster, "one").await;
+    first.actor::<Ledger>("a").ask(Book { sender: "s".into(), n: 0 }).await.expect("answered");
+    let report = first.stop().await.expect("stops in order");
+    assert_eq!((report.deactivated, report.forced.len(), report.unsaved.len()), (1, 0, 0));
+    let second = start(&cluster, "one").await;
+    let entries = second.actor::<Ledger>("a").ask(Read).await.expect("answered");
+    assert_in_order(&entries, "s", 1);
+    assert_eq!(entries.activations, 2);
+    assert!(entries.epoch > 1, "the epoch grows with each owner");
+    second.stop().await.expect("stops in order");
+}
+
+/// R100
+#[tokio::test]
+async fn a_full_mailbox_gives_the_message_back_or_makes_wait() {
+    let silo = start(&cluster_name(), "one").await;
+    let ledger = silo.actor::<Ledger>("a");
+    ledger.ask(Read).await.expect("active");
+    ledger.tell(SleepFor(300)).await.expect("sent");
+    let mut taken = 0;
+    let back = loop {
+        match ledger.try_tell(Book { sender: "s".into(), n: taken }) {
+            Ok(()) => taken += 1,
+            Err(TryError::Full(back)) => break back,
+            Err(error) => panic!("{error}"),
+        }
+        assert!(taken <= 1001, "the mailbox is bounded");
+    };
+    assert_eq!(back.n, taken);
+    // The waiting form gets through as soon as there is room.
+    ledger.tell(back).await.expect("sent");
+    assert_in_order(&ledger.ask(Read).await.expect("answered"), "s", taken + 1);
+    silo.stop().await.expect("stops in order");
+}
+
+/// Guarantee 5
+#[tokio::test]
+async fn a_message_past_its_deadline_is_not_started() {
+    let silo = start(&cluster_name(), "one").await;
+    let ledger = silo.actor::<Ledger>("a");
+    ledger.ask(Read).await.expect("active");
+    ledger.tell(SleepFor(200)).await.expect("sent");
+    let late = ledger.ask(Book { sender: "s".into(), n: 0 }).within(std::time::Duration::from_millis(20));
+    let error = late.await.expect_err("too late");
+    assert!(matches!(error, CallError::TimedOut(_)), "{error}");
+    let entries = ledger.ask(Read).await.expect("answered");
+    assert_in_order(&entries, "s", 0);
+    silo.stop().await.expect("stops in order");
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_used_fails_the_call_and_says_why() {
+    let silo = start(&cluster_name(), "one").await;
+    let error = silo.actor::<Ledger>("").ask(Read).await.expect_err("no such key");
+    assert_eq!(error.ran(), Ran::No);
+    assert!(error.to_string().contains("empty"), "{error}");
+    silo.stop().await.expect("stops in order");
+}
+
+/// R11
+#[tokio::test]
+async fn stop_is_idempotent_and_references_fail_afterwards() {
+    let silo = start(&cluster_name(), "one").await;
+    let ledger = silo.actor::<Ledger>("a");
+    ledger.ask(Read).await.expect("active");
+    let (a, b) = futures_util::future::join(silo.stop(), silo.stop()).await;
+    assert_eq!(a, b);
+    let error = ledger.ask(Read).await.expect_err("stopped");
+    assert!(matches!(error, CallError::ShuttingDown(_)), "{error}");
+    assert_eq!(error.ran(), Ran::No);
+}
+
+/// Callable from a plain `main`.
+#[test]
+fn a_silo_starts_without_any_runtime() {
+    let silo = futures_util::future::FutureExt::now_or_never(std::future::ready(())).map(|()| cluster_name());
+    let cluster = silo.expect("ready");
+    block_on(async {
+        let silo = start(&cluster, "plain").await;
+        silo.actor::<Ledger>("a").ask(Read).await.expect("answered");
+        silo.stop().await.expect("stops in order");
+    });
+}
+
+/// The smallest executor: a thread that waits.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+    let mut cx = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut cx) {
+            std::task::Poll::Ready(output) => return output,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
