@@ -25,6 +25,8 @@ pub(crate) enum Place {
 /// A sender; its messages to one actor run in the order in which they are sent.
 pub(crate) struct Sender {
     number: u16,
+    /// References end with their client.
+    _client: Client,
     aircraft: Vec<ActorRef<Aircraft>>,
     airports: Vec<ActorRef<Airport>>,
     sent: Sent,
@@ -43,7 +45,7 @@ pub(crate) struct Sent {
 
 impl Sender {
     /// A sender of a number that no other has, with a client of its own.
-    pub(crate) fn new(number: u16, client: &Client, flights: &Flights) -> Self {
+    pub(crate) fn new(number: u16, client: Client, flights: &Flights) -> Self {
         Self {
             number,
             aircraft: flights.aircraft.iter().map(|tail| client.actor(tail)).collect(),
@@ -53,6 +55,7 @@ impl Sender {
                 aircraft: vec![0; flights.aircraft.len()],
                 airports: vec![0; flights.airports.len()],
             },
+            _client: client,
         }
     }
 

@@ -78,10 +78,10 @@ pub(crate) async fn run(plan: Plan<'_>) -> Result<Receipt> {
     let auditor = plan.connect(&seeds).await?;
     let mut senders = JoinSet::new();
     for number in 0..SENDERS {
-        let sender = Sender::new(number, &plan.connect(&seeds).await?, &plan.flights);
+        let sender = Sender::new(number, plan.connect(&seeds).await?, &plan.flights);
         senders.spawn(load.clone().replay(sender, usize::from(number)));
     }
-    let prober = Sender::new(SENDERS, &plan.connect(&seeds).await?, &plan.flights);
+    let prober = Sender::new(SENDERS, plan.connect(&seeds).await?, &plan.flights);
     senders.spawn(load.clone().probe(prober, is_stopped));
     let rate = pace::rate(&plan.flights, plan.options.rate);
     let mut others = JoinSet::new();
