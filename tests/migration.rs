@@ -9,7 +9,10 @@ use quark::{
     ident::ActorId,
     silo::{MoveFailure, SiloHandle},
 };
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 fn ledger_id(key: &str) -> ActorId {
     ActorId::new("ledger", key).expect("valid")
@@ -70,9 +73,15 @@ async fn moves_that_cannot_be_are_refused_without_effect() {
     assert_eq!(a.migrate(&ledger_id("nobody"), None).await, Err(MoveFailure::NotHere));
     a.actor::<Ledger>("x").ask(Read).await.expect("active");
     let source = home(&[&a, &b], "x").await;
-    assert_eq!(source.migrate(&ledger_id("x"), Some(source.id())).await, Err(MoveFailure::SameSilo));
+    assert_eq!(
+        source.migrate(&ledger_id("x"), Some(source.id())).await,
+        Err(MoveFailure::SameSilo)
+    );
     let stranger = quark::ident::SiloId::new("stranger", 1);
-    assert_eq!(source.migrate(&ledger_id("x"), Some(&stranger)).await, Err(MoveFailure::NoTarget));
+    assert_eq!(
+        source.migrate(&ledger_id("x"), Some(&stranger)).await,
+        Err(MoveFailure::NoTarget)
+    );
     let entries = a.actor::<Ledger>("x").ask(Read).await.expect("answered");
     assert_eq!((entries.activations, entries.epoch), (1, 1));
     a.stop().await.expect("stops");
@@ -87,45 +96,37 @@ async fn nothing_is_lost_doubled_or_reordered_while_an_actor_moves_to_and_fro() 
     know_each_other(&[&a, &b]).await;
     let client = client_of(&cluster, &[&a, &b]).await;
     a.actor::<Ledger>("x").ask(Read).await.expect("active");
-    let count = 3000;
     let senders = [
         ("a", a.actor::<Ledger>("x")),
         ("b", b.actor::<Ledger>("x")),
         ("client", client.actor::<Ledger>("x")),
     ];
-    let load = senders.clone().map(|(name, ledger)| {
+    let enough = std::sync::Arc::new(AtomicBool::new(false));
+    let load = senders.map(|(name, ledger)| {
+        let enough = enough.clone();
         tokio::spawn(async move {
-            for n in (0..count).step_by(10) {
+            let mut sent = 0;
+            while !enough.load(Ordering::Relaxed) {
                 // Ten outstanding at a time, sent in order.
-                let asks = (n..n + 10).map(|n| ledger.ask(Book { sender: name.into(), n }));
+                let asks = (sent..sent + 10).map(|n| ledger.ask(Book { sender: name.into(), n }));
                 for reply in join_all(asks).await {
                     reply.expect("no ask fails");
                 }
+                sent += 10;
             }
+            (name, sent)
         })
     });
-    let mut moves = 0;
-    let load = join_all(load);
-    let mut load = std::pin::pin!(load);
-    loop {
+    for _ in 0..6 {
         let source = home(&[&a, &b], "x").await;
         let target = other(&[&a, &b], source);
-        let id = ledger_id("x");
-        let step = std::pin::pin!(source.migrate(&id, Some(target.id())));
-        match futures_util::future::select(&mut load, step).await {
-            futures_util::future::Either::Left((ended, _)) => {
-                for sender in ended {
-                    sender.expect("no sender panicked");
-                }
-                break;
-            }
-            futures_util::future::Either::Right((moved, _)) => moves += u32::from(moved.is_ok()),
-        }
+        source.migrate(&ledger_id("x"), Some(target.id())).await.expect("moves");
     }
-    assert!(moves >= 3, "only {moves} moves happened under load");
-    let entries = a.actor::<Ledger>("x").ask(Read).await.expect("answered");
-    for (name, _) in &senders {
-        assert_in_order(&entries, name, count);
+    enough.store(true, Ordering::Relaxed);
+    for sender in load {
+        let (name, sent) = sender.await.expect("no ask failed");
+        let entries = a.actor::<Ledger>("x").ask(Read).await.expect("answered");
+        assert_in_order(&entries, name, sent);
     }
     client.close().await;
     a.stop().await.expect("stops");
@@ -149,8 +150,15 @@ async fn a_silo_drains_under_load_and_nobody_notices() {
             for n in 0..rounds {
                 let asks = (0..actors).map(|key| {
                     let key = format!("k{key}");
-                    let ledger = if sender == 0 { inside.actor::<Ledger>(&key) } else { client.actor::<Ledger>(&key) };
-                    ledger.ask(Book { sender: name.clone(), n })
+                    let ledger = if sender == 0 {
+                        inside.actor::<Ledger>(&key)
+                    } else {
+                        client.actor::<Ledger>(&key)
+                    };
+                    ledger.ask(Book {
+                        sender: name.clone(),
+                        n,
+                    })
                 });
                 for reply in join_all(asks).await {
                     assert_eq!(reply.expect("no ask fails"), n + 1);
@@ -161,7 +169,15 @@ async fn a_silo_drains_under_load_and_nobody_notices() {
     let load: Vec<_> = load.collect();
     // Drain in the middle of the load.
     let entries = a.actor::<Ledger>("k0");
-    while entries.ask(Read).await.expect("answered").ran.get("sender-1").map_or(0, Vec::len) < 5 {}
+    while entries
+        .ask(Read)
+        .await
+        .expect("answered")
+        .ran
+        .get("sender-1")
+        .map_or(0, Vec::len)
+        < 5
+    {}
     let on_a = a.status().activations["ledger"];
     let report = a.stop().await.expect("stops in order");
     drained.notify_one();
@@ -174,7 +190,11 @@ async fn a_silo_drains_under_load_and_nobody_notices() {
         sender.await.expect("no ask failed");
     }
     for key in 0..actors {
-        let entries = client.actor::<Ledger>(&format!("k{key}")).ask(Read).await.expect("answered");
+        let entries = client
+            .actor::<Ledger>(&format!("k{key}"))
+            .ask(Read)
+            .await
+            .expect("answered");
         for sender in 0..4 {
             assert_in_order(&entries, &format!("sender-{sender}"), rounds);
         }
@@ -200,8 +220,14 @@ async fn waiting_messages_move_with_the_actor() {
     let asks: Vec<_> = (0..50)
         .flat_map(|n| {
             [
-                tokio::spawn(outside.ask(Book { sender: "outside".into(), n })),
-                tokio::spawn(inside.ask(Book { sender: "inside".into(), n })),
+                tokio::spawn(outside.ask(Book {
+                    sender: "outside".into(),
+                    n,
+                })),
+                tokio::spawn(inside.ask(Book {
+                    sender: "inside".into(),
+                    n,
+                })),
             ]
         })
         .collect();
@@ -225,7 +251,13 @@ async fn without_another_silo_a_drain_saves_what_it_has() {
     let a = start(&cluster, "a").await;
     for key in 0..20 {
         let ledger = a.actor::<Ledger>(&key.to_string());
-        ledger.ask(Book { sender: "s".into(), n: 0 }).await.expect("answered");
+        ledger
+            .ask(Book {
+                sender: "s".into(),
+                n: 0,
+            })
+            .await
+            .expect("answered");
     }
     let report = a.stop().await.expect("stops in order");
     assert_eq!((report.moved.len(), report.deactivated), (0, 20));
@@ -241,7 +273,11 @@ async fn without_another_silo_a_drain_saves_what_it_has() {
 #[tokio::test]
 async fn a_client_says_what_happened_at_each_address() {
     let builder = Client::builder().seeds(["127.0.0.1:1", "127.0.0.1:2"]);
-    let error = builder.connect_timeout(Duration::from_millis(300)).connect().await.expect_err("nobody is there");
+    let error = builder
+        .connect_timeout(Duration::from_millis(300))
+        .connect()
+        .await
+        .expect_err("nobody is there");
     let text = error.to_string();
     assert!(text.contains("127.0.0.1:1") && text.contains("127.0.0.1:2"), "{text}");
 }

@@ -40,9 +40,21 @@ async fn tells_of_one_sender_run_in_order() {
 async fn a_panic_is_answered_and_the_actor_goes_on_from_its_saved_state() {
     let silo = start(&cluster_name(), "one").await;
     let ledger = silo.actor::<Ledger>("a");
-    ledger.ask(Book { sender: "s".into(), n: 0 }).await.expect("answered");
+    ledger
+        .ask(Book {
+            sender: "s".into(),
+            n: 0,
+        })
+        .await
+        .expect("answered");
     assert_eq!(ledger.ask(Save).await.expect("answered"), None);
-    ledger.ask(Book { sender: "s".into(), n: 1 }).await.expect("answered");
+    ledger
+        .ask(Book {
+            sender: "s".into(),
+            n: 1,
+        })
+        .await
+        .expect("answered");
     let error = ledger.ask(Panic).await.expect_err("it panicked");
     assert!(matches!(error, CallError::Panicked(_)), "{error}");
     assert!(error.to_string().contains("as it was told"), "{error}");
@@ -58,9 +70,19 @@ async fn state_is_saved_at_the_end_and_read_at_the_next_activation() {
     // Keeps the named memory store while no silo runs.
     let _store = quark::store::open(&format!("memory:{cluster}"), &cluster).expect("opens");
     let first = start(&cluster, "one").await;
-    first.actor::<Ledger>("a").ask(Book { sender: "s".into(), n: 0 }).await.expect("answered");
+    first
+        .actor::<Ledger>("a")
+        .ask(Book {
+            sender: "s".into(),
+            n: 0,
+        })
+        .await
+        .expect("answered");
     let report = first.stop().await.expect("stops in order");
-    assert_eq!((report.deactivated, report.forced.len(), report.unsaved.len()), (1, 0, 0));
+    assert_eq!(
+        (report.deactivated, report.forced.len(), report.unsaved.len()),
+        (1, 0, 0)
+    );
     let second = start(&cluster, "one").await;
     let entries = second.actor::<Ledger>("a").ask(Read).await.expect("answered");
     assert_in_order(&entries, "s", 1);
@@ -78,7 +100,10 @@ async fn a_full_mailbox_gives_the_message_back_or_makes_wait() {
     ledger.tell(SleepFor(300)).await.expect("sent");
     let mut taken = 0;
     let back = loop {
-        match ledger.try_tell(Book { sender: "s".into(), n: taken }) {
+        match ledger.try_tell(Book {
+            sender: "s".into(),
+            n: taken,
+        }) {
             Ok(()) => taken += 1,
             Err(TryError::Full(back)) => break back,
             Err(error) => panic!("{error}"),
@@ -99,7 +124,12 @@ async fn a_message_past_its_deadline_is_not_started() {
     let ledger = silo.actor::<Ledger>("a");
     ledger.ask(Read).await.expect("active");
     ledger.tell(SleepFor(200)).await.expect("sent");
-    let late = ledger.ask(Book { sender: "s".into(), n: 0 }).within(std::time::Duration::from_millis(20));
+    let late = ledger
+        .ask(Book {
+            sender: "s".into(),
+            n: 0,
+        })
+        .within(std::time::Duration::from_millis(20));
     let error = late.await.expect_err("too late");
     assert!(matches!(error, CallError::TimedOut(_)), "{error}");
     let entries = ledger.ask(Read).await.expect("answered");

@@ -132,6 +132,8 @@ impl MigrationSupervisor {
         self.node.moves.begin(batch, to.clone(), wanted);
         let (frozen, is_here) = self.node.at(&actor, |place| {
             let is_here = place.seat.phase().is_some();
+            // What an earlier move left is over, unless messages are still on their way.
+            place.seat.forget_forwarding();
             (place.seat.freeze(to.clone()), is_here)
         });
         if !frozen {

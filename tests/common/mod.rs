@@ -1,5 +1,10 @@
 //! What the tests of whole clusters share: a ledger actor that books what ran, and silos in this process.
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part, and nobody else sees it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "each test uses a part, and nobody else sees it"
+)]
 
 use quark::{
     prelude::*,
@@ -95,9 +100,15 @@ impl Handler<SleepFor> for Ledger {
 
 /// Logs to stderr what the silos log, down to the level that `QUARK_TEST_LOG` names.
 pub fn log() {
-    if let Some(level) = std::env::var("QUARK_TEST_LOG").ok().and_then(|level| level.parse::<tracing::Level>().ok()) {
+    if let Some(level) = std::env::var("QUARK_TEST_LOG")
+        .ok()
+        .and_then(|level| level.parse::<tracing::Level>().ok())
+    {
         // Another test of this process may have been first.
-        let _ = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(std::io::stderr)
+            .try_init();
     }
 }
 
