@@ -3,6 +3,7 @@
 use crate::silo_process::Ready;
 use quark::wire::StatusReport;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::time::Instant;
 
 /// The board.
 #[derive(Debug, Default)]
@@ -11,12 +12,12 @@ pub(crate) struct Board(Mutex<View>);
 /// What is on the board.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
-    /// What is being done.
-    pub(crate) headline: String,
-    /// What was done so far, in order.
-    pub(crate) history: Vec<String>,
+    /// What was begun or done so far, in order; the last is what goes on now.
+    pub(crate) history: Vec<(Instant, String)>,
     /// The silos, in order of start.
     pub(crate) silos: Vec<SiloView>,
+    /// Some of the actors that were seen moving last: their names, and from which silo.
+    pub(crate) moving: (String, Vec<String>),
 }
 
 /// A silo on the board.
@@ -50,10 +51,7 @@ impl SiloView {
 impl Board {
     /// Something is done now.
     pub(crate) fn headline(&self, text: impl Into<String>) {
-        let mut view = self.lock();
-        view.headline = text.into();
-        let text = view.headline.clone();
-        view.history.push(text);
+        self.lock().history.push((Instant::now(), text.into()));
     }
 
     /// A silo is ready.
@@ -74,7 +72,12 @@ impl Board {
 
     /// A silo has said how it does.
     pub(crate) fn heard(&self, status: StatusReport) {
-        if let Some(silo) = self.lock().silos.iter_mut().find(|silo| silo.ready.silo == status.silo) {
+        let mut view = self.lock();
+        if !status.moving_now.is_empty() {
+            let names = status.moving_now.iter().map(ToString::to_string);
+            view.moving = (status.silo.name().to_owned(), names.collect());
+        }
+        if let Some(silo) = view.silos.iter_mut().find(|silo| silo.ready.silo == status.silo) {
             silo.status = Some(status);
         }
     }

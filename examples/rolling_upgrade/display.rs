@@ -25,6 +25,8 @@ const WINDOW: usize = 4;
 const PLAIN: u64 = 8;
 /// Frames in the small chart of latencies.
 const CHART: usize = 60;
+/// Past events that are shown.
+const TOLD: usize = 4;
 /// Columns of the longest bar.
 const BAR: usize = 24;
 
@@ -86,13 +88,13 @@ impl Display {
             screen.draw(&self.block(&view, reel));
             return;
         }
-        for text in &view.history[reel.told..] {
-            screen.line(&format!("{}  {text}", self.clock()));
+        for (at, text) in &view.history[reel.told..] {
+            screen.line(&format!("{}  {text}", self.clock(*at)));
         }
         reel.told = view.history.len();
         let errors = reel.counts().map(|counts| counts.errors.clone()).unwrap_or_default();
         for error in &errors[reel.told_errors..] {
-            screen.line(&format!("{}  a message failed: {error}", self.clock()));
+            screen.line(&format!("{}  a message failed: {error}", self.clock(Instant::now())));
         }
         reel.told_errors = errors.len();
         if number % PLAIN == PLAIN - 1 {
@@ -100,8 +102,8 @@ impl Display {
         }
     }
 
-    fn clock(&self) -> String {
-        format!("{:5.1} s", self.started.elapsed().as_secs_f64())
+    fn clock(&self, at: Instant) -> String {
+        format!("{:5.1} s", (at - self.started).as_secs_f64())
     }
 
     fn plain(&self, view: &View, reel: &Reel) -> String {
@@ -111,7 +113,7 @@ impl Display {
             .collect();
         format!(
             "{}  {}  {:>6.0} requests/s  {}  failed {}  actors: {}",
-            self.clock(),
+            self.clock(Instant::now()),
             self.date(),
             reel.rate(),
             latency(reel.spread()),
@@ -139,8 +141,9 @@ impl Display {
     fn block(&self, view: &View, reel: &Reel) -> Vec<String> {
         let released = *self.released.borrow();
         let share = released as f64 / self.flights.flights.len() as f64;
+        let now = view.history.last().map_or("", |(_, text)| text);
         let mut lines = vec![
-            format!("\x1b[1m{}  {}\x1b[0m", self.clock(), view.headline),
+            format!("\x1b[1m{}  {now}\x1b[0m", self.clock(Instant::now())),
             format!(
                 "         {}  \x1b[36m{}\x1b[0m  flight {released} of {}",
                 self.date(),
@@ -168,6 +171,10 @@ impl Display {
         ]);
         lines.push(moving(view));
         lines.extend(counts.errors.first().map(|error| format!("\x1b[1;31m{error}\x1b[0m")));
+        lines.push(String::new());
+        let past = view.history.len().saturating_sub(1);
+        let told = view.history[past.saturating_sub(TOLD)..past].iter();
+        lines.extend(told.map(|(at, text)| format!("\x1b[2m{}  {text}\x1b[0m", self.clock(*at))));
         lines
     }
 }
@@ -243,17 +250,15 @@ fn versions(counts: &Counts) -> String {
     if parts.is_empty() { "0".into() } else { parts.join(", ") }
 }
 
+/// Names of actors that move, or moved last: a drain is over before they can be read.
 fn moving(view: &View) -> String {
-    let names: Vec<_> = (view.silos.iter())
-        .filter(|silo| silo.standing == Standing::Draining)
-        .filter_map(|silo| silo.status.as_ref())
-        .flat_map(|status| status.moving_now.iter().map(ToString::to_string))
-        .take(8)
-        .collect();
-    if names.is_empty() {
-        return String::new();
+    let (from, names) = &view.moving;
+    let is_now = (view.silos.iter()).any(|silo| silo.standing == Standing::Draining && silo.ready.silo.name() == from);
+    let verb = if is_now { "moving from" } else { "moved from" };
+    match names.as_slice() {
+        [] => String::new(),
+        names => format!("{verb} {from}: \x1b[36m{}\x1b[0m", names.join("  ")),
     }
-    format!("moving     \x1b[36m{}\x1b[0m", names.join("  "))
 }
 
 /// A spread in milliseconds.

@@ -12,9 +12,9 @@ pub(crate) enum Phase {
     /// No silo was told to stop yet.
     #[default]
     Before,
-    /// From the first silo's signal to the last one's end.
+    /// A silo drains: from its signal to its end.
     During,
-    /// All silos of version 1 are gone.
+    /// No silo drains any more, or for now.
     After,
 }
 

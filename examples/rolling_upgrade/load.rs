@@ -22,7 +22,7 @@ use tokio::{
 /// Senders that replay flights.
 pub(crate) const SENDERS: u16 = 4;
 /// Plain asks per second.
-const PROBES: u32 = 400;
+const PROBES: u32 = 500;
 /// The most messages of one sender that are not answered yet.
 const MAX_WAITING: usize = 512;
 

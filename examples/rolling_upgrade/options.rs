@@ -17,7 +17,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub(crate) silos: u16,
     /// Messages per second, at the most; a short file is replayed more slowly.
-    #[arg(long, value_name = "N", default_value_t = 2400, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) rate: u32,
     /// The flights to replay, as CSV. Default: examples/data/flights-2013-01.csv of this project.
     #[arg(long, value_name = "FILE")]

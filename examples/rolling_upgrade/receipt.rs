@@ -8,7 +8,7 @@ use crate::{
     tally::Counts,
 };
 use quark::wire::ShutdownReport;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// What is known of a silo in the end.
@@ -33,6 +33,7 @@ pub(crate) struct Receipt {
     actors: u64,
     moved: u64,
     moved_twice: u64,
+    /// Of the moves to version 2; `null` if there was none.
     pause_us: Option<Spread>,
     latency_us: ByPhase,
     drain_ms: Vec<u64>,
@@ -45,11 +46,20 @@ pub(crate) struct Receipt {
     errors: Vec<String>,
 }
 
+/// Of the plain asks; `null` if none was measured.
 #[derive(Debug, Serialize)]
 struct ByPhase {
+    #[serde(serialize_with = "percentiles")]
     before: Option<Spread>,
+    #[serde(serialize_with = "percentiles")]
     during: Option<Spread>,
+    #[serde(serialize_with = "percentiles")]
     after: Option<Spread>,
+}
+
+fn percentiles<S: Serializer>(spread: &Option<Spread>, serializer: S) -> Result<S::Ok, S::Error> {
+    let percentiles = spread.map(|spread| BTreeMap::from([("p50", spread.p50), ("p99", spread.p99)]));
+    percentiles.serialize(serializer)
 }
 
 #[derive(Debug, Serialize)]

@@ -85,7 +85,8 @@ pub(crate) async fn run(plan: Plan<'_>) -> Result<Receipt> {
     senders.spawn(load.clone().probe(prober, is_stopped));
     let rate = pace::rate(&plan.flights, plan.options.rate);
     let mut others = JoinSet::new();
-    others.spawn(watch_silos::watch(auditor.clone(), board.clone()));
+    others.spawn(watch_silos::serving(auditor.clone(), board.clone()));
+    others.spawn(watch_silos::draining(auditor.clone(), board.clone()));
     others.spawn(pace::release(plan.flights.clone(), rate, release, is_upgraded));
     let flights = plan.flights.flights.len();
     board.headline(format!(
@@ -105,15 +106,16 @@ pub(crate) async fn run(plan: Plan<'_>) -> Result<Receipt> {
     guarded(progress.reach(FIRST_DRAIN), &mut v1, &mut v2).await?;
 
     let mut v1_ended = Vec::new();
-    load.latencies.enter(Phase::During);
     for ready in v1_ready {
         let name = ready.silo.name().to_owned();
         let name = name.as_str();
         let mut silo = v1.remove(0);
         board.headline(format!("draining {name}: its actors move to version {to} as they are"));
         board.set(name, Standing::Draining);
+        load.latencies.enter(Phase::During);
         silo.terminate()?;
         let report = guarded(silo.report(), &mut v1, &mut v2).await??;
+        load.latencies.enter(Phase::After);
         board.set(name, Standing::Left);
         board.headline(format!(
             "{name} has left: {} actors moved in {} ms",
@@ -129,7 +131,6 @@ pub(crate) async fn run(plan: Plan<'_>) -> Result<Receipt> {
             guarded(progress.advance(BETWEEN), &mut v1, &mut v2).await?;
         }
     }
-    load.latencies.enter(Phase::After);
     upgraded.send_replace(true);
     board.headline(format!("version {to} serves alone"));
     guarded(progress.reach(1.0), &mut v1, &mut v2).await?;
