@@ -189,3 +189,148 @@ fn block_on<F: Future>(future: F) -> F::Output {
         }
     }
 }
+
+fn path(keys: &[&str]) -> Pass {
+    Pass {
+        path: keys.iter().map(|key| (*key).to_owned()).collect(),
+    }
+}
+
+/// R107, guarantee 12
+#[tokio::test]
+async fn a_call_cycle_is_answered_at_once_and_shown() {
+    let silo = silo(&cluster_name(), "one").workers(1).start().await.expect("starts");
+    let a = silo.actor::<Relay>("a");
+    assert_eq!(a.ask(path(&["b", "c"])).await.expect("answered"), Ok("c".into()));
+    let error = a
+        .ask(path(&["b", "c", "a"]))
+        .await
+        .expect("answered")
+        .expect_err("a cycle");
+    assert!(error.contains("relay/a -> relay/b -> relay/c -> relay/a"), "{error}");
+    silo.stop().await.expect("stops in order");
+}
+
+/// R105, guarantee 10
+#[tokio::test]
+async fn a_failed_activation_fails_its_callers_with_the_cause_and_leaves_nothing() {
+    let silo = start(&cluster_name(), "one").await;
+    for _ in 0..2 {
+        let error = silo
+            .actor::<Relay>("broken")
+            .ask(path(&[]))
+            .await
+            .expect_err("it is broken");
+        assert!(matches!(error, CallError::ActivationFailed(_)), "{error}");
+        assert_eq!(error.ran(), Ran::No);
+        assert!(error.to_string().contains("it is broken"), "{error}");
+    }
+    silo.actor::<Relay>("whole")
+        .ask(path(&[]))
+        .await
+        .expect("the others are served")
+        .expect("alone");
+    let report = silo.stop().await.expect("stops in order");
+    assert_eq!(report.forced, []);
+}
+
+/// Guarantee 11: others on the arbiter do not notice.
+#[tokio::test]
+async fn a_panic_is_contained() {
+    let silo = silo(&cluster_name(), "one").workers(1).start().await.expect("starts");
+    let (bad, good) = (silo.actor::<Ledger>("bad"), silo.actor::<Ledger>("good"));
+    for n in 0..20 {
+        let (panicked, served) =
+            futures_util::future::join(bad.ask(Panic), good.ask(Book { sender: "s".into(), n })).await;
+        assert!(matches!(panicked, Err(CallError::Panicked(_))), "{panicked:?}");
+        assert_eq!(served.expect("served"), n + 1);
+    }
+    silo.stop().await.expect("stops in order");
+}
+
+/// Guarantee 13: a flooded actor gives way to the others of its arbiter.
+#[tokio::test]
+async fn a_flooded_actor_does_not_starve_its_neighbours() {
+    let silo = silo(&cluster_name(), "one").workers(1).start().await.expect("starts");
+    let (flooded, other) = (silo.actor::<Ledger>("flooded"), silo.actor::<Ledger>("other"));
+    flooded.ask(Read).await.expect("active");
+    other.ask(Read).await.expect("active");
+    // Both wake at the same time, one of them with many messages behind it.
+    flooded.tell(SleepFor(50)).await.expect("sent");
+    other.tell(SleepFor(50)).await.expect("sent");
+    for n in 0..900 {
+        flooded.try_tell(Book { sender: "s".into(), n }).expect("there is room");
+    }
+    other.ask(Read).await.expect("answered");
+    let ahead = silo.status().waiting;
+    let entries = flooded.ask(Read).await.expect("answered");
+    assert_in_order(&entries, "s", 900);
+    assert!(ahead > 0, "the other was served after all of them");
+    silo.stop().await.expect("stops in order");
+}
+
+/// R25: the mailbox hooks feed the activity of the actor.
+#[tokio::test]
+async fn status_shows_what_is_active_and_what_waits() {
+    let silo = silo(&cluster_name(), "one").workers(1).start().await.expect("starts");
+    let ledger = silo.actor::<Ledger>("a");
+    ledger.ask(Read).await.expect("active");
+    ledger.tell(SleepFor(200)).await.expect("sent");
+    for n in 0..5 {
+        ledger.tell(Book { sender: "s".into(), n }).await.expect("sent");
+    }
+    let status = silo.status();
+    assert_eq!(status.activations["ledger"], 1);
+    assert!((4..=6).contains(&status.waiting), "{}", status.waiting);
+    silo.stop().await.expect("stops in order");
+}
+
+/// Callable from `#[actix::main]`.
+#[test]
+fn a_silo_starts_within_an_actix_system() {
+    let cluster = cluster_name();
+    actix_rt::System::new().block_on(async {
+        let silo = start(&cluster, "actix").await;
+        silo.actor::<Ledger>("a").ask(Read).await.expect("answered");
+        silo.stop().await.expect("stops in order");
+    });
+}
+
+/// R11: what cannot start leaves nothing behind and names the cure.
+#[tokio::test]
+async fn a_silo_that_cannot_start_says_why() {
+    let cluster = cluster_name();
+    let first = start(&cluster, "one").await;
+    let taken = silo(&cluster, "two")
+        .listen(first.address())
+        .start()
+        .await
+        .expect_err("in use");
+    assert!(taken.to_string().contains("in use"), "{taken}");
+    let folder = silo(&cluster, "two")
+        .store("embedded:/nonexistent/quark.db")
+        .start()
+        .await
+        .expect_err("no folder");
+    assert!(folder.to_string().contains("/nonexistent"), "{folder}");
+    let open = silo(&cluster, "two")
+        .listen("0.0.0.0:0")
+        .start()
+        .await
+        .expect_err("plain text");
+    assert!(open.to_string().contains("insecure"), "{open}");
+    let secret = silo(&cluster, "two")
+        .secret("short")
+        .start()
+        .await
+        .expect_err("too short");
+    assert!(secret.to_string().contains("16"), "{secret}");
+    let unknown = silo(&cluster, "two")
+        .only(["nothing"])
+        .start()
+        .await
+        .expect_err("no such kind");
+    assert!(unknown.to_string().contains("nothing"), "{unknown}");
+    assert_eq!(first.view().living().count(), 1, "nothing of them is left in the table");
+    first.stop().await.expect("stops in order");
+}

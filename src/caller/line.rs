@@ -6,6 +6,7 @@ use crate::{
     clock::Clock,
     directory::{Step, Way},
     ident::ActorId,
+    wire::{Failure, FailureCode, Ran},
 };
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -149,6 +150,17 @@ impl Line {
         }
     }
 
+    /// The ask's own turn waits, behind others, for the actor that it asks: it would wait for ever.
+    fn cycle(&self, letter: &Letter) -> Option<Failure> {
+        if !letter.chain.contains(&self.actor) {
+            return None;
+        }
+        let chain: Vec<String> = letter.chain.iter().map(ToString::to_string).collect();
+        let name = letter.body.name();
+        let text = format!("{name} would wait for itself: {} -> {}", chain.join(" -> "), self.actor);
+        Some(Failure::new(FailureCode::Cycle, Ran::No, text))
+    }
+
     fn poll_room(&self, waker: &Waker) -> Poll<()> {
         let mut state = self.state.lock();
         if let Some(direct) = &state.direct {
@@ -181,6 +193,9 @@ impl Port for LinePort {
     }
 
     fn send(&self, letter: Letter) -> Result<(), Undelivered> {
+        if let Some(failure) = self.0.cycle(&letter) {
+            return Err(Undelivered::Failed(letter, failure));
+        }
         match self.0.board.upgrade() {
             Some(board) => match board.closed() {
                 None => self.0.send_on(&board, letter),

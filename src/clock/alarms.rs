@@ -99,10 +99,10 @@ impl Future for Sleep {
             return Poll::Ready(());
         }
         let alarms = self.clock.0.alarms();
-        if let Some(number) = self.alarm {
-            if alarms.replace(self.at, number, cx.waker()) {
-                return Poll::Pending;
-            }
+        if let Some(number) = self.alarm
+            && alarms.replace(self.at, number, cx.waker())
+        {
+            return Poll::Pending;
         }
         let number = alarms.set(self.at, cx.waker().clone());
         self.alarm = Some(number);

@@ -1,1 +1,1 @@
-
+//! The laws of ways, by their steps.

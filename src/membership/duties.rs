@@ -146,7 +146,7 @@ impl Membership {
     }
 
     fn ask_peers_about_the_store(&mut self, now: Moment, out: &mut Vec<Command>) {
-        if !self.asking_due().is_some_and(|due| due <= now) {
+        if self.asking_due().is_none_or(|due| now < due) {
             return;
         }
         let round = self.lease.ask(now, &self.config);

@@ -93,6 +93,12 @@ impl Membership {
         &self.view
     }
 
+    /// The number of the newest view that this silo knows to exist. Goes with everything it says to a peer's membership,
+    /// which hears it as [`Event::PeerSaysViewChanged`].
+    pub fn known_view(&self) -> u64 {
+        self.view.number().max(self.hinted_view)
+    }
+
     /// Whether the silo may serve `now`.
     pub fn lease_holds(&self, now: Moment) -> bool {
         self.lease.until().is_some_and(|until| now < until)
@@ -149,7 +155,7 @@ impl Membership {
                 }
             }
             Event::PeerSaysViewChanged { view } => {
-                if view > self.view.number().max(self.hinted_view) {
+                if view > self.known_view() {
                     self.hinted_view = view;
                     self.calls.want_read();
                 }

@@ -23,7 +23,9 @@
 //! confirms that it cannot reach the store either, the lease is extended: a confirmation is also a promise to begin
 //! counting everyone's silence anew, so none of those who promised can declare a death within `failure_timeout`. A
 //! confirmation counts from when it was asked for, extends a lease that holds and revives none, and counts nothing once
-//! a peer has shown that it knows a newer view: then somebody does reach the store.
+//! a peer has shown that it knows a newer view: then somebody does reach the store. What is left open: a silo that joins
+//! through the store while it reaches none of the others, and these cannot reach the store, may declare them Dead while
+//! they serve on; then the epochs in the store keep all but one from having an effect.
 //!
 //! A lease is given, at first and after it was lost, only by a heartbeat *and then* a change of the own row: the change
 //! moves the view, so a declaration of death that somebody prepared before the heartbeat conflicts and sees it.
@@ -55,6 +57,8 @@ pub use engine::Membership;
 pub use moves::{Command, Event, FenceReason};
 pub use view::View;
 
+#[cfg(test)]
+mod death_tests;
 #[cfg(test)]
 mod engine_tests;
 #[cfg(test)]

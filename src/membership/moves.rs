@@ -55,7 +55,8 @@ pub enum Event {
         /// Whether the silo answered its probe.
         alive: bool,
     },
-    /// A peer knows this view ([`Command::PushView`], or a number that came with something else it said).
+    /// A peer knows this view. Everything that one membership service says to another carries
+    /// [`super::Membership::known_view`] and is heard as this event first: pushes, probes, questions and answers.
     PeerSaysViewChanged {
         /// The number.
         view: u64,
@@ -126,8 +127,8 @@ pub enum Command {
         /// Whom it is about.
         about: SiloId,
     },
-    /// Ask a peer whether it reaches the store, with this silo's view number; answer "no" by
-    /// [`Event::StoreUnreachableConfirmed`], and what view the peer knows by [`Event::PeerSaysViewChanged`].
+    /// Ask a peer whether it reaches the store; it hears [`Event::StoreReachAsked`], and its "no" is
+    /// [`Event::StoreUnreachableConfirmed`] here.
     AskStoreReach {
         /// Whom.
         peer: SiloId,

@@ -226,6 +226,7 @@ impl World {
             }
             Command::Heartbeat { n } => self.later(delay, Happening::Reached(me.clone(), Operation::Heartbeat(n))),
             Command::Probe { silo, .. } => {
+                self.hint(me, &silo);
                 let (event, after) = if self.answers(&silo) {
                     (Event::ProbeAnswered { silo }, delay)
                 } else {
@@ -234,6 +235,8 @@ impl World {
                 self.later(after, Happening::Heard(me.clone(), event));
             }
             Command::AskSecondOpinion { peer, about, .. } => {
+                self.hint(me, &peer);
+                self.hint(&peer, &about);
                 if self.answers(&peer) {
                     let alive = self.answers(&about);
                     let after = if alive { delay } else { SECOND };
@@ -246,8 +249,7 @@ impl World {
                 }
             }
             Command::AskStoreReach { peer, round, .. } => {
-                let view = self.nodes[me].engine.view().number();
-                self.send(&peer, Event::PeerSaysViewChanged { view });
+                self.hint(me, &peer);
                 self.send(
                     &peer,
                     Event::StoreReachAsked {
@@ -261,8 +263,7 @@ impl World {
                 round,
                 unreachable,
             } => {
-                let view = self.nodes[me].engine.view().number();
-                self.send(&peer, Event::PeerSaysViewChanged { view });
+                self.hint(me, &peer);
                 if unreachable {
                     let event = Event::StoreUnreachableConfirmed {
                         peer: me.clone(),
@@ -300,6 +301,14 @@ impl World {
             }
             Command::SiloLeft(_) => {}
             Command::StoreWentBack { .. } => self.check(false, "the store never went back"),
+        }
+    }
+
+    /// What `to` hears with anything that `from` says.
+    fn hint(&mut self, from: &SiloId, to: &SiloId) {
+        if let Some(node) = self.nodes.get(from).filter(|node| node.running && !node.paused) {
+            let view = node.engine.known_view();
+            self.send(to, Event::PeerSaysViewChanged { view });
         }
     }
 

@@ -1,1 +1,1 @@
-
+//! The laws of seats, by their commands.

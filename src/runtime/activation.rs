@@ -3,7 +3,7 @@
 use super::{Control, mailbox::Mailbox, worker::WorkerHandle};
 use crate::{
     activity::ActivityCell,
-    actor::{KindEntry, Letter, ReplyTo},
+    actor::{KindEntry, Letter},
     clock::Clock,
     ident::ActorId,
 };
@@ -144,11 +144,6 @@ impl Activation {
 
     pub(super) fn with_mailbox<T>(&self, read: impl FnOnce(&mut Mailbox) -> T) -> T {
         read(&mut self.mailbox.lock())
-    }
-
-    /// Whether the letter's ask would wait for this actor's own turn.
-    pub(super) fn closes_a_cycle(&self, letter: &Letter) -> bool {
-        !matches!(letter.reply, ReplyTo::Nobody) && letter.chain.contains(&self.actor)
     }
 }
 

@@ -17,19 +17,18 @@
 //! Imports `actor`, `activity`, `clock`, `ident`, `store` (plain values), `wire`.
 
 mod activation;
+mod control;
 mod dead_letters;
 mod mailbox;
 mod outside;
 mod pool;
 mod slot;
+mod turn;
 mod worker;
 
-#[cfg(test)]
-mod tests;
-
 pub use activation::{Activation, PushError};
+pub use control::{Control, Memory};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use outside::{Event, FreezeError, Outside, Packed};
 pub use pool::Pool;
-pub(crate) use slot::fail;
-pub use slot::{Control, Memory};
+pub(crate) use turn::fail;

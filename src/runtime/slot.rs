@@ -1,16 +1,18 @@
 //! An activation as its worker holds it: the actor, the turn under way, and what it was told to do.
 
-use super::{Activation, Event, FreezeError, Outside, Packed};
+use super::{
+    Activation, Control, Event, FreezeError, Memory, Outside, Packed,
+    turn::{answer, fail, open, panic_text},
+};
 use crate::{
     actor::{
-        ActivationError, AnyActor, Body, DeactivateReason, Hydrate, Letter, MessageEntry, ReplyTo, ReplyValue,
-        SaveError, Scope, Scoped, TurnEnd,
+        ActivationError, AnyActor, DeactivateReason, Hydrate, Letter, MessageEntry, ReplyTo, ReplyValue, SaveError,
+        Scope, Scoped, TurnEnd,
     },
     ident::{ActorId, Epoch},
-    store::{ETag, StoreError, StoredState},
-    wire::{Failure, FailureCode, Outcome, Ran},
+    store::{StoreError, StoredState},
+    wire::{Failure, FailureCode, Ran},
 };
-use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use std::{
     any::Any,
@@ -18,60 +20,6 @@ use std::{
     sync::Arc,
     task::{Context, Poll, Waker},
 };
-
-/// What an activation is told to do; carried out between turns.
-#[derive(Debug)]
-pub enum Control {
-    /// Make the actor from its memory and run.
-    Activate(Memory),
-    /// Make the actor from its memory and wait for `Start`.
-    Prepare(Memory),
-    /// Run what was prepared, owned by this epoch.
-    Start {
-        /// The epoch.
-        epoch: Epoch,
-    },
-    /// Stop after the running turn, pack and wait.
-    Freeze,
-    /// Stop waiting for the running turn to end.
-    CancelFreeze,
-    /// Run on after a freeze, owned by this epoch.
-    Resume {
-        /// The epoch.
-        epoch: Epoch,
-    },
-    /// Run the queue to its end, save and end.
-    End(DeactivateReason),
-    /// Forget everything without a word.
-    Drop,
-    /// Forget everything; whether the waiting messages ran elsewhere is not known.
-    Abandon,
-}
-
-/// What an actor is made of.
-#[derive(Clone, Debug)]
-pub struct Memory {
-    /// The epoch by which this silo owns it.
-    pub epoch: Epoch,
-    /// Its memory; `None` makes it anew.
-    pub body: Option<Bytes>,
-    /// The number of the state that is saved.
-    pub etag: Option<ETag>,
-    /// Whether the memory differs from what is saved.
-    pub unsaved: bool,
-}
-
-impl Memory {
-    /// What was saved.
-    pub fn saved(epoch: Epoch, state: Option<StoredState>) -> Self {
-        Self {
-            epoch,
-            etag: state.as_ref().map(|state| state.etag),
-            body: state.map(|state| state.body),
-            unsaved: false,
-        }
-    }
-}
 
 /// What a finished step left behind.
 enum Step {
@@ -241,85 +189,17 @@ impl Slot {
             return false;
         };
         let now = self.activation.clock.now();
-        match self.readable(letter, now) {
-            Ok((letter, message)) => {
+        match open(&self.activation, &*self.outside, letter, now) {
+            Some((letter, message)) => {
                 self.activation.activity().turn_started(now);
                 self.run_turn(actor, letter, message);
             }
-            Err(()) => {
+            None => {
                 self.activation.activity().dequeued(now);
                 self.state = State::Idle(actor);
             }
         }
         true
-    }
-
-    fn readable(&self, letter: Letter, now: crate::clock::Moment) -> Result<(Letter, Box<dyn Any + Send>), ()> {
-        let actor = self.actor_id();
-        let refuse = |letter: Letter, code, text: String| {
-            fail(&*self.outside, actor, letter, Failure::new(code, Ran::No, text));
-            Err(())
-        };
-        let name = letter.body.name().to_owned();
-        if letter.deadline.is_some_and(|deadline| deadline < now) {
-            let text = format!("{name} to {actor} waited past its deadline; it did not run");
-            return refuse(letter, FailureCode::TimedOut, text);
-        }
-        if self.activation.closes_a_cycle(&letter) {
-            let chain: Vec<String> = letter.chain.iter().map(ToString::to_string).collect();
-            let text = format!("{name} would wait for itself: {} -> {actor}", chain.join(" -> "));
-            return refuse(letter, FailureCode::Cycle, text);
-        }
-        let kind = self.activation.kind();
-        let Some(entry) = kind.message(&name) else {
-            let text = format!("{} {} does not know the message {name:?}", kind.kind(), kind.version());
-            return refuse(letter, FailureCode::UnknownMessage, text);
-        };
-        let Letter {
-            body,
-            reply,
-            deadline,
-            chain,
-        } = letter;
-        let (message, body) = match body {
-            Body::Typed(message) => match take_typed(entry, message) {
-                Ok(message) => (Ok(message), Bytes::new()),
-                // The same name by another type of this program: it goes by its bytes.
-                Err(message) => match message.encode() {
-                    Ok(bytes) => (entry.decode(&bytes), bytes),
-                    Err(error) => {
-                        let letter = Letter {
-                            body: Body::Typed(message),
-                            reply,
-                            deadline,
-                            chain,
-                        };
-                        return refuse(
-                            letter,
-                            FailureCode::Unreadable,
-                            format!("{name} cannot be serialized: {error}"),
-                        );
-                    }
-                },
-            },
-            Body::Encoded { bytes, .. } => (entry.decode(&bytes), bytes),
-        };
-        let letter = Letter {
-            body: Body::Encoded {
-                name: name.as_str().into(),
-                bytes: body,
-            },
-            reply,
-            deadline,
-            chain,
-        };
-        match message {
-            Ok(message) => Ok((letter, message)),
-            Err(error) => {
-                let text = format!("{name} cannot be read by {} {}: {error}", kind.kind(), kind.version());
-                refuse(letter, FailureCode::Unreadable, text)
-            }
-        }
     }
 
     fn run_turn(&mut self, actor: Box<dyn AnyActor>, letter: Letter, message: Box<dyn Any + Send>) {
@@ -646,44 +526,4 @@ impl Slot {
 
 fn drop_fenced(state: State) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(state)));
-}
-
-fn take_typed(
-    entry: &MessageEntry,
-    message: Box<dyn crate::actor::TypedMessage>,
-) -> Result<Box<dyn Any + Send>, Box<dyn crate::actor::TypedMessage>> {
-    let is_own = entry.is(&*message as &dyn Any);
-    if is_own { Ok(message.into_any()) } else { Err(message) }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    (panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without text".to_owned())
-}
-
-fn answer(outside: &dyn Outside, reply: ReplyTo, value: Result<ReplyValue, Failure>) {
-    match reply {
-        ReplyTo::Nobody => {}
-        ReplyTo::Here(slot) => {
-            slot.answer(value);
-        }
-        ReplyTo::Process { process, request } => {
-            let outcome = match value {
-                Ok(ReplyValue::Encoded(bytes)) => Outcome::Reply(bytes),
-                Ok(ReplyValue::Typed(_)) => unreachable!("invariant: a reply to a process is encoded"),
-                Err(failure) => Outcome::Failure(failure),
-            };
-            outside.reply(process, request, outcome);
-        }
-    }
-}
-
-/// Ends a letter with a failure: its caller hears it, or it is a dead letter.
-pub(crate) fn fail(outside: &dyn Outside, actor: &ActorId, letter: Letter, failure: Failure) {
-    if matches!(letter.reply, ReplyTo::Nobody) {
-        outside.dead_letter(actor, letter, &failure);
-    } else {
-        answer(outside, letter.reply, Err(failure));
-    }
 }

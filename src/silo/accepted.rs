@@ -100,10 +100,10 @@ impl Accepted {
     /// The link has ended.
     pub(super) fn remove(&self, link: LinkId) {
         let mut state = self.state.lock();
-        if let Some(old) = state.by_link.remove(&link) {
-            if state.by_process.get(&old.process) == Some(&link) {
-                state.by_process.remove(&old.process);
-            }
+        if let Some(old) = state.by_link.remove(&link)
+            && state.by_process.get(&old.process) == Some(&link)
+        {
+            state.by_process.remove(&old.process);
         }
     }
 

@@ -18,12 +18,15 @@ impl Silo {
     }
 }
 
+/// Adds an actor type to a registry.
+type Register = fn(&mut Registry) -> Result<(), RegistryError>;
+
 /// Builds a silo.
 #[derive(Debug, Default)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct SiloBuilder {
     options: SiloOptions,
-    register: Vec<fn(&mut Registry) -> Result<(), RegistryError>>,
+    register: Vec<Register>,
     only: Option<Vec<String>>,
     linked: Option<bool>,
     secret: Option<Result<Secret, SecretTooShort>>,

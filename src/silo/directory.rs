@@ -208,15 +208,15 @@ impl Node {
 
     /// Finds out who owns an actor or who should, for this silo's own callers.
     pub(super) fn locate(self: &Arc<Self>, actor: &ActorId, attempt: u32, first: bool) -> Option<Hint> {
-        if first && attempt == 0 {
-            if let Ok(silo) = self.place(actor) {
-                if silo != self.me || self.gate() == Gate::Open {
-                    return Some(Hint {
-                        silo,
-                        epoch: Epoch::ZERO,
-                    });
-                }
-            }
+        if first
+            && attempt == 0
+            && let Ok(silo) = self.place(actor)
+            && (silo != self.me || self.gate() == Gate::Open)
+        {
+            return Some(Hint {
+                silo,
+                epoch: Epoch::ZERO,
+            });
         }
         let (node, actor) = (self.clone(), actor.clone());
         self.spawn(async move {

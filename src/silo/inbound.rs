@@ -83,7 +83,6 @@ impl Node {
             Frame::Fenced { actor, k, hint, lost } => board.fenced(from, &actor, k, hint, lost),
             Frame::NotHere { actor, k } => board.not_here(from, &actor, k),
             Frame::Moved { actor, hint } => board.moved(&actor, hint),
-            Frame::Pong { n } => self.services.pong(n),
             Frame::Answer { request, outcome } => board.replied(request, outcome),
             Frame::OfferAnswer { batch, refusals } => self.services.offer_answered(from.clone(), batch, refusals),
             Frame::Refused { actor, epoch, why } => {

@@ -4,7 +4,7 @@
 use super::{
     Node,
     cluster::ClusterChange,
-    queries::{MEMBERSHIP_NOTICE, Notice},
+    queries::{MEMBERSHIP_NOTICE, News, Notice},
 };
 use crate::{
     clock::Moment,
@@ -106,29 +106,16 @@ impl MembershipSupervisor {
                 },
                 ctx,
             ),
-            Command::AskSecondOpinion { peer, about, .. } => node.notify(&peer, &Notice::ProbeFor { about }),
-            Command::AskStoreReach { peer, round, .. } => {
-                let view = node.view.read().number();
-                node.notify(&peer, &Notice::StoreReachAsked { round, view });
-            }
+            Command::AskSecondOpinion { peer, about, .. } => node.notify(&peer, News::ProbeFor { about }),
+            Command::AskStoreReach { peer, round, .. } => node.notify(&peer, News::StoreReachAsked { round }),
             Command::AnswerStoreReach {
                 peer,
                 round,
                 unreachable,
-            } => {
-                let view = node.view.read().number();
-                node.notify(
-                    &peer,
-                    &Notice::StoreReach {
-                        round,
-                        unreachable,
-                        view,
-                    },
-                );
-            }
-            Command::PushView { view } => {
+            } => node.notify(&peer, News::StoreReach { round, unreachable }),
+            Command::PushView { .. } => {
                 for silo in node.board().links().silos() {
-                    node.notify(&silo, &Notice::View { view });
+                    node.notify(&silo, News::View);
                 }
             }
             Command::ViewChanged(view) => node.change(ClusterChange::View(view)),
@@ -177,18 +164,17 @@ async fn in_time<T>(node: &Node, operation: crate::store::StoreFuture<'_, T>) ->
 }
 
 impl Node {
-    /// Whether a silo answers a ping within the probe timeout.
+    /// Whether a silo answers a probe within the probe timeout.
     pub(super) async fn probe(self: &Arc<Self>, silo: &SiloId) -> bool {
-        let pong = self.services.ping(self, silo);
-        self.clock
-            .timeout(self.options.membership.probe_timeout, pong)
-            .await
-            .is_some()
+        let answer = self.services.probe(self, silo);
+        let answered = self.clock.timeout(self.options.membership.probe_timeout, answer).await;
+        answered.is_some()
     }
 
     /// Tells a silo something about membership.
-    pub(super) fn notify(&self, silo: &SiloId, notice: &Notice) {
-        match wire::encode(notice) {
+    pub(super) fn notify(&self, silo: &SiloId, news: News) {
+        let view = self.membership.lock().known_view();
+        match wire::encode(&Notice { view, news }) {
             Ok(body) => {
                 let name = MEMBERSHIP_NOTICE.to_owned();
                 let request = RequestId::NONE;

@@ -15,7 +15,9 @@
 //! Imports every room below.
 
 mod accepted;
+mod actors;
 mod builder;
+mod callers;
 mod cluster;
 mod directory;
 mod end;

@@ -18,20 +18,30 @@ const NAMES: usize = 5;
 
 /// What a silo tells another about membership. Not answered by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Notice {
-    /// A view of this number exists.
-    View { view: u64 },
+pub(super) struct Notice {
+    /// The highest view that the sender knows of; heard before anything else.
+    pub(super) view: u64,
+    /// What it says.
+    pub(super) news: News,
+}
+
+/// What a notice says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum News {
+    /// That there is this view.
+    View,
+    /// Are you there?
+    Probe { n: u64 },
+    /// Yes.
+    ProbeAnswer { n: u64 },
     /// Please probe a silo.
     ProbeFor { about: SiloId },
     /// It was probed.
     Probed { about: SiloId, alive: bool },
     /// Do you reach the store?
-    StoreReachAsked { round: u64, view: u64 },
+    StoreReachAsked { round: u64 },
     /// Whether the store is out of reach.
-    StoreReach { round: u64, unreachable: bool, view: u64 },
-    /// Something that a newer version says.
-    #[serde(other)]
-    Other,
+    StoreReach { round: u64, unreachable: bool },
 }
 
 impl Node {
@@ -60,35 +70,30 @@ impl Node {
 
     fn noticed(self: &Arc<Self>, from: &SiloId, notice: Notice) {
         let peer = from.clone();
-        match notice {
-            Notice::View { view } => self.services.membership(Event::PeerSaysViewChanged { view }),
-            Notice::ProbeFor { about } => {
+        let membership = |event| self.services.membership(event);
+        membership(Event::PeerSaysViewChanged { view: notice.view });
+        match notice.news {
+            News::View => {}
+            News::Probe { n } => self.notify(from, News::ProbeAnswer { n }),
+            News::ProbeAnswer { n } => self.services.probe_answered(n),
+            News::ProbeFor { about } => {
                 let node = self.clone();
                 self.spawn(async move {
                     let alive = node.probe(&about).await;
-                    node.notify(&peer, &Notice::Probed { about, alive });
+                    node.notify(&peer, News::Probed { about, alive });
                 });
             }
-            Notice::Probed { about, alive } => {
-                let from = peer;
-                self.services.membership(Event::OpinionGiven { from, about, alive });
-            }
-            Notice::StoreReachAsked { round, view } => {
-                self.services.membership(Event::PeerSaysViewChanged { view });
-                self.services.membership(Event::StoreReachAsked { peer, round });
-            }
-            Notice::StoreReach {
-                round,
-                unreachable,
-                view,
-            } => {
-                self.services.membership(Event::PeerSaysViewChanged { view });
+            News::Probed { about, alive } => membership(Event::OpinionGiven {
+                from: peer,
+                about,
+                alive,
+            }),
+            News::StoreReachAsked { round } => membership(Event::StoreReachAsked { peer, round }),
+            News::StoreReach { round, unreachable } => {
                 if unreachable {
-                    self.services
-                        .membership(Event::StoreUnreachableConfirmed { peer, round });
+                    membership(Event::StoreUnreachableConfirmed { peer, round });
                 }
             }
-            Notice::Other => {}
         }
     }
 

@@ -2,11 +2,13 @@
 
 use super::{
     Gate, Node, SiloHandle, SiloOptions, StartError,
+    actors::Surroundings,
+    callers::{LocalAnswer, NodeUplink},
     cluster::carry_out,
     directory::Directory,
     end::Ended,
     inbound::NodeLinks,
-    node::{LocalAnswer, NodeUplink, Parts, Surroundings},
+    node::Parts,
     supervisor::SiloSupervisor,
 };
 use crate::{

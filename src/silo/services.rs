@@ -4,6 +4,7 @@ use super::{
     Node,
     membership_service::{self, MembershipSupervisor},
     migration_service::{self, MigrationSupervisor},
+    queries::News,
 };
 use crate::{
     ident::{LinkId, SiloId},
@@ -19,11 +20,11 @@ use std::{collections::BTreeMap, sync::Arc, task::Waker};
 pub(super) struct ServiceAddresses {
     membership: Mutex<Option<Addr<MembershipSupervisor>>>,
     migration: Mutex<Option<Addr<MigrationSupervisor>>>,
-    pings: Mutex<Pings>,
+    probes: Mutex<Probes>,
 }
 
 #[derive(Default)]
-struct Pings {
+struct Probes {
     last: u64,
     waiting: BTreeMap<u64, Option<Waker>>,
 }
@@ -65,36 +66,36 @@ impl ServiceAddresses {
         }
     }
 
-    /// A ping that waits for its pong.
-    pub(super) fn ping(self: &Self, node: &Arc<Node>, silo: &SiloId) -> Ping {
-        let mut pings = self.pings.lock();
-        pings.last += 1;
-        let n = pings.last;
-        pings.waiting.insert(n, None);
-        drop(pings);
-        node.board().links().send(silo, crate::wire::Frame::Ping { n });
-        Ping { node: node.clone(), n }
+    /// Asks a silo whether it is there.
+    pub(super) fn probe(&self, node: &Arc<Node>, silo: &SiloId) -> Probe {
+        let mut probes = self.probes.lock();
+        probes.last += 1;
+        let n = probes.last;
+        probes.waiting.insert(n, None);
+        drop(probes);
+        node.notify(silo, News::Probe { n });
+        Probe { node: node.clone(), n }
     }
 
-    /// A pong has come.
-    pub(super) fn pong(&self, n: u64) {
-        if let Some(Some(waker)) = self.pings.lock().waiting.remove(&n) {
+    /// A silo has answered a probe.
+    pub(super) fn probe_answered(&self, n: u64) {
+        if let Some(Some(waker)) = self.probes.lock().waiting.remove(&n) {
             waker.wake();
         }
     }
 }
 
-/// Ready when the pong has come.
-pub(super) struct Ping {
+/// Ready when the answer has come.
+pub(super) struct Probe {
     node: Arc<Node>,
     n: u64,
 }
 
-impl Future for Ping {
+impl Future for Probe {
     type Output = ();
 
     fn poll(self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
-        match self.node.services.pings.lock().waiting.get_mut(&self.n) {
+        match self.node.services.probes.lock().waiting.get_mut(&self.n) {
             Some(waiting) => {
                 *waiting = Some(cx.waker().clone());
                 std::task::Poll::Pending
@@ -104,8 +105,8 @@ impl Future for Ping {
     }
 }
 
-impl Drop for Ping {
+impl Drop for Probe {
     fn drop(&mut self) {
-        self.node.services.pings.lock().waiting.remove(&self.n);
+        self.node.services.probes.lock().waiting.remove(&self.n);
     }
 }

@@ -11,6 +11,7 @@ pub(crate) struct House<'a> {
     pub(crate) arrows: &'a [(&'a str, &'a [&'a [&'a str]])],
     /// What test code may import besides.
     pub(crate) in_tests: &'a [&'a [&'a str]],
+    pub(crate) macros: &'a [(&'a str, &'a str)],
     /// Files with `unsafe`, and why.
     pub(crate) with_unsafe: &'a [(&'a str, &'a str)],
     /// Files with `#![...]`, and why.
@@ -73,7 +74,8 @@ impl House<'_> {
         };
         let is_among = |rooms: &[&[&str]], target: &str| rooms.iter().any(|rooms| rooms.contains(&target));
         for import in imports(tokens, depth(path)) {
-            let target = import.target.as_str();
+            let macros = self.macros.iter().find(|(name, _)| *name == import.target);
+            let target = macros.map_or(import.target.as_str(), |(_, room)| room);
             let is_test = import.in_test || is_test_file(path);
             if target == room || is_among(allowed, target) || (is_test && is_among(self.in_tests, target)) {
                 continue;
@@ -125,6 +127,7 @@ mod tests {
     const HOUSE: House<'static> = House {
         arrows: &[("ident", &[]), ("wire", &[&["ident"]]), ("silo", &[&["ident", "wire"]])],
         in_tests: &[&["prelude"]],
+        macros: &[],
         with_unsafe: &[("src/wire/fast.rs", "measured")],
         with_inner_attributes: &[],
     };

@@ -59,6 +59,9 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
     ("bin", &[L0, L1, &["admin", "client", "silo"]]),
 ];
 
+/// Macros that stand at the crate's root because `macro_rules!` must, and the rooms that own them.
+const MACROS: &[(&str, &str)] = &[("store_conformance", "store")];
+
 /// What test code of any room may import besides.
 const IN_TESTS: &[&[&str]] = &[L0, L1, &["prelude", "testkit"]];
 
@@ -77,6 +80,7 @@ const INNER_ATTRIBUTES: &[(&str, &str)] = &[];
 const HOUSE: House<'static> = House {
     arrows: ARROWS,
     in_tests: IN_TESTS,
+    macros: MACROS,
     with_unsafe: UNSAFE,
     with_inner_attributes: INNER_ATTRIBUTES,
 };

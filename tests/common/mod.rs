@@ -152,3 +152,37 @@ pub fn assert_in_order(entries: &Entries, sender: &str, count: u64) {
     let ran = entries.ran.get(sender).cloned().unwrap_or_default();
     assert_eq!(ran, (0..count).collect::<Vec<_>>(), "{sender}: each once, in order");
 }
+
+/// Asks along a path of relays, and answers what the last of them said.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Relay;
+
+#[derive(Debug, Message, Serialize, Deserialize)]
+#[message(name = "relay.pass", reply = Result<String, String>)]
+pub struct Pass {
+    pub path: Vec<String>,
+}
+
+#[actor(kind = "relay", messages(Pass), volatile)]
+impl Actor for Relay {
+    async fn on_activate(&mut self, ctx: &mut Context<Self>) -> Result<(), ActivationError> {
+        if ctx.key().starts_with("broken") {
+            return Err(ActivationError::new("it is broken"));
+        }
+        Ok(())
+    }
+}
+
+impl Handler<Pass> for Relay {
+    async fn handle(&mut self, pass: Pass, ctx: &mut Context<Self>) -> Result<String, String> {
+        let mut path = pass.path;
+        if path.is_empty() {
+            return Ok(ctx.key().to_owned());
+        }
+        let next = ctx.actor::<Self>(&path.remove(0));
+        match next.ask(Pass { path }).await {
+            Ok(answer) => answer,
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}

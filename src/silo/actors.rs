@@ -1,0 +1,257 @@
+//! This silo's actors: how they come up, what the runtime reports of them, and what it and they need of the silo.
+
+use super::{Gate, Node, seats::Arriving};
+use crate::{
+    actor::{Grant, Letter, Port, SaveError, Services},
+    caller::from_call,
+    clock::Clock,
+    ident::{ActorId, Epoch, ProcessId, RequestId, SiloId},
+    migration::Phase,
+    runtime::{Activation, Control, DeadLetter, Event, Memory, Outside, fail},
+    store::{ETag, Owner, SaveOutcome, SaveRequest, StoreError, StoredState},
+    wire::{ArrivedActor, Call, EncodeError, Failure, Outcome, Package, Refusal},
+};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+
+impl Node {
+    /// The directory names this silo; the actor comes up from what was saved.
+    pub(super) fn activate(self: &Arc<Self>, actor: &ActorId, epoch: Epoch, state: Option<StoredState>) {
+        let Some(kind) = self.registry.kind(actor.kind()) else {
+            unreachable!("invariant: only hosted kinds are registered");
+        };
+        self.at(actor, |place| {
+            if !matches!(place.seat.phase(), Some((Phase::Registering, _))) {
+                return;
+            }
+            let activation = self.pool().activation(actor.clone(), kind.entry.clone(), true);
+            activation.control(Control::Activate(Memory::saved(epoch, state)));
+            place.activation = Some(activation);
+            place.seat.registered(epoch);
+        });
+    }
+
+    /// A package has come from a source.
+    pub(super) fn package_arrived(self: &Arc<Self>, from: &SiloId, package: Package) {
+        let actor = package.actor.clone();
+        let refusal = self.refusal(actor.kind(), &package.version);
+        self.at(&actor, |place| {
+            if !place.seat.package(from, package.epoch) {
+                return;
+            }
+            if let Some(why) = refusal {
+                return place.seat.refuse(package.epoch, why);
+            }
+            let kind = (self.registry.kind(actor.kind())).expect("invariant: a kind that is not refused is hosted");
+            let activation = self.pool().activation(actor.clone(), kind.entry.clone(), false);
+            let now = self.clock.now();
+            for call in package.waiting {
+                activation.push(from_call(call, now));
+            }
+            activation.control(Control::Prepare(Memory {
+                epoch: package.epoch.next(),
+                body: Some(package.memory),
+                etag: package.etag,
+                unsaved: package.unsaved,
+            }));
+            place.activation = Some(activation);
+            place.arriving = Some(Arriving {
+                from: from.clone(),
+                epoch: package.epoch,
+                frozen_at_micros: package.frozen_at_micros,
+                since: now,
+            });
+        });
+    }
+
+    /// Why this silo would not take an actor of a kind from a source that hosts it in `version`.
+    pub(super) fn refusal(&self, kind: &str, version: &semver::Version) -> Option<Refusal> {
+        if self.gate() != Gate::Open {
+            return Some(Refusal::NotActive);
+        }
+        let Some(own) = self.registry.kind(kind) else {
+            return Some(Refusal::NotHosted);
+        };
+        let allowed = self.placement.read().policy(kind).allows(version, &own.version);
+        (!allowed).then(|| Refusal::Version {
+            source: version.clone(),
+            target: own.version.clone(),
+        })
+    }
+
+    fn happened(self: &Arc<Self>, activation: &Arc<Activation>, event: Event) {
+        let actor = activation.actor();
+        self.at(actor, |place| {
+            if !place
+                .activation
+                .as_ref()
+                .is_some_and(|own| Arc::ptr_eq(own, activation))
+            {
+                return;
+            }
+            match event {
+                Event::ActivationFailed => {
+                    place.activation = None;
+                    place.seat.activation_failed();
+                }
+                Event::WantsToEnd => {
+                    // Not while it moves; it says so again after its next turn.
+                    place.seat.deactivate();
+                }
+                Event::OwnershipLost => {
+                    place.activation = None;
+                    place.seat.ownership_lost(None);
+                }
+                Event::Packed(packed) => {
+                    if let Some((_, epoch)) = place.seat.phase() {
+                        let version = (self.registry.kind(actor.kind())).map(|kind| kind.version.clone());
+                        place.package = Some(Package {
+                            actor: actor.clone(),
+                            epoch,
+                            version: version.expect("invariant: what runs here is hosted here"),
+                            memory: packed.actor.memory,
+                            etag: packed.actor.etag,
+                            unsaved: packed.actor.unsaved,
+                            waiting: packed.waiting,
+                            frozen_at_micros: packed.frozen_at_micros,
+                        });
+                        place.seat.packed();
+                    }
+                }
+                Event::FreezeFailed(error) => {
+                    tracing::info!(%actor, %error, "an actor could not be frozen and goes on");
+                    place.seat.freeze_failed();
+                }
+                Event::Ended(result) => {
+                    place.activation = None;
+                    let mut history = self.history.lock();
+                    match result {
+                        Ok(()) => history.deactivated += 1,
+                        Err(error) => {
+                            tracing::error!(%actor, %error, "the state of an actor could not be saved at its end");
+                            history.unsaved.push((actor.clone(), error.to_string()));
+                        }
+                    }
+                    drop(history);
+                    place.seat.deactivated();
+                }
+                Event::Prepared => {
+                    if let Some(arriving) = &place.arriving {
+                        place.seat.prepared(arriving.epoch);
+                    }
+                }
+                Event::PrepareFailed(why) => {
+                    place.activation = None;
+                    if let Some(arriving) = place.arriving.take() {
+                        tracing::warn!(%actor, from = %arriving.from, why, "an actor cannot be taken over");
+                        place.seat.refuse(arriving.epoch, Refusal::Unreadable(why));
+                    }
+                }
+                Event::Started => {
+                    if let Some(arriving) = place.arriving.take() {
+                        self.history.lock().arrived.push(ArrivedActor {
+                            actor: actor.clone(),
+                            from: arriving.from,
+                            pause_us: self.clock.wall_micros().saturating_sub(arriving.frozen_at_micros),
+                        });
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl Services for Arc<Node> {
+    fn save(
+        &self,
+        actor: ActorId,
+        grant: Grant,
+        version: &'static str,
+        body: Bytes,
+    ) -> BoxFuture<'static, Result<ETag, SaveError>> {
+        let (store, me, expected) = (self.store.clone(), self.me.clone(), grant.etag);
+        Box::pin(async move {
+            let request = SaveRequest {
+                actor: actor.clone(),
+                owner: Owner {
+                    silo: me,
+                    epoch: grant.epoch,
+                },
+                expected,
+                version: version.to_owned(),
+                body,
+            };
+            let outcome = store.save(vec![request]).await.map(|mut outcomes| outcomes.pop());
+            match outcome {
+                Ok(Some(SaveOutcome::Saved(etag))) => Ok(etag),
+                Ok(Some(SaveOutcome::Conflict { expected, actual })) => Err(SaveError::Conflict {
+                    actor,
+                    expected,
+                    actual,
+                }),
+                Ok(Some(SaveOutcome::NotOwner(entry))) => Err(SaveError::NotOwner { actor, entry }),
+                Ok(None) => unreachable!("invariant: a store answers every save"),
+                Err(source) => Err(SaveError::Store { actor, source }),
+            }
+        })
+    }
+
+    fn port(&self, actor: ActorId) -> Arc<dyn Port> {
+        self.board().port(actor)
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+/// The runtime's surroundings. The trait is for the node behind its `Arc`, so that services can be handed out.
+pub(super) struct Surroundings(pub(super) Arc<Node>);
+
+impl Outside for Surroundings {
+    fn services(&self) -> Arc<dyn Services> {
+        Arc::new(self.0.clone())
+    }
+
+    fn load(&self, actor: ActorId) -> BoxFuture<'static, Result<Option<StoredState>, StoreError>> {
+        let store = self.0.store.clone();
+        Box::pin(async move {
+            let states = store.load(vec![actor]).await?;
+            Ok(states.into_iter().next().flatten())
+        })
+    }
+
+    fn reply(&self, process: ProcessId, request: RequestId, outcome: Outcome) {
+        self.0.send_reply(&process, request, outcome);
+    }
+
+    fn to_call(&self, actor: &ActorId, letter: &mut Letter) -> Result<Call, EncodeError> {
+        self.0.board().to_call(actor, letter)
+    }
+
+    fn dead_letter(&self, actor: &ActorId, letter: Letter, why: &Failure) {
+        self.0.keep_dead_letter(actor, &letter, why);
+    }
+
+    fn report(&self, activation: &Arc<Activation>, event: Event) {
+        self.0.happened(activation, event);
+    }
+}
+
+impl Node {
+    pub(super) fn keep_dead_letter(&self, actor: &ActorId, letter: &Letter, why: &Failure) {
+        self.dead_letters.push(DeadLetter {
+            actor: actor.clone(),
+            message: letter.body.name().to_owned(),
+            body: letter.body.encode().unwrap_or_default(),
+            why: why.clone(),
+            at_micros: self.clock.wall_micros(),
+        });
+    }
+
+    /// Ends a letter of anybody with a failure.
+    pub(super) fn fail(self: &Arc<Self>, actor: &ActorId, letter: Letter, failure: Failure) {
+        fail(&Surroundings(self.clone()), actor, letter, failure);
+    }
+}
