@@ -27,6 +27,7 @@ use tokio::{
 const SILOS: usize = 3;
 const SENDERS: u16 = 2;
 const ACTORS: usize = 40;
+const MANY: usize = 1500;
 /// How many messages a sender has on their way to one actor at a time.
 const AT_ONCE: u64 = 4;
 const FAILURE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -107,12 +108,12 @@ struct Outcome {
 }
 
 impl Load {
-    async fn start(cluster: &Cluster) -> Self {
+    async fn start(cluster: &Cluster, actors: usize) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (mut tasks, answered) = (JoinSet::new(), Arc::new(watch::Sender::new(0)));
         for sender in 0..SENDERS {
             let client = cluster.client().await;
-            for actor in 0..ACTORS {
+            for actor in 0..actors {
                 tasks.spawn(send(client.clone(), sender, actor, answered.clone(), stopped.clone()));
             }
         }
@@ -235,7 +236,7 @@ fn check_takeover(outcomes: &[Outcome], crash: Instant) {
 async fn a_killed_silo_loses_no_acknowledged_message() {
     let mut cluster = Cluster::start().await;
     let auditor = cluster.client().await;
-    let load = Load::start(&cluster).await;
+    let load = Load::start(&cluster, ACTORS).await;
     load.answers(1000).await;
 
     let before = auditor.status(&cluster.ready[1].silo).await.expect("it serves");
@@ -267,7 +268,7 @@ async fn a_killed_silo_loses_no_acknowledged_message() {
 async fn a_target_killed_in_a_drain_loses_no_acknowledged_message() {
     let mut cluster = Cluster::start().await;
     let auditor = cluster.client().await;
-    let load = Load::start(&cluster).await;
+    let load = Load::start(&cluster, ACTORS).await;
     load.answers(1000).await;
 
     let mut leaving = cluster.silos.remove(0);
@@ -292,8 +293,8 @@ async fn a_target_killed_in_a_drain_loses_no_acknowledged_message() {
 async fn silos_stopped_all_at_once_save_everything_and_end() {
     let mut cluster = Cluster::start().await;
     let auditor = cluster.client().await;
-    let load = Load::start(&cluster).await;
-    load.answers(1000).await;
+    let load = Load::start(&cluster, MANY).await;
+    load.answers(2 * MANY as u64).await;
     load.finish().await;
     drop(auditor);
     for silo in &mut cluster.silos {

@@ -1,6 +1,13 @@
 //! The example `rolling_upgrade` as its users run it: real processes, in small; and everything that can be wrong with what it
 //! is told. However it ends, no process is left.
 
+#[allow(dead_code, reason = "the example uses the rest")]
+#[path = "../examples/rolling_upgrade/process_group.rs"]
+mod process_group;
+#[allow(dead_code, reason = "the example uses the rest")]
+#[path = "../examples/rolling_upgrade/programs.rs"]
+mod programs;
+
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
@@ -8,7 +15,7 @@ use rustix::{
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
-    env, fs,
+    fs,
     io::{BufRead, BufReader, Read},
     net::TcpListener,
     os::unix::process::ExitStatusExt,
@@ -24,22 +31,12 @@ const FLIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/flight
 fn example() -> &'static Path {
     static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
     EXAMPLE.get_or_init(|| {
-        let own = env::current_exe().expect("this test is somewhere");
-        let folder = own.parent().and_then(Path::parent).expect("target/debug/deps");
-        let profile = match folder.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(name) => name,
-        };
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--profile", profile, "--target-dir"])
-            .arg(folder.parent().expect("target"))
-            .args(["--package", "quark-actors", "--example", "rolling_upgrade"])
-            .args(["--package", "flights-v1", "--bin", "flights-v1"])
-            .args(["--package", "flights-v2", "--bin", "flights-v2"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
-        assert!(status.expect("cargo runs").success(), "the example does not build");
-        folder.join("examples/rolling_upgrade")
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let built = runtime
+            .expect("a runtime")
+            .block_on(programs::build())
+            .expect("the example builds");
+        built.v1.with_file_name("examples").join("rolling_upgrade")
     })
 }
 

@@ -112,6 +112,14 @@ fn start_cargo(place: &Place) -> io::Result<(ProcessGroup, std::process::ChildSt
     if let Some(target) = place.folder.parent() {
         cargo.arg("--target-dir").arg(target);
     }
+    // Cargo describes the package to what it runs. A build script that looks at these would see another package than when
+    // this program was built, and all that depends on it would be built again.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(name);
+        }
+    }
     cargo
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
