@@ -288,15 +288,19 @@ async fn a_target_killed_in_a_drain_loses_no_acknowledged_message() {
     check_takeover(&outcomes, crash);
 }
 
-/// R10
+/// R10, R12
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silos_stopped_all_at_once_save_everything_and_end() {
+async fn silos_stopped_all_at_once_while_asked_how_they_do_save_everything_and_end() {
     let mut cluster = Cluster::start().await;
     let auditor = cluster.client().await;
     let load = Load::start(&cluster, MANY).await;
     load.answers(2 * MANY as u64).await;
     load.finish().await;
-    drop(auditor);
+    let mut watchers = JoinSet::new();
+    for ready in cluster.ready.clone() {
+        let auditor = auditor.clone();
+        watchers.spawn(async move { while auditor.status(&ready.silo).await.is_ok() {} });
+    }
     for silo in &mut cluster.silos {
         silo.terminate().expect("it runs");
     }
