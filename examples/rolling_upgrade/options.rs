@@ -41,7 +41,7 @@ impl Options {
     pub(crate) fn check(&self) -> Result<()> {
         if let Some(store) = &self.store {
             ensure!(
-                !store.starts_with("memory:"),
+                !store.to_ascii_lowercase().starts_with("memory:"),
                 "--store {store} cannot be used: it is the memory of one process, and the silos are several; give \
                  embedded:FILE"
             );

@@ -97,8 +97,9 @@ pub(crate) fn run(version: &str) -> ExitCode {
     match serve(options, version) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&json!({ "error": format!("{error:#}") }));
-            eprintln!("error: {error:#}");
+            let text = told(&error);
+            say(&json!({ "error": text }));
+            eprintln!("error: {text}");
             ExitCode::FAILURE
         }
     }
@@ -135,6 +136,18 @@ fn serve(options: Options, version: &str) -> anyhow::Result<()> {
         say(&json!({ "report": report }));
         Ok(())
     })
+}
+
+/// The error and its causes, each once: most say what caused them.
+fn told(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .fold(String::new(), |told, cause| match told {
+            told if told.is_empty() => cause,
+            told if told.contains(&cause) => told,
+            told => format!("{told}: {cause}"),
+        })
 }
 
 /// One line on standard output. Nobody may be reading it any more, which is no reason to stop.
