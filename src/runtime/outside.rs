@@ -66,7 +66,7 @@ pub struct Packed {
     pub actor: Dehydrated,
     /// The waiting messages, in order.
     pub waiting: Vec<Call>,
-    /// When its last turn ended, in microseconds of the wall clock since the Unix epoch.
+    /// When it took no more turns, in microseconds of the wall clock since the Unix epoch.
     pub frozen_at_micros: u64,
 }
 

@@ -79,7 +79,8 @@ pub(super) struct Slot {
     ending: Option<DeactivateReason>,
     /// Whether a move brought it: `Started` is reported when it runs.
     moved_here: bool,
-    last_turn_ended_micros: u64,
+    /// When it took no more turns because of a freeze, by the wall clock.
+    frozen_at_micros: u64,
 }
 
 /// What one visit came to.
@@ -104,7 +105,7 @@ impl Slot {
             freezing: false,
             ending: None,
             moved_here: false,
-            last_turn_ended_micros: 0,
+            frozen_at_micros: 0,
         }
     }
 
@@ -171,6 +172,7 @@ impl Slot {
         }
         if self.freezing {
             self.freezing = false;
+            self.frozen_at_micros = self.activation.clock.wall_micros();
             self.begin(Doing::HookBeforeFreeze, async move {
                 Step::Deactivated(actor.deactivate(DeactivateReason::Migrating).await)
             });
@@ -294,7 +296,6 @@ impl Slot {
 
     fn end_turn(&mut self, reply: Result<ReplyValue, Failure>) {
         self.activation.activity().call_ended(self.activation.clock.now());
-        self.last_turn_ended_micros = self.activation.clock.wall_micros();
         if let Some(current) = self.current.take() {
             answer(&*self.outside, current.reply, reply);
         }
@@ -404,10 +405,7 @@ impl Slot {
             Ok(Ok((memory, waiting))) => Event::Packed(Box::new(Packed {
                 actor: memory,
                 waiting,
-                frozen_at_micros: match self.last_turn_ended_micros {
-                    0 => self.activation.clock.wall_micros(),
-                    ended => ended,
-                },
+                frozen_at_micros: self.frozen_at_micros,
             })),
             Ok(Err(error)) => Event::FreezeFailed(error),
             Err(panic) => {

@@ -110,6 +110,11 @@ impl Node {
             *activations.entry(kind).or_default() += 1;
         }
         let (moving, moving_now) = self.moves.under_way(NAMES);
+        // One lock at a time: a guard in the literal below would live to its end, and seats are locked before the history.
+        let view = self.view.read().number();
+        let moved_in = self.history.lock().arrived.len();
+        let known = self.moves.len();
+        let drain = self.drain_progress();
         let versions = self
             .registry
             .kinds()
@@ -118,16 +123,16 @@ impl Node {
             silo: self.me.clone(),
             status: self.status(),
             versions: versions.collect(),
-            view: self.view.read().number(),
+            view,
             activations,
             waiting,
             turns: self.pool().turns(),
             moving,
-            to_move: self.moves.len() - moving.min(self.moves.len()),
+            to_move: known.saturating_sub(moving),
             moved_out: self.moves.moved_count(),
-            moved_in: self.history.lock().arrived.len(),
+            moved_in,
             moving_now,
-            drain: self.drain_progress(),
+            drain,
             dead_letters: self.dead_letters.len(),
         }
     }

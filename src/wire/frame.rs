@@ -354,6 +354,6 @@ pub struct Package {
     pub unsaved: bool,
     /// The waiting messages, in order.
     pub waiting: Vec<Call>,
-    /// When the last turn ended, in microseconds of the source's wall clock since the Unix epoch.
+    /// When it took no more turns, in microseconds of the source's wall clock since the Unix epoch.
     pub frozen_at_micros: u64,
 }

@@ -95,7 +95,7 @@ pub struct ArrivedActor {
     pub actor: ActorId,
     /// From where.
     pub from: SiloId,
-    /// From the end of its last turn at the source until it could run here, in microseconds. Exact as far as the two silos'
-    /// wall clocks agree.
+    /// From when it took no more turns at the source until it could run here, in microseconds. Exact as far as the two
+    /// silos' wall clocks agree.
     pub pause_us: u64,
 }
