@@ -98,6 +98,17 @@ impl<I> Seat<I> {
         }
     }
 
+    /// A source that is dead, or has closed its stream, says nothing more.
+    pub(super) fn start_if_source_is_gone(&mut self) -> bool {
+        let gone = self.tenure.as_ref().is_some_and(|tenure| {
+            tenure.predecessor.is_none() && matches!(tenure.phase, Phase::Committed { starting: false, .. })
+        });
+        if gone {
+            self.start_without_source();
+        }
+        gone
+    }
+
     fn start(&mut self, epoch: Epoch) {
         if let Some(tenure) = &mut self.tenure {
             tenure.phase = Phase::Active;
@@ -216,7 +227,6 @@ impl<I> Seat<I> {
         let Some(tenure) = &self.tenure else { return };
         match &tenure.phase {
             Phase::Frozen { to, .. } if to == silo => self.resolve(),
-            Phase::Committed { from, .. } if from == silo => self.start_without_source(),
             _ => {}
         }
     }
