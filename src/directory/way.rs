@@ -213,6 +213,11 @@ impl<I> Way<I> {
         }
     }
 
+    /// No way leads to this silo from now on.
+    fn unlearn(&mut self, silo: &SiloId) {
+        self.want.take_if(|want| want.silo == *silo);
+    }
+
     /// A message came back from `from` unrun. `attempt`: whether the silo could not take it now, so that it is not to be sent at once.
     pub fn bounced(&mut self, from: &SiloId, message: I, hint: Option<Hint>, wait: bool, steps: &mut Vec<Step<I>>) {
         self.returned.push_back(message);
@@ -317,6 +322,7 @@ impl<I> Way<I> {
 
     /// The silo leaves: if the way leads there, messages are held until it is flushed.
     pub fn leaving(&mut self, silo: &SiloId) {
+        self.unlearn(silo);
         if self.stage == Stage::Open && self.leads_to(silo) {
             self.k += 1;
             self.stage = Stage::Fencing;
@@ -380,6 +386,7 @@ impl<I> Way<I> {
 
     /// A silo is dead.
     pub fn silo_died(&mut self, silo: &SiloId, steps: &mut Vec<Step<I>>) {
+        self.unlearn(silo);
         if !self.leads_to(silo) {
             return;
         }
