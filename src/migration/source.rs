@@ -24,6 +24,10 @@ impl<I> Seat<I> {
         if let Phase::Freezing { to } = &tenure.phase {
             let to = to.clone();
             let epoch = tenure.epoch;
+            if std::mem::take(&mut tenure.called_off) {
+                // No package has left.
+                return self.resume(epoch);
+            }
             tenure.phase = Phase::Frozen {
                 to: to.clone(),
                 resolving: false,
@@ -119,6 +123,7 @@ impl<I> Seat<I> {
         if let Some(tenure) = &mut self.tenure {
             tenure.phase = Phase::Active;
             tenure.epoch = epoch;
+            tenure.called_off = false;
             self.commands.push(Command::Resume { epoch });
             self.settle();
         }

@@ -224,8 +224,9 @@ impl<I> Seat<I> {
     }
 
     pub(super) fn peer_of_move_died(&mut self, silo: &SiloId) {
-        let Some(tenure) = &self.tenure else { return };
+        let Some(tenure) = &mut self.tenure else { return };
         match &tenure.phase {
+            Phase::Freezing { to } if to == silo => tenure.called_off = true,
             Phase::Frozen { to, .. } if to == silo => self.resolve(),
             _ => {}
         }

@@ -90,6 +90,8 @@ pub(super) struct Tenure<I> {
     pub(super) epoch: Epoch,
     pub(super) held: Vec<(Arrival<I>, Source)>,
     pub(super) predecessor: Option<Predecessor>,
+    /// While freezing: the target has died, so that nothing is to be sent.
+    pub(super) called_off: bool,
 }
 
 impl<I> Tenure<I> {
@@ -99,6 +101,7 @@ impl<I> Tenure<I> {
             epoch,
             held: Vec::new(),
             predecessor: None,
+            called_off: false,
         }
     }
 }
