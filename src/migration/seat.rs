@@ -267,7 +267,10 @@ impl<I> Seat<I> {
     ) {
         match (source, arrival) {
             (Source::Stream { from, stream, n }, _) => {
-                self.commands.push(Command::SendReturned { to: from, stream, n })
+                if let Some(predecessor) = self.stream_mut(stream) {
+                    predecessor.returned.insert(n);
+                }
+                self.commands.push(Command::SendReturned { to: from, stream, n });
             }
             (Source::Link(link), Arrival::Message(message)) => {
                 self.bounced.insert(link);
@@ -286,7 +289,12 @@ impl<I> Seat<I> {
     pub(super) fn outcome_unknown(&mut self, arrival: Arrival<I>, source: Source) {
         self.lost = true;
         match (source, arrival) {
-            (Source::Stream { from, stream, n }, _) => self.commands.push(Command::SendLost { to: from, stream, n }),
+            (Source::Stream { from, stream, n }, _) => {
+                if let Some(predecessor) = self.stream_mut(stream) {
+                    predecessor.lost.insert(n);
+                }
+                self.commands.push(Command::SendLost { to: from, stream, n });
+            }
             (Source::Link(_), Arrival::Message(message)) => self.commands.push(Command::Unknown { message }),
             (Source::Link(_), Arrival::Fence { link, k }) => self.answer_fence(link, k),
         }
