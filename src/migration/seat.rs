@@ -73,12 +73,17 @@ impl<I> Seat<I> {
         active && home && !self.bounced.contains(&link)
     }
 
-    /// Whether the actor may be moved or deactivated: it is active, and no older move of it is still going on here.
+    /// Whether the actor may be moved: it is active, and nothing of an older move from here is left. Forwards may still
+    /// come from the silo before; they follow the actor.
+    pub fn is_movable(&self) -> bool {
+        let active = |tenure: &Tenure<I>| tenure.phase == Phase::Active && tenure.held.is_empty();
+        self.tenure.as_ref().is_some_and(active) && self.forwarding.is_none()
+    }
+
+    /// Whether the actor may be deactivated: it may be moved, and no forwards can come any more.
     pub fn is_settled(&self) -> bool {
-        let active = self.tenure.as_ref().is_some_and(|tenure| {
-            tenure.phase == Phase::Active && tenure.held.is_empty() && tenure.predecessor.is_none()
-        });
-        active && self.forwarding.is_none()
+        let open = |tenure: &Tenure<I>| tenure.predecessor.is_some();
+        self.is_movable() && !self.tenure.as_ref().is_some_and(open)
     }
 
     /// Whether forwards may still come to this silo, or go out from it.

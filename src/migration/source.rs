@@ -8,14 +8,14 @@ use crate::{
 };
 
 impl<I> Seat<I> {
-    /// Starts a move to `to`. Answers whether it can start now ([`Seat::is_settled`]).
+    /// Starts a move to `to`. Answers whether it can start now ([`Seat::is_movable`]).
     pub fn freeze(&mut self, to: SiloId) -> bool {
-        let settled = self.is_settled();
-        if let (true, Some(tenure)) = (settled, &mut self.tenure) {
+        let movable = self.is_movable();
+        if let (true, Some(tenure)) = (movable, &mut self.tenure) {
             tenure.phase = Phase::Freezing { to };
             self.commands.push(Command::Freeze);
         }
-        settled
+        movable
     }
 
     /// The actor is packed: its last turn has ended.
