@@ -307,11 +307,8 @@ impl<I> Seat<I> {
 
     /// What follows from the seat's state without any event.
     pub(super) fn settle(&mut self) {
-        while self.start_if_source_is_gone()
-            || self.answer_first_fence()
-            || self.rest_one_held()
-            || self.let_one_in()
-        {}
+        while self.start_if_source_is_gone() || self.answer_first_fence() || self.rest_one_held() || self.let_one_in() {
+        }
     }
 
     fn answer_first_fence(&mut self) -> bool {

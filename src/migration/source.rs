@@ -48,7 +48,11 @@ impl<I> Seat<I> {
 
     /// The target has the actor in the directory.
     pub fn committed(&mut self, from: &SiloId, epoch: Epoch) {
-        if self.forwarding.as_ref().is_some_and(|f| f.to == *from && f.stream == epoch) {
+        if self
+            .forwarding
+            .as_ref()
+            .is_some_and(|f| f.to == *from && f.stream == epoch)
+        {
             // `Go` was lost with a link. A forwarder never takes back.
             let to = from.clone();
             return self.commands.push(Command::SendGo { to, epoch });

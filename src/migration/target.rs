@@ -235,11 +235,12 @@ impl<I> Seat<I> {
         let to = from.clone();
         let Some(predecessor) = self.predecessor_mut(stream) else {
             let ended = self.ended.iter().find(|p| p.from == *from && p.stream == stream);
-            self.commands.push(if ended.is_some_and(|p| n <= p.last && !p.returned.contains(&n)) {
-                Command::SendLost { to, stream, n }
-            } else {
-                Command::SendReturned { to, stream, n }
-            });
+            self.commands
+                .push(if ended.is_some_and(|p| n <= p.last && !p.returned.contains(&n)) {
+                    Command::SendLost { to, stream, n }
+                } else {
+                    Command::SendReturned { to, stream, n }
+                });
             return;
         };
         if predecessor.returned.contains(&n) {
@@ -283,8 +284,16 @@ impl<I> Seat<I> {
         for p in open.filter(|p| p.from == *from) {
             let (to, stream) = (from, p.stream);
             // Before any later `Rested`, which would cover them.
-            let returned = p.returned.iter().map(|n| Command::SendReturned { to: to.clone(), stream, n: *n });
-            let lost = p.lost.iter().map(|n| Command::SendLost { to: to.clone(), stream, n: *n });
+            let returned = p.returned.iter().map(|n| Command::SendReturned {
+                to: to.clone(),
+                stream,
+                n: *n,
+            });
+            let lost = p.lost.iter().map(|n| Command::SendLost {
+                to: to.clone(),
+                stream,
+                n: *n,
+            });
             let ask = Command::SendAskClosed { to: to.clone(), stream };
             self.commands.extend(returned.chain(lost).chain([ask]));
         }
