@@ -14,6 +14,7 @@ use quark::{
     wire::Refusal,
 };
 use stateright::{Model, Property};
+use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Act {
@@ -54,6 +55,34 @@ pub(crate) enum Act {
     Leave(u8),
     Exit(u8),
 }
+
+macro_rules! laws {
+    ($($name:ident: $text:literal, $bit:expr;)*) => {
+        $(pub(crate) const $name: &str = $text;)*
+
+        /// All laws, by their names.
+        pub(crate) const LAWS: &[&str] = &[$($name,)* ENDS];
+
+        fn all_laws() -> Vec<Property<Config>> {
+            vec![$(Property::always($name, |_: &Config, world: &World| world.broken & $bit == 0)),*]
+        }
+    };
+}
+
+laws! {
+    ONE_SILO: "one silo at a time", TWO;
+    ONLY_OWNER: "only the owner runs turns", NOT_OWNER;
+    ONCE: "no message twice", TWICE;
+    IN_ORDER: "order per caller", ORDER;
+    PROVEN: "proven not run is true", FALSE_PROOF;
+    KEPT: "no acknowledged effect lost", LOST_EFFECT;
+    NO_OLD_WRITE: "no write from an older epoch", OLD_WRITE;
+    COMMANDS_FIT: "commands fit the runtime", BAD_COMMAND;
+    LEFT_ALONE: "nothing to a silo that leaves", SENT_TO_LEAVER;
+}
+
+/// Where nothing can happen any more, nothing waits.
+pub(crate) const ENDS: &str = "everything ends";
 
 /// From this attempt on a caller waits longer than anything else takes.
 const PATIENT: u32 = 2;
@@ -294,7 +323,7 @@ impl Model for Config {
     fn next_state(&self, last: &World, act: Act) -> Option<World> {
         let mut next = last.clone();
         self.take(&mut next, act);
-        let live = |silo: &&crate::world::Silo| {
+        let live = |silo: &&Arc<crate::world::Silo>| {
             silo.up
                 && !silo.paused
                 && silo
@@ -309,27 +338,13 @@ impl Model for Config {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        macro_rules! never {
-            ($name:literal, $law:expr) => {
-                Property::always($name, |_: &Config, world: &World| world.broken & $law == 0)
-            };
-        }
-        vec![
-            never!("one silo at a time", TWO),
-            never!("only the owner runs turns", NOT_OWNER),
-            never!("no message twice", TWICE),
-            never!("order per caller", ORDER),
-            never!("proven not run is true", FALSE_PROOF),
-            never!("no acknowledged effect lost", LOST_EFFECT),
-            never!("no write from an older epoch", OLD_WRITE),
-            never!("commands fit the runtime", BAD_COMMAND),
-            never!("nothing to a silo that leaves", SENT_TO_LEAVER),
-            Property::always("everything ends", |config: &Config, world: &World| {
-                let mut acts = Vec::new();
-                config.must(world, &mut acts);
-                world.broken != 0 || !acts.is_empty() || config.ended(world)
-            }),
-        ]
+        let mut laws: Vec<_> = all_laws();
+        laws.push(Property::always(ENDS, |config: &Config, world: &World| {
+            let mut acts = Vec::new();
+            config.must(world, &mut acts);
+            world.broken != 0 || !acts.is_empty() || config.ended(world)
+        }));
+        laws
     }
 }
 

@@ -1,7 +1,7 @@
 //! wip
 use crate::{
     config::{Config, Mutant},
-    explore,
+    check, exhaust, shortest,
     world::{S, SILOS, T, U, V},
 };
 
@@ -15,22 +15,20 @@ macro_rules! holds {
             let mut config = Config::default();
             let change: fn(&mut Config) = $change;
             change(&mut config);
-            if let Some(found) = explore(stringify!($name), config) {
-                panic!("{found}");
-            }
+            exhaust(stringify!($name), &config);
         }
     )* };
 }
 macro_rules! breaks {
-    ($($name:ident: $mutant:ident, $change:expr;)*) => { $(
+    ($($name:ident: $mutant:ident $law:ident, $change:expr;)*) => { $(
         #[test]
         fn $name() {
             let mut config = Config::default();
             let change: fn(&mut Config) = $change;
             change(&mut config);
             config.mutant = Some(Mutant::$mutant);
-            let found = explore(stringify!($name), config);
-            println!("{}", found.expect("the checker finds what breaks"));
+            let found = shortest(&config, check::$law).expect("the checker finds what breaks");
+            println!("{} breaks {found}", stringify!($name));
         }
     )* };
 }
@@ -341,18 +339,18 @@ holds! {
 }
 
 breaks! {
-    no_fence: NoFence, |c| one(c, 2);
-    no_resume_bump: NoResumeBump, |c| { one(c, 2); c.timeouts = true; };
-    no_go: NoGo, |c| { one(c, 2); c.crash = vec![T]; c.crashes = 1; };
-    held_first: HeldFirst, |c| { one(c, 2); c.timeouts = true; };
-    no_barrier: NoBarrier, |c| { one(c, 2); c.leave = Some(S); };
-    no_mark: NoMark, |c| { one(c, 2); c.moves = vec![(S, T), (T, S)]; };
-    hop_ack: HopAck, |c| { one(c, 2); c.moves = vec![(S, T), (T, U)]; c.cut = vec![(C, S)]; c.cuts = 1; };
-    queue_given_back: QueueGivenBack, |c| { one(c, 2); c.moves = vec![(S, T), (T, U)]; c.crash = vec![U]; c.crashes = 1; };
-    no_enter: NoEnter, |c| { one(c, 3); c.crash = vec![S]; c.crashes = 1; };
-    dead_links_later: DeadLinksLater, |c| { one(c, 3); c.moves = vec![(S, T), (T, S)]; c.crash = vec![T]; c.crashes = 1; c.timeouts = true; };
-    old_link_after_new: OldLinkAfterNew, |c| { one(c, 3); c.cut = vec![(C, S)]; c.cuts = 1; };
-    store_checks_row: StoreChecksRow, |c| { one(c, 2); c.pause = Some(T); };
-    chooses_leaver: ChoosesLeaver, |c| { one(c, 2); c.moves = vec![(S, T), (T, U)]; c.leave = Some(T); };
-    no_resend: NoResend, |c| { one(c, 3); c.cut = vec![(S, T)]; c.cuts = 1; c.timeouts = true; };
+    no_fence: NoFence IN_ORDER, |c| one(c, 2);
+    no_resume_bump: NoResumeBump ONE_SILO, |c| { one(c, 2); c.timeouts = true; };
+    no_go: NoGo ONCE, |c| { one(c, 2); c.crash = vec![T]; c.crashes = 1; };
+    held_first: HeldFirst IN_ORDER, |c| { one(c, 2); c.timeouts = true; };
+    no_barrier: NoBarrier ENDS, |c| { one(c, 2); c.leave = Some(S); };
+    no_mark: NoMark IN_ORDER, |c| { one(c, 2); c.moves = vec![(S, T), (T, S)]; };
+    hop_ack: HopAck IN_ORDER, |c| { one(c, 2); c.moves = vec![(S, T), (T, U)]; c.cut = vec![(C, S)]; c.cuts = 1; };
+    queue_given_back: QueueGivenBack PROVEN, |c| { one(c, 2); c.moves = vec![(S, T), (T, U)]; c.crash = vec![U]; c.crashes = 1; };
+    no_enter: NoEnter IN_ORDER, |c| { one(c, 3); c.crash = vec![S]; c.crashes = 1; };
+    dead_links_later: DeadLinksLater IN_ORDER, |c| { one(c, 3); c.moves = vec![(S, T), (T, S)]; c.crash = vec![T]; c.crashes = 1; c.timeouts = true; };
+    old_link_after_new: OldLinkAfterNew IN_ORDER, |c| { one(c, 3); c.cut = vec![(C, S)]; c.cuts = 1; };
+    store_checks_row: StoreChecksRow NO_OLD_WRITE, |c| { one(c, 2); c.pause = Some(T); };
+    chooses_leaver: ChoosesLeaver LEFT_ALONE, |c| { one(c, 2); c.moves = vec![(S, T), (T, U)]; c.leave = Some(T); };
+    no_resend: NoResend ENDS, |c| { one(c, 3); c.cut = vec![(S, T)]; c.cuts = 1; c.timeouts = true; };
 }

@@ -8,7 +8,10 @@ use quark::{
     store::Entry,
     wire::Refusal,
 };
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 /// The most silos; callers are numbered from here.
 pub(crate) const SILOS: u8 = 4;
@@ -225,9 +228,9 @@ pub(crate) struct World {
     /// The epoch of the last write.
     pub(crate) row: Epoch,
     pub(crate) ops: Vec<Op>,
-    pub(crate) silos: Vec<Silo>,
-    pub(crate) callers: Vec<Caller>,
-    pub(crate) conns: BTreeMap<(u8, u8), Conn>,
+    pub(crate) silos: Vec<Arc<Silo>>,
+    pub(crate) callers: Vec<Arc<Caller>>,
+    pub(crate) conns: BTreeMap<(u8, u8), Arc<Conn>>,
     pub(crate) dead: u8,
     pub(crate) gone: u8,
     /// Executed messages, as bits.
@@ -298,7 +301,7 @@ impl World {
                 has_run: 0,
             }
         });
-        let callers: Vec<_> = callers.collect();
+        let callers: Vec<_> = callers.map(Arc::new).collect();
         let mut conns = BTreeMap::new();
         let processes = SILOS + u8::try_from(callers.len()).expect("few callers");
         for a in (0..config.silos).chain(SILOS..processes) {
@@ -310,7 +313,7 @@ impl World {
                     down: Vec::new(),
                     back: Vec::new(),
                 };
-                conns.insert((a, b), conn);
+                conns.insert((a, b), Arc::new(conn));
             }
         }
         let mut world = Self {
@@ -318,7 +321,7 @@ impl World {
             saved: 0,
             row: Epoch(0),
             ops: Vec::new(),
-            silos: silos.collect(),
+            silos: silos.map(Arc::new).collect(),
             callers,
             conns,
             dead: (config.silos..SILOS).map(|x| 1 << x).sum(),
@@ -343,7 +346,7 @@ impl World {
 
     /// The owner has registered the actor, with nothing waiting.
     fn start_with(&mut self, owner: u8) {
-        let silo = &mut self.silos[usize::from(owner)];
+        let silo = self.silo(owner);
         silo.seat.enter(LinkId(255), 0, true);
         silo.activation = Some(Activation {
             run: Run::Running,
@@ -356,15 +359,15 @@ impl World {
     }
 
     pub(crate) fn silo(&mut self, x: u8) -> &mut Silo {
-        &mut self.silos[usize::from(x)]
+        Arc::make_mut(&mut self.silos[usize::from(x)])
     }
 
     pub(crate) fn caller(&mut self, c: u8) -> &mut Caller {
-        &mut self.callers[usize::from(c)]
+        Arc::make_mut(&mut self.callers[usize::from(c)])
     }
 
     pub(crate) fn conn(&mut self, dialler: u8, callee: u8) -> &mut Conn {
-        self.conns.get_mut(&(dialler, callee)).expect("all are linked")
+        Arc::make_mut(self.conns.get_mut(&(dialler, callee)).expect("all are linked"))
     }
 
     pub(crate) fn is_up(&self, process: u8) -> bool {
@@ -449,6 +452,10 @@ impl World {
             acks: 0,
         };
         for ((dialler, callee), conn) in &mut self.conns {
+            if *callee != x && *dialler != x {
+                continue;
+            }
+            let conn = Arc::make_mut(conn);
             if *callee == x {
                 conn.down.clear();
                 conn.line = if closing { conn.line } else { Line::Cut };
