@@ -1,1 +1,464 @@
-//! The laws of ways, by their steps.
+//! The laws of a way, each as the steps that follow from an event.
+
+use super::{Step, Way};
+use crate::ident::{Epoch, Hint, SiloId};
+
+type Steps = Vec<Step<&'static str>>;
+
+fn s() -> SiloId {
+    SiloId::new("s", 1)
+}
+
+fn t() -> SiloId {
+    SiloId::new("t", 1)
+}
+
+fn u() -> SiloId {
+    SiloId::new("u", 1)
+}
+
+fn hint(silo: SiloId, epoch: u64) -> Hint {
+    Hint {
+        silo,
+        epoch: Epoch(epoch),
+    }
+}
+
+fn send(to: SiloId, message: &'static str) -> Step<&'static str> {
+    Step::Send { to, message }
+}
+
+fn fence(to: SiloId, k: u64) -> Step<&'static str> {
+    Step::Fence { to, k }
+}
+
+fn enter(to: SiloId, k: u64) -> Step<&'static str> {
+    Step::Enter { to, k }
+}
+
+const LOCATE: Step<&str> = Step::Locate { attempt: 0 };
+const LOCATE_LATER: Step<&str> = Step::Locate { attempt: 1 };
+
+/// What follows from an event.
+fn after(way: &mut Way<&'static str>, event: impl FnOnce(&mut Way<&'static str>, &mut Steps)) -> Steps {
+    let mut steps = Vec::new();
+    event(way, &mut steps);
+    steps
+}
+
+fn say(way: &mut Way<&'static str>, message: &'static str) -> Steps {
+    after(way, |way, steps| way.send(message, steps))
+}
+
+fn bounce(way: &mut Way<&'static str>, message: &'static str, hint: Option<Hint>) -> Steps {
+    after(way, |way, steps| way.bounced(&s(), message, hint, false, steps))
+}
+
+fn fenced(way: &mut Way<&'static str>, k: u64, hint: Option<Hint>) -> Steps {
+    after(way, |way, steps| way.fenced(&s(), k, hint, false, steps))
+}
+
+/// Open to S, which is known by epoch 3; "first" was sent.
+fn open() -> Way<&'static str> {
+    let mut way = Way::default();
+    let _ = say(&mut way, "first");
+    let _ = after(&mut way, |way, steps| way.located(hint(s(), 3), steps));
+    way
+}
+
+/// Open to S, nothing sent since the last fence.
+fn unused() -> Way<&'static str> {
+    let mut way = open();
+    let _ = after(&mut way, |way, steps| way.moved(hint(t(), 4), steps));
+    let _ = fenced(&mut way, 1, None);
+    assert_eq!(way.open_route(), Some(&hint(t(), 4)));
+    way
+}
+
+/// Fencing at S with fence 1.
+fn fencing() -> Way<&'static str> {
+    let mut way = open();
+    assert_eq!(bounce(&mut way, "first", None), [fence(s(), 1)]);
+    way
+}
+
+/// Entering at T with number 1, after S died; "held" waits.
+fn entering() -> Way<&'static str> {
+    let mut way = open();
+    let _ = after(&mut way, |way, steps| way.silo_died(&s(), steps));
+    let _ = say(&mut way, "held");
+    assert_eq!(
+        after(&mut way, |way, steps| way.located(hint(t(), 4), steps)),
+        [enter(t(), 1)]
+    );
+    way
+}
+
+#[test]
+fn the_first_message_waits_for_the_directory_and_the_rest_with_it() {
+    let mut way = Way::default();
+    assert_eq!(say(&mut way, "a"), [LOCATE]);
+    assert_eq!(say(&mut way, "b"), []);
+    let steps = after(&mut way, |way, steps| way.located(hint(s(), 3), steps));
+    assert_eq!(steps, [send(s(), "a"), send(s(), "b")]);
+    assert_eq!(say(&mut way, "c"), [send(s(), "c")]);
+}
+
+#[test]
+fn hints_never_switch_a_way() {
+    let mut way = open();
+    let steps = after(&mut way, |way, steps| way.moved(hint(t(), 4), steps));
+    assert_eq!(steps, [fence(s(), 1)]);
+    assert_eq!(say(&mut way, "a"), []);
+    assert_eq!(fenced(&mut way, 1, None), [send(t(), "a")]);
+}
+
+#[test]
+fn a_hint_that_is_not_newer_is_no_news() {
+    for epoch in [1, 3] {
+        let mut way = open();
+        assert_eq!(after(&mut way, |way, steps| way.moved(hint(t(), epoch), steps)), []);
+        assert_eq!(say(&mut way, "a"), [send(s(), "a")]);
+    }
+}
+
+#[test]
+fn newer_epoch_wins_among_the_hints_heard_during_a_fence() {
+    let mut way = open();
+    let _ = bounce(&mut way, "a", Some(hint(t(), 4)));
+    assert_eq!(after(&mut way, |way, steps| way.moved(hint(u(), 6), steps)), []);
+    assert_eq!(fenced(&mut way, 1, Some(hint(t(), 5))), [send(u(), "a")]);
+}
+
+#[test]
+fn without_a_newer_hint_the_directory_is_asked() {
+    let mut way = fencing();
+    assert_eq!(fenced(&mut way, 1, Some(hint(s(), 3))), [LOCATE_LATER]);
+    let steps = after(&mut way, |way, steps| way.located(hint(t(), 4), steps));
+    assert_eq!(steps, [send(t(), "first")]);
+}
+
+#[test]
+fn what_was_given_back_goes_before_what_was_held() {
+    let mut way = open();
+    let _ = say(&mut way, "second");
+    let _ = bounce(&mut way, "first", Some(hint(t(), 4)));
+    let _ = say(&mut way, "third");
+    let _ = bounce(&mut way, "second", None);
+    assert_eq!(
+        fenced(&mut way, 1, None),
+        [send(t(), "first"), send(t(), "second"), send(t(), "third")]
+    );
+}
+
+#[test]
+fn one_fence_is_under_way_at_a_time() {
+    let mut way = fencing();
+    assert_eq!(bounce(&mut way, "a", Some(hint(t(), 4))), []);
+    assert_eq!(after(&mut way, |way, steps| way.moved(hint(t(), 5), steps)), []);
+}
+
+#[test]
+fn an_answer_to_another_fence_or_of_another_silo_is_ignored() {
+    let mut way = fencing();
+    assert_eq!(fenced(&mut way, 0, None), []);
+    assert_eq!(fenced(&mut way, 2, None), []);
+    assert_eq!(
+        after(&mut way, |way, steps| way.fenced(&t(), 1, None, false, steps)),
+        []
+    );
+    assert_eq!(fenced(&mut way, 1, None), [LOCATE_LATER]);
+    assert_eq!(fenced(&mut way, 1, None), [], "it was answered");
+}
+
+#[test]
+fn a_way_that_nothing_was_sent_on_needs_no_fence() {
+    let mut way = unused();
+    assert_eq!(after(&mut way, |way, steps| way.moved(hint(u(), 5), steps)), []);
+    assert_eq!(way.open_route(), Some(&hint(u(), 5)));
+    assert!(way.is_idle());
+}
+
+#[test]
+fn a_message_sent_by_the_short_way_needs_a_fence_too() {
+    let mut way = unused();
+    way.sent_directly();
+    assert!(!way.is_idle());
+    assert_eq!(
+        after(&mut way, |way, steps| way.moved(hint(u(), 5), steps)),
+        [fence(t(), 2)]
+    );
+}
+
+// Lost links.
+
+#[test]
+fn a_lost_link_does_not_leave_the_way() {
+    for mut way in [open(), fencing()] {
+        let _ = after(&mut way, |way, steps| way.link_lost(&s(), steps));
+        assert_eq!(say(&mut way, "held"), []);
+        let steps = after(&mut way, |way, steps| way.link_renewed(&s(), steps));
+        assert!(
+            matches!(&steps[..], [Step::Fence { to, .. }] if *to == s()),
+            "{steps:?}"
+        );
+    }
+}
+
+#[test]
+fn a_fence_on_a_new_link_has_a_new_number() {
+    let mut way = fencing();
+    let _ = after(&mut way, |way, steps| way.link_lost(&s(), steps));
+    assert_eq!(
+        after(&mut way, |way, steps| way.link_renewed(&s(), steps)),
+        [fence(s(), 2)]
+    );
+    assert_eq!(fenced(&mut way, 1, None), []);
+    assert_eq!(fenced(&mut way, 2, Some(hint(t(), 4))), [send(t(), "first")]);
+}
+
+#[test]
+fn a_lost_link_that_nothing_was_sent_on_changes_nothing() {
+    let mut way = unused();
+    assert_eq!(after(&mut way, |way, steps| way.link_lost(&t(), steps)), []);
+    assert_eq!(say(&mut way, "a"), [send(t(), "a")]);
+}
+
+#[test]
+fn a_lost_link_to_another_silo_changes_nothing() {
+    let mut way = open();
+    assert_eq!(after(&mut way, |way, steps| way.link_lost(&t(), steps)), []);
+    assert_eq!(say(&mut way, "a"), [send(s(), "a")]);
+}
+
+#[test]
+fn the_next_owner_of_a_dead_silos_actor_is_entered() {
+    let mut way = open();
+    let _ = say(&mut way, "sent");
+    let _ = after(&mut way, |way, steps| way.link_lost(&s(), steps));
+    assert_eq!(
+        after(&mut way, |way, steps| way.silo_died(&s(), steps)),
+        [],
+        "nobody waits"
+    );
+    assert_eq!(say(&mut way, "next"), [LOCATE]);
+    assert_eq!(
+        after(&mut way, |way, steps| way.located(hint(t(), 4), steps)),
+        [enter(t(), 1)]
+    );
+    let steps = after(&mut way, |way, steps| {
+        way.fenced(&t(), 1, Some(hint(t(), 5)), false, steps)
+    });
+    assert_eq!(steps, [send(t(), "next")]);
+    assert_eq!(way.open_route(), Some(&hint(t(), 5)));
+}
+
+#[test]
+fn who_waits_when_the_silo_dies_enters_at_once() {
+    let mut way = fencing();
+    assert_eq!(after(&mut way, |way, steps| way.silo_died(&s(), steps)), [LOCATE]);
+    assert_eq!(
+        after(&mut way, |way, steps| way.located(hint(t(), 4), steps)),
+        [enter(t(), 2)]
+    );
+}
+
+#[test]
+fn a_fence_that_says_lost_leads_to_an_entry() {
+    let mut way = fencing();
+    let newer = Some(hint(t(), 4));
+    assert_eq!(
+        after(&mut way, |way, steps| way.fenced(&s(), 1, newer, true, steps)),
+        [LOCATE]
+    );
+    assert_eq!(
+        after(&mut way, |way, steps| way.located(hint(t(), 4), steps)),
+        [enter(t(), 2)]
+    );
+}
+
+#[test]
+fn a_dead_silo_that_nothing_was_sent_to_needs_no_entry() {
+    let mut way = unused();
+    assert_eq!(after(&mut way, |way, steps| way.silo_died(&t(), steps)), []);
+    assert_eq!(say(&mut way, "a"), [LOCATE]);
+    assert_eq!(
+        after(&mut way, |way, steps| way.located(hint(u(), 5), steps)),
+        [send(u(), "a")]
+    );
+}
+
+#[test]
+fn a_hint_at_a_silo_that_died_meanwhile_is_forgotten() {
+    let mut way = open();
+    let _ = bounce(&mut way, "a", Some(hint(t(), 4)));
+    assert_eq!(after(&mut way, |way, steps| way.silo_died(&t(), steps)), []);
+    assert_eq!(fenced(&mut way, 1, None), [LOCATE_LATER]);
+}
+
+#[test]
+fn a_silo_that_does_not_own_the_actor_is_not_entered() {
+    let mut way = entering();
+    assert_eq!(after(&mut way, |way, steps| way.not_here(&t(), 0, steps)), []);
+    assert_eq!(after(&mut way, |way, steps| way.not_here(&s(), 1, steps)), []);
+    assert_eq!(
+        after(&mut way, |way, steps| way.not_here(&t(), 1, steps)),
+        [LOCATE_LATER]
+    );
+    assert_eq!(
+        after(&mut way, |way, steps| way.located(hint(u(), 5), steps)),
+        [enter(u(), 2)]
+    );
+}
+
+#[test]
+fn an_entry_whose_link_is_lost_is_asked_for_anew_and_not_at_once() {
+    let mut way = entering();
+    assert_eq!(after(&mut way, |way, steps| way.link_lost(&t(), steps)), [LOCATE_LATER]);
+    assert_eq!(
+        after(&mut way, |way, steps| way.located(hint(t(), 4), steps)),
+        [enter(t(), 2)]
+    );
+    assert_eq!(
+        after(&mut way, |way, steps| way.fenced(&t(), 1, None, false, steps)),
+        []
+    );
+}
+
+#[test]
+fn an_entry_whose_silo_dies_is_asked_for_anew() {
+    let mut way = entering();
+    assert_eq!(after(&mut way, |way, steps| way.silo_died(&t(), steps)), [LOCATE]);
+}
+
+// Leaving.
+
+#[test]
+fn what_is_for_a_silo_that_leaves_is_held_until_it_is_flushed() {
+    let mut way = open();
+    way.leaving(&s());
+    assert_eq!(say(&mut way, "a"), []);
+    assert_eq!(after(&mut way, |way, steps| way.flushed(&s(), steps)), [LOCATE]);
+    assert_eq!(
+        after(&mut way, |way, steps| way.located(hint(t(), 4), steps)),
+        [send(t(), "a")]
+    );
+}
+
+#[test]
+fn flushed_is_the_answer_to_a_fence_and_its_hint_counts() {
+    let mut way = open();
+    let _ = bounce(&mut way, "a", Some(hint(t(), 4)));
+    way.leaving(&s());
+    assert_eq!(after(&mut way, |way, steps| way.flushed(&s(), steps)), [send(t(), "a")]);
+}
+
+#[test]
+fn a_way_that_nobody_waits_for_is_forgotten_when_its_silo_is_flushed() {
+    let mut way = open();
+    way.leaving(&s());
+    assert_eq!(after(&mut way, |way, steps| way.flushed(&s(), steps)), []);
+    assert!(way.is_idle());
+    assert_eq!(way.route(), None);
+}
+
+#[test]
+fn flushed_of_another_silo_changes_nothing() {
+    let mut way = fencing();
+    assert_eq!(after(&mut way, |way, steps| way.flushed(&t(), steps)), []);
+    assert_eq!(fenced(&mut way, 1, None), [LOCATE_LATER]);
+}
+
+#[test]
+fn flushed_while_the_directory_is_asked_changes_nothing() {
+    let mut way = fencing();
+    let _ = fenced(&mut way, 1, None);
+    assert_eq!(after(&mut way, |way, steps| way.flushed(&s(), steps)), []);
+    assert_eq!(
+        after(&mut way, |way, steps| way.located(hint(t(), 4), steps)),
+        [send(t(), "first")]
+    );
+}
+
+#[test]
+fn a_hint_at_a_silo_that_leaves_is_forgotten() {
+    let mut way = open();
+    let _ = bounce(&mut way, "a", Some(hint(t(), 4)));
+    way.leaving(&t());
+    assert_eq!(fenced(&mut way, 1, None), [LOCATE_LATER]);
+}
+
+#[test]
+fn a_silo_to_avoid_is_left_where_nothing_waits_on_it() {
+    assert_eq!(after(&mut unused(), |way, steps| way.avoid(&t(), steps)), [LOCATE]);
+    assert_eq!(after(&mut entering(), |way, steps| way.avoid(&t(), steps)), [LOCATE]);
+    assert_eq!(after(&mut open(), |way, steps| way.avoid(&s(), steps)), []);
+}
+
+// Waiting.
+
+#[test]
+fn the_longer_all_comes_back_the_longer_it_waits() {
+    let mut way = open();
+    for k in 1..5 {
+        let _ = bounce(&mut way, "first", None);
+        assert_eq!(fenced(&mut way, u64::from(k), None), [Step::Locate { attempt: k }]);
+        let _ = after(&mut way, |way, steps| way.located(hint(s(), 3), steps));
+    }
+    let _ = say(&mut way, "second");
+    let _ = bounce(&mut way, "second", None);
+    assert_eq!(fenced(&mut way, 5, None), [LOCATE_LATER], "\"first\" came to rest");
+}
+
+#[test]
+fn a_full_silo_is_not_tried_again_at_once() {
+    let mut way = open();
+    let _ = after(&mut way, |way, steps| way.bounced(&s(), "first", None, true, steps));
+    assert_eq!(fenced(&mut way, 1, None), [Step::Locate { attempt: 2 }]);
+}
+
+#[test]
+fn a_directory_that_cannot_answer_is_asked_again_later() {
+    let mut way = Way::default();
+    let _ = say(&mut way, "a");
+    assert_eq!(after(&mut way, Way::locate_again), [LOCATE_LATER]);
+    assert_eq!(after(&mut open(), Way::locate_again), []);
+}
+
+#[test]
+fn an_actor_that_nobody_may_have_fails_all_that_waits_in_order() {
+    let mut way = fencing();
+    let _ = say(&mut way, "held");
+    let _ = fenced(&mut way, 1, None);
+    assert_eq!(way.not_located(), ["first", "held"]);
+    assert!(way.is_idle());
+    assert_eq!(say(&mut way, "a"), [LOCATE_LATER], "the next sender asks again");
+}
+
+#[test]
+fn what_is_over_is_taken_out_wherever_it_waits() {
+    let mut way = fencing();
+    let _ = say(&mut way, "held");
+    let _ = say(&mut way, "over");
+    assert_eq!(way.remove_if(|message| *message != "held"), ["first", "over"]);
+    assert_eq!(way.drain(), ["held"]);
+}
+
+#[test]
+fn a_way_takes_no_more_than_the_bound_while_it_waits() {
+    let mut way = fencing();
+    for _ in 0..Way::<&str>::MAX_HELD {
+        assert!(way.has_room());
+        let _ = say(&mut way, "held");
+    }
+    assert!(!way.has_room());
+}
+
+#[test]
+fn only_a_way_that_owes_no_fence_is_idle() {
+    for way in [open(), fencing(), entering()] {
+        assert!(!way.is_idle(), "{way:?}");
+    }
+    assert!(Way::<&str>::default().is_idle());
+    assert!(unused().is_idle());
+}

@@ -64,9 +64,13 @@ pub struct Way<I> {
     want: Option<Hint>,
     stage: Stage,
     k: u64,
-    /// Whether anything was sent on the route since its last `Fenced`.
-    sent: bool,
+    /// How many messages were sent on the route since its last `Fenced`, and how many of them came back.
+    sent: u64,
+    came_back: u64,
+    /// How often in a row all that was sent came back.
     attempt: u32,
+    /// Whether something came back since the last `Fenced` that is not to be sent again at once.
+    full: bool,
     returned: VecDeque<I>,
     held: VecDeque<I>,
 }
@@ -78,8 +82,10 @@ impl<I> Default for Way<I> {
             want: None,
             stage: Stage::New,
             k: 0,
-            sent: false,
+            sent: 0,
+            came_back: 0,
             attempt: 0,
+            full: false,
             returned: VecDeque::new(),
             held: VecDeque::new(),
         }
@@ -110,7 +116,7 @@ impl<I> Way<I> {
         let waits = !self.returned.is_empty() || !self.held.is_empty();
         match self.stage {
             Stage::New => !waits,
-            Stage::Open => !self.sent,
+            Stage::Open => self.sent == 0,
             _ => false,
         }
     }
@@ -139,7 +145,7 @@ impl<I> Way<I> {
     pub fn send(&mut self, message: I, steps: &mut Vec<Step<I>>) {
         match (&self.stage, &self.route) {
             (Stage::Open, Some(route)) => {
-                self.sent = true;
+                self.sent += 1;
                 steps.push(Step::Send {
                     to: route.silo.clone(),
                     message,
@@ -158,7 +164,7 @@ impl<I> Way<I> {
 
     /// A message was sent on the route by the short way, past [`Way::send`].
     pub fn sent_directly(&mut self) {
-        self.sent = true;
+        self.sent += 1;
         self.attempt = 0;
     }
 
@@ -167,7 +173,7 @@ impl<I> Way<I> {
         steps.push(Step::Locate { attempt: self.attempt });
     }
 
-    /// The directory's (or placement's) word; `lost`: the link to that silo is known to be down and not yet renewed.
+    /// The directory's (or placement's) word.
     pub fn located(&mut self, hint: Hint, steps: &mut Vec<Step<I>>) {
         match self.stage {
             Stage::Locating => {
@@ -213,21 +219,22 @@ impl<I> Way<I> {
         }
     }
 
-    /// A message came back from `from` unrun. `attempt`: whether the silo could not take it now, so that it is not to be sent at once.
+    /// No way leads to this silo from now on.
+    fn unlearn(&mut self, silo: &SiloId) {
+        self.want.take_if(|want| want.silo == *silo);
+    }
+
+    /// A message came back from `from` unrun. `wait`: the silo could not take it now, so that it is not to be sent at once.
     pub fn bounced(&mut self, from: &SiloId, message: I, hint: Option<Hint>, wait: bool, steps: &mut Vec<Step<I>>) {
         self.returned.push_back(message);
         let is_route = self.route.as_ref().is_some_and(|route| route.silo == *from);
         if is_route {
             self.learn(hint);
         }
-        if wait {
-            self.attempt = self.attempt.max(1);
-        }
+        self.came_back += 1;
+        self.full |= wait;
         match self.stage {
-            Stage::Open => {
-                self.attempt += 1;
-                self.start_fence(steps);
-            }
+            Stage::Open => self.start_fence(steps),
             Stage::New => self.locate(Stage::Locating, steps),
             Stage::Dead => self.locate(Stage::LocatingEntry, steps),
             _ => {}
@@ -247,7 +254,7 @@ impl<I> Way<I> {
 
     fn start_fence(&mut self, steps: &mut Vec<Step<I>>) {
         let Some(route) = &self.route else { return };
-        if !self.sent {
+        if self.sent == 0 {
             return self.finish_fence(steps);
         }
         self.k += 1;
@@ -294,6 +301,13 @@ impl<I> Way<I> {
     }
 
     fn finish_fence(&mut self, steps: &mut Vec<Step<I>>) {
+        if self.came_back < self.sent {
+            // Something came to rest: the way works.
+            self.attempt = 0;
+        }
+        if self.came_back > 0 {
+            self.attempt = (self.attempt + 1).max(1 + u32::from(self.full));
+        }
         let route_epoch = self.route.as_ref().map_or(Epoch::ZERO, |route| route.epoch);
         match self.want.take() {
             Some(want) if want.epoch > route_epoch => {
@@ -309,14 +323,21 @@ impl<I> Way<I> {
     fn switched(&mut self, steps: &mut Vec<Step<I>>) {
         self.want = None;
         self.stage = Stage::Open;
-        self.sent = false;
+        self.nothing_sent();
         for message in self.drain() {
             self.send(message, steps);
         }
     }
 
+    fn nothing_sent(&mut self) {
+        self.sent = 0;
+        self.came_back = 0;
+        self.full = false;
+    }
+
     /// The silo leaves: if the way leads there, messages are held until it is flushed.
     pub fn leaving(&mut self, silo: &SiloId) {
+        self.unlearn(silo);
         if self.stage == Stage::Open && self.leads_to(silo) {
             self.k += 1;
             self.stage = Stage::Fencing;
@@ -334,7 +355,7 @@ impl<I> Way<I> {
                 self.stage = Stage::New;
                 self.route = None;
                 self.want = None;
-                self.sent = false;
+                self.nothing_sent();
             }
             Stage::Open | Stage::Fencing | Stage::Lost => self.finish_fence(steps),
             Stage::Entering => self.locate(Stage::LocatingEntry, steps),
@@ -346,7 +367,7 @@ impl<I> Way<I> {
     pub fn avoid(&mut self, silo: &SiloId, steps: &mut Vec<Step<I>>) {
         if self.leads_to(silo) {
             match self.stage {
-                Stage::Open if !self.sent => self.locate(Stage::Locating, steps),
+                Stage::Open if self.sent == 0 => self.locate(Stage::Locating, steps),
                 Stage::Entering => self.locate(Stage::LocatingEntry, steps),
                 _ => {}
             }
@@ -363,9 +384,14 @@ impl<I> Way<I> {
             return;
         }
         match self.stage {
-            Stage::Open if self.sent => self.stage = Stage::Lost,
+            // A way that nothing was sent on has nothing to lose: the next message goes on a new link.
+            Stage::Open if self.sent > 0 => self.stage = Stage::Lost,
             Stage::Fencing => self.stage = Stage::Lost,
-            Stage::Entering => self.locate(Stage::LocatingEntry, steps),
+            Stage::Entering => {
+                // Until the silo is known to be dead the directory may go on naming it.
+                self.attempt += 1;
+                self.locate(Stage::LocatingEntry, steps);
+            }
             _ => {}
         }
     }
@@ -373,19 +399,20 @@ impl<I> Way<I> {
     /// There is a link to a silo again.
     pub fn link_renewed(&mut self, silo: &SiloId, steps: &mut Vec<Step<I>>) {
         if self.stage == Stage::Lost && self.leads_to(silo) {
-            self.sent = true;
+            self.sent = self.sent.max(1);
             self.start_fence(steps);
         }
     }
 
     /// A silo is dead.
     pub fn silo_died(&mut self, silo: &SiloId, steps: &mut Vec<Step<I>>) {
+        self.unlearn(silo);
         if !self.leads_to(silo) {
             return;
         }
         match self.stage {
             Stage::Open | Stage::Fencing | Stage::Lost => {
-                let unsent = self.stage == Stage::Open && !self.sent;
+                let unsent = self.stage == Stage::Open && self.sent == 0;
                 if unsent {
                     self.stage = Stage::New;
                     self.route = None;

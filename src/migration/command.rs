@@ -53,7 +53,8 @@ pub enum Command<I> {
     },
 
     // To the directory.
-    /// Take the entry if it is free or its owner is dead; answered by `registered`, `register_lost` or `register_failed`.
+    /// Take the entry if it is free or its owner is dead; answered by `registered` or `register_failed`.
+    /// A step of that which follows a first answer is taken only if the seat is still registering.
     Register,
     /// Read the entry; answered by `entry_read`, again after a while if the store does not answer.
     ReadEntry,

@@ -73,12 +73,17 @@ impl<I> Seat<I> {
         active && home && !self.bounced.contains(&link)
     }
 
-    /// Whether the actor may be moved or deactivated: it is active, and no older move of it is still going on here.
+    /// Whether the actor may be moved: it is active, and nothing of an older move from here is left. Forwards may still
+    /// come from the silo before; they follow the actor.
+    pub fn is_movable(&self) -> bool {
+        let active = |tenure: &Tenure<I>| tenure.phase == Phase::Active && tenure.held.is_empty();
+        self.tenure.as_ref().is_some_and(active) && self.forwarding.is_none()
+    }
+
+    /// Whether the actor may be deactivated: it may be moved, and no forwards can come any more.
     pub fn is_settled(&self) -> bool {
-        let active = self.tenure.as_ref().is_some_and(|tenure| {
-            tenure.phase == Phase::Active && tenure.held.is_empty() && tenure.predecessor.is_none()
-        });
-        active && self.forwarding.is_none()
+        let open = |tenure: &Tenure<I>| tenure.predecessor.is_some();
+        self.is_movable() && !self.tenure.as_ref().is_some_and(open)
     }
 
     /// Whether an actor or messages of it are on their way from here to a silo.
@@ -306,7 +311,10 @@ impl<I> Seat<I> {
     ) {
         match (source, arrival) {
             (Source::Stream { from, stream, n }, _) => {
-                self.commands.push(Command::SendReturned { to: from, stream, n })
+                if let Some(predecessor) = self.stream_mut(stream) {
+                    predecessor.returned.insert(n);
+                }
+                self.commands.push(Command::SendReturned { to: from, stream, n });
             }
             (Source::Link(link), Arrival::Message(message)) => {
                 self.bounced.insert(link);
@@ -325,7 +333,12 @@ impl<I> Seat<I> {
     pub(super) fn outcome_unknown(&mut self, arrival: Arrival<I>, source: Source) {
         self.lost = true;
         match (source, arrival) {
-            (Source::Stream { from, stream, n }, _) => self.commands.push(Command::SendLost { to: from, stream, n }),
+            (Source::Stream { from, stream, n }, _) => {
+                if let Some(predecessor) = self.stream_mut(stream) {
+                    predecessor.lost.insert(n);
+                }
+                self.commands.push(Command::SendLost { to: from, stream, n });
+            }
             (Source::Link(_), Arrival::Message(message)) => self.commands.push(Command::Unknown { message }),
             (Source::Link(_), Arrival::Fence { link, k }) => self.answer_fence(link, k),
         }
@@ -333,7 +346,8 @@ impl<I> Seat<I> {
 
     /// What follows from the seat's state without any event.
     pub(super) fn settle(&mut self) {
-        while self.answer_first_fence() || self.rest_one_held() || self.let_one_in() {}
+        while self.start_if_source_is_gone() || self.answer_first_fence() || self.rest_one_held() || self.let_one_in() {
+        }
     }
 
     fn answer_first_fence(&mut self) -> bool {

@@ -8,14 +8,14 @@ use crate::{
 };
 
 impl<I> Seat<I> {
-    /// Starts a move to `to`. Answers whether it can start now ([`Seat::is_settled`]).
+    /// Starts a move to `to`. Answers whether it can start now ([`Seat::is_movable`]).
     pub fn freeze(&mut self, to: SiloId) -> bool {
-        let settled = self.is_settled();
-        if let (true, Some(tenure)) = (settled, &mut self.tenure) {
+        let movable = self.is_movable();
+        if let (true, Some(tenure)) = (movable, &mut self.tenure) {
             tenure.phase = Phase::Freezing { to };
             self.commands.push(Command::Freeze);
         }
-        settled
+        movable
     }
 
     /// The actor is packed: its last turn has ended.
@@ -24,6 +24,10 @@ impl<I> Seat<I> {
         if let Phase::Freezing { to } = &tenure.phase {
             let to = to.clone();
             let epoch = tenure.epoch;
+            if std::mem::take(&mut tenure.called_off) {
+                // No package has left.
+                return self.resume(epoch);
+            }
             tenure.phase = Phase::Frozen {
                 to: to.clone(),
                 resolving: false,
@@ -44,6 +48,15 @@ impl<I> Seat<I> {
 
     /// The target has the actor in the directory.
     pub fn committed(&mut self, from: &SiloId, epoch: Epoch) {
+        if self
+            .forwarding
+            .as_ref()
+            .is_some_and(|f| f.to == *from && f.stream == epoch)
+        {
+            // `Go` was lost with a link. A forwarder never takes back.
+            let to = from.clone();
+            return self.commands.push(Command::SendGo { to, epoch });
+        }
         let Some(tenure) = &self.tenure else { return };
         if let Phase::Frozen { to, .. } = &tenure.phase {
             if to == from && tenure.epoch.next() == epoch {
@@ -114,6 +127,7 @@ impl<I> Seat<I> {
         if let Some(tenure) = &mut self.tenure {
             tenure.phase = Phase::Active;
             tenure.epoch = epoch;
+            tenure.called_off = false;
             self.commands.push(Command::Resume { epoch });
             self.settle();
         }

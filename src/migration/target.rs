@@ -40,11 +40,7 @@ impl<I> Seat<I> {
             epoch,
         );
         tenure.held = held;
-        tenure.predecessor = Some(Predecessor {
-            from: from.clone(),
-            stream: epoch.next(),
-            last: 0,
-        });
+        tenure.predecessor = Some(Predecessor::new(from.clone(), epoch.next()));
         self.tenure = Some(tenure);
         true
     }
@@ -96,6 +92,17 @@ impl<I> Seat<I> {
                 }
             }
         }
+    }
+
+    /// A source that is dead, or has closed its stream, says nothing more.
+    pub(super) fn start_if_source_is_gone(&mut self) -> bool {
+        let gone = self.tenure.as_ref().is_some_and(|tenure| {
+            tenure.predecessor.is_none() && matches!(tenure.phase, Phase::Committed { starting: false, .. })
+        });
+        if gone {
+            self.start_without_source();
+        }
+        gone
     }
 
     fn start(&mut self, epoch: Epoch) {
@@ -213,10 +220,10 @@ impl<I> Seat<I> {
     }
 
     pub(super) fn peer_of_move_died(&mut self, silo: &SiloId) {
-        let Some(tenure) = &self.tenure else { return };
+        let Some(tenure) = &mut self.tenure else { return };
         match &tenure.phase {
+            Phase::Freezing { to } if to == silo => tenure.called_off = true,
             Phase::Frozen { to, .. } if to == silo => self.resolve(),
-            Phase::Committed { from, .. } if from == silo => self.start_without_source(),
             _ => {}
         }
     }
@@ -227,15 +234,20 @@ impl<I> Seat<I> {
     pub fn forwarded(&mut self, from: &SiloId, stream: Epoch, n: u64, message: I) {
         let to = from.clone();
         let Some(predecessor) = self.predecessor_mut(stream) else {
-            let taken = (self.ended.iter()).any(|p| p.from == *from && p.stream == stream && n <= p.last);
-            self.commands.push(if taken {
-                Command::SendLost { to, stream, n }
-            } else {
-                Command::SendReturned { to, stream, n }
-            });
+            let ended = self.ended.iter().find(|p| p.from == *from && p.stream == stream);
+            self.commands
+                .push(if ended.is_some_and(|p| n <= p.last && !p.returned.contains(&n)) {
+                    Command::SendLost { to, stream, n }
+                } else {
+                    Command::SendReturned { to, stream, n }
+                });
             return;
         };
-        if n == predecessor.last + 1 {
+        if predecessor.returned.contains(&n) {
+            self.commands.push(Command::SendReturned { to, stream, n });
+        } else if predecessor.lost.contains(&n) {
+            self.commands.push(Command::SendLost { to, stream, n });
+        } else if n == predecessor.last + 1 {
             predecessor.last = n;
             let source = Source::Stream {
                 from: from.clone(),
@@ -269,12 +281,22 @@ impl<I> Seat<I> {
         let tenure = self.tenure.as_ref().and_then(|tenure| tenure.predecessor.as_ref());
         let forwarding = self.forwarding.as_ref().and_then(|f| f.predecessor.as_ref());
         let open = tenure.into_iter().chain(forwarding).chain(&self.ended);
-        let ask = open.filter(|p| p.from == *from).map(|p| Command::SendAskClosed {
-            to: p.from.clone(),
-            stream: p.stream,
-        });
-        let ask: Vec<_> = ask.collect();
-        self.commands.extend(ask);
+        for p in open.filter(|p| p.from == *from) {
+            let (to, stream) = (from, p.stream);
+            // Before any later `Rested`, which would cover them.
+            let returned = p.returned.iter().map(|n| Command::SendReturned {
+                to: to.clone(),
+                stream,
+                n: *n,
+            });
+            let lost = p.lost.iter().map(|n| Command::SendLost {
+                to: to.clone(),
+                stream,
+                n: *n,
+            });
+            let ask = Command::SendAskClosed { to: to.clone(), stream };
+            self.commands.extend(returned.chain(lost).chain([ask]));
+        }
         if let Some(tenure) = &self.tenure {
             if matches!(&tenure.phase, Phase::Committed { from: source, .. } if source == from) {
                 self.commands.push(Command::SendCommitted {
@@ -285,10 +307,22 @@ impl<I> Seat<I> {
         }
     }
 
+    /// The stream that forwards are taken from.
     fn predecessor_mut(&mut self, stream: Epoch) -> Option<&mut Predecessor> {
         let tenure = self.tenure.as_mut().and_then(|tenure| tenure.predecessor.as_mut());
         let forwarding = self.forwarding.as_mut().and_then(|f| f.predecessor.as_mut());
         tenure.into_iter().chain(forwarding).find(|p| p.stream == stream)
+    }
+
+    /// What is remembered of a stream, also of one whose tenure is gone.
+    pub(super) fn stream_mut(&mut self, stream: Epoch) -> Option<&mut Predecessor> {
+        let tenure = self.tenure.as_mut().and_then(|tenure| tenure.predecessor.as_mut());
+        let forwarding = self.forwarding.as_mut().and_then(|f| f.predecessor.as_mut());
+        tenure
+            .into_iter()
+            .chain(forwarding)
+            .chain(&mut self.ended)
+            .find(|p| p.stream == stream)
     }
 
     fn is_unresolved(&self, stream: Epoch, n: u64) -> bool {

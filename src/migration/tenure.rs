@@ -1,6 +1,7 @@
 //! A silo's tenure of an actor: from its right to run it (or the wish for it) to the end of that.
 
 use crate::ident::{Epoch, LinkId, SiloId};
+use std::collections::BTreeSet;
 
 /// What comes towards an actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +42,22 @@ pub struct Predecessor {
     pub stream: Epoch,
     /// The last number taken from it.
     pub last: u64,
+    /// Numbers that were taken and given back: told again whenever they come again.
+    pub(super) returned: BTreeSet<u64>,
+    /// Numbers that were taken and lost.
+    pub(super) lost: BTreeSet<u64>,
+}
+
+impl Predecessor {
+    pub(super) fn new(from: SiloId, stream: Epoch) -> Self {
+        Self {
+            from,
+            stream,
+            last: 0,
+            returned: BTreeSet::new(),
+            lost: BTreeSet::new(),
+        }
+    }
 }
 
 /// Where a tenure stands.
@@ -90,6 +107,8 @@ pub(super) struct Tenure<I> {
     pub(super) epoch: Epoch,
     pub(super) held: Vec<(Arrival<I>, Source)>,
     pub(super) predecessor: Option<Predecessor>,
+    /// While freezing: the target has died, so that nothing is to be sent.
+    pub(super) called_off: bool,
 }
 
 impl<I> Tenure<I> {
@@ -99,6 +118,7 @@ impl<I> Tenure<I> {
             epoch,
             held: Vec::new(),
             predecessor: None,
+            called_off: false,
         }
     }
 }

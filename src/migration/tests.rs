@@ -1,1 +1,393 @@
-//! The laws of seats, by their commands.
+//! The laws of a seat, each as the commands that follow from an event.
+
+mod forwarding;
+mod source;
+mod target;
+
+use super::{Command, Phase, Seat};
+use crate::{
+    ident::{Epoch, Hint, LinkId, SiloId},
+    store::Entry,
+};
+
+type Commands = Vec<Command<&'static str>>;
+
+/// Two callers' links.
+const L: LinkId = LinkId(1);
+const M: LinkId = LinkId(2);
+
+fn s() -> SiloId {
+    SiloId::new("s", 1)
+}
+
+fn t() -> SiloId {
+    SiloId::new("t", 1)
+}
+
+fn u() -> SiloId {
+    SiloId::new("u", 1)
+}
+
+fn hint(silo: SiloId, epoch: u64) -> Option<Hint> {
+    Some(Hint {
+        silo,
+        epoch: Epoch(epoch),
+    })
+}
+
+fn owned(silo: SiloId, epoch: u64) -> Entry {
+    Entry::owned(silo, Epoch(epoch))
+}
+
+fn nobody(_: &SiloId) -> bool {
+    false
+}
+
+fn is_t(silo: &SiloId) -> bool {
+    *silo == t()
+}
+
+/// What follows from an event.
+fn after(seat: &mut Seat<&'static str>, event: impl FnOnce(&mut Seat<&'static str>)) -> Commands {
+    let left = seat.take_commands();
+    assert!(left.is_empty(), "not taken: {left:?}");
+    event(seat);
+    seat.take_commands()
+}
+
+fn send(seat: &mut Seat<&'static str>, link: LinkId, message: &'static str) -> Commands {
+    after(seat, |seat| seat.arrive(link, message, true, true))
+}
+
+fn rest(message: &'static str) -> Command<&'static str> {
+    Command::Rest { message }
+}
+
+fn bounce(link: LinkId, message: &'static str, hint: Option<Hint>) -> Command<&'static str> {
+    let why = crate::wire::BounceReason::NotOwner;
+    Command::Bounce {
+        link,
+        message,
+        hint,
+        why,
+    }
+}
+
+fn fenced(link: LinkId, k: u64, hint: Option<Hint>) -> Command<&'static str> {
+    Command::Fenced {
+        link,
+        k,
+        hint,
+        lost: false,
+    }
+}
+
+fn lost(link: LinkId, k: u64, hint: Option<Hint>) -> Command<&'static str> {
+    Command::Fenced {
+        link,
+        k,
+        hint,
+        lost: true,
+    }
+}
+
+/// Active at `me`, epoch 1.
+fn active(me: SiloId) -> Seat<&'static str> {
+    let mut seat = Seat::new(me);
+    seat.arrive(M, "first", true, true);
+    assert!(seat.registered(Epoch(1)));
+    let _ = seat.take_commands();
+    seat
+}
+
+/// Frozen at S at epoch 1, on its way to T.
+fn frozen() -> Seat<&'static str> {
+    let mut seat = active(s());
+    assert!(seat.freeze(t()));
+    seat.packed();
+    let _ = seat.take_commands();
+    seat
+}
+
+/// S forwards to T on stream 2.
+fn forwarder() -> Seat<&'static str> {
+    let mut seat = frozen();
+    seat.committed(&t(), Epoch(2));
+    let _ = seat.take_commands();
+    seat
+}
+
+/// Prepared at T from S at epoch 1, the directory not asked.
+fn prepared() -> Seat<&'static str> {
+    let mut seat = Seat::new(t());
+    assert!(seat.package(&s(), Epoch(1)));
+    seat
+}
+
+/// Committed at T at epoch 2, waiting for `Go`.
+fn committed() -> Seat<&'static str> {
+    let mut seat = prepared();
+    seat.prepared(Epoch(1));
+    seat.entry_read(&owned(t(), 2), nobody);
+    let _ = seat.take_commands();
+    seat
+}
+
+/// Active at T at epoch 2, S being its open predecessor.
+fn moved() -> Seat<&'static str> {
+    let mut seat = committed();
+    seat.go(&s(), Epoch(2));
+    let _ = seat.take_commands();
+    seat
+}
+
+// Callers.
+
+#[test]
+fn a_silo_that_knows_nothing_of_the_actor_bounces() {
+    let mut seat = Seat::new(s());
+    let commands = after(&mut seat, |seat| seat.arrive(L, "a", true, false));
+    assert_eq!(commands, [bounce(L, "a", None)]);
+}
+
+#[test]
+fn a_message_for_an_actor_that_nobody_has_registers_it_once() {
+    let mut seat = Seat::new(s());
+    assert_eq!(send(&mut seat, L, "a"), [Command::Register]);
+    assert_eq!(send(&mut seat, M, "b"), []);
+    let commands = after(&mut seat, |seat| assert!(seat.registered(Epoch(4))));
+    assert_eq!(commands, [rest("a"), rest("b")]);
+    assert_eq!(seat.phase(), Some((&Phase::Active, Epoch(4))));
+}
+
+#[test]
+fn what_waited_for_a_registration_that_failed_goes_back_with_what_was_learnt() {
+    let mut seat = Seat::new(s());
+    let _ = send(&mut seat, L, "a");
+    let commands = after(&mut seat, |seat| {
+        seat.register_failed(hint(u(), 7), crate::wire::BounceReason::NotOwner);
+    });
+    assert_eq!(commands, [bounce(L, "a", hint(u(), 7))]);
+    assert_eq!(seat.phase(), None);
+}
+
+#[test]
+fn a_registration_that_nobody_waits_for_any_more_is_not_wanted() {
+    let mut seat = Seat::new(t());
+    let _ = send(&mut seat, L, "a");
+    assert!(seat.package(&s(), Epoch(1)));
+    assert!(!seat.registered(Epoch(2)));
+}
+
+#[test]
+fn a_fence_never_registers() {
+    let mut seat = Seat::new(s());
+    assert_eq!(after(&mut seat, |seat| seat.fence(L, 1)), [fenced(L, 1, None)]);
+}
+
+#[test]
+fn the_active_owner_answers_a_fence_at_once() {
+    let mut seat = active(s());
+    assert_eq!(after(&mut seat, |seat| seat.fence(L, 1)), [fenced(L, 1, hint(s(), 1))]);
+}
+
+#[test]
+fn a_bounced_link_stays_bounced_until_its_fence() {
+    let mut seat = Seat::new(s());
+    seat.arrive(L, "a", true, false);
+    let _ = seat.take_commands();
+    let _ = send(&mut seat, M, "first");
+    let commands = after(&mut seat, |seat| assert!(seat.registered(Epoch(1))));
+    assert_eq!(commands, [rest("first")]);
+    assert!(!seat.is_open_to(L));
+    assert_eq!(send(&mut seat, L, "b"), [bounce(L, "b", hint(s(), 1))]);
+    assert_eq!(after(&mut seat, |seat| seat.fence(L, 1)), [fenced(L, 1, hint(s(), 1))]);
+    assert_eq!(send(&mut seat, L, "b"), [rest("b")]);
+}
+
+#[test]
+fn a_bounced_link_that_is_gone_is_forgotten() {
+    let mut seat = Seat::<&str>::new(s());
+    seat.arrive(L, "a", true, false);
+    let _ = seat.take_commands();
+    assert!(!seat.is_blank());
+    seat.link_closed(L);
+    assert!(seat.is_blank());
+}
+
+#[test]
+fn a_full_mailbox_gives_back_and_goes_on_giving_back() {
+    let mut seat = active(s());
+    let full = crate::wire::BounceReason::Full;
+    let commands = after(&mut seat, |seat| seat.arrive(L, "a", false, true));
+    assert_eq!(
+        commands,
+        [Command::Bounce {
+            link: L,
+            message: "a",
+            hint: hint(s(), 1),
+            why: full
+        }]
+    );
+    assert_eq!(send(&mut seat, L, "b"), [bounce(L, "b", hint(s(), 1))]);
+    assert_eq!(send(&mut seat, M, "c"), [rest("c")]);
+}
+
+#[test]
+fn no_more_is_held_than_the_bound() {
+    let mut seat = frozen();
+    for _ in 0..Seat::<&str>::MAX_HELD {
+        assert_eq!(send(&mut seat, L, "held"), []);
+    }
+    let commands = send(&mut seat, L, "over");
+    assert!(
+        matches!(commands[..], [Command::Bounce { message: "over", .. }]),
+        "{commands:?}"
+    );
+    assert_eq!(after(&mut seat, |seat| seat.fence(M, 1)), []);
+}
+
+#[test]
+fn an_open_seat_says_so_exactly_when_a_message_would_rest() {
+    let seats = [
+        active(s()),
+        frozen(),
+        forwarder(),
+        prepared(),
+        committed(),
+        moved(),
+        Seat::new(s()),
+    ];
+    for mut seat in seats {
+        let open = seat.is_open_to(L);
+        let commands = send(&mut seat, L, "a");
+        assert_eq!(open, commands == [rest("a")], "{seat:?}");
+    }
+}
+
+// Entering.
+
+#[test]
+fn only_an_owner_without_open_predecessor_lets_in() {
+    let enter = |mut seat: Seat<&'static str>| after(&mut seat, |seat| seat.enter(L, 9, false));
+    let not_here = [Command::NotHere { link: L, k: 9 }];
+    assert_eq!(enter(Seat::new(s())), not_here);
+    assert_eq!(enter(forwarder()), not_here);
+    assert_eq!(enter(active(s())), [fenced(L, 9, hint(s(), 1))]);
+    assert_eq!(enter(frozen()), [fenced(L, 9, hint(s(), 1))]);
+    assert_eq!(enter(prepared()), []);
+    assert_eq!(enter(committed()), []);
+    assert_eq!(enter(moved()), []);
+}
+
+#[test]
+fn who_waits_to_enter_is_let_in_when_the_predecessor_closes() {
+    let mut seat = moved();
+    seat.enter(L, 9, false);
+    let commands = after(&mut seat, |seat| seat.closed(Epoch(2)));
+    assert_eq!(commands, [fenced(L, 9, hint(t(), 2))]);
+}
+
+#[test]
+fn who_waits_to_enter_is_let_in_when_the_predecessor_is_dead() {
+    let mut seat = moved();
+    seat.enter(L, 9, false);
+    let commands = after(&mut seat, |seat| seat.silo_died(&s()));
+    assert_eq!(commands, [fenced(L, 9, hint(t(), 2))]);
+}
+
+#[test]
+fn who_enters_an_actor_that_nobody_has_registers_it() {
+    let mut seat = Seat::<&str>::new(s());
+    assert_eq!(after(&mut seat, |seat| seat.enter(L, 9, true)), [Command::Register]);
+    let commands = after(&mut seat, |seat| assert!(seat.registered(Epoch(3))));
+    assert_eq!(commands, [fenced(L, 9, hint(s(), 3))]);
+}
+
+#[test]
+fn who_waits_to_enter_is_sent_on_when_the_registration_fails() {
+    let mut seat = Seat::<&str>::new(s());
+    seat.enter(L, 9, true);
+    let _ = seat.take_commands();
+    let why = crate::wire::BounceReason::NotOwner;
+    let commands = after(&mut seat, |seat| seat.register_failed(None, why));
+    assert_eq!(commands, [Command::NotHere { link: L, k: 9 }]);
+}
+
+#[test]
+fn who_waits_to_enter_is_forgotten_with_its_link() {
+    let mut seat = moved();
+    seat.enter(L, 9, false);
+    seat.link_closed(L);
+    assert_eq!(after(&mut seat, |seat| seat.closed(Epoch(2))), []);
+}
+
+// Deactivation.
+
+#[test]
+fn a_deactivated_actor_leaves_a_free_entry_at_the_next_epoch() {
+    let mut seat = active(s());
+    assert_eq!(
+        after(&mut seat, |seat| assert!(seat.deactivate())),
+        [Command::Deactivate]
+    );
+    assert_eq!(send(&mut seat, L, "a"), []);
+    let free = Entry::free(Epoch(2));
+    let purpose = super::Purpose::Free;
+    let commands = after(&mut seat, Seat::deactivated);
+    assert_eq!(
+        commands,
+        [Command::ChangeEntry {
+            purpose,
+            expected: owned(s(), 1),
+            new: free.clone()
+        }]
+    );
+    let commands = after(&mut seat, |seat| {
+        seat.entry_changed(purpose, &free, crate::store::EntryOutcome::Changed, nobody);
+    });
+    assert_eq!(commands, [bounce(L, "a", None)]);
+    assert_eq!(seat.phase(), None);
+}
+
+#[test]
+fn an_entry_that_is_not_decided_is_set_free_again() {
+    let mut seat = active(s());
+    seat.deactivate();
+    seat.deactivated();
+    let _ = seat.take_commands();
+    let commands = after(&mut seat, |seat| seat.entry_read(&owned(s(), 1), nobody));
+    assert!(
+        matches!(
+            commands[..],
+            [Command::ChangeEntry {
+                purpose: super::Purpose::Free,
+                ..
+            }]
+        ),
+        "{commands:?}"
+    );
+    let _ = after(&mut seat, |seat| seat.entry_read(&Entry::free(Epoch(2)), nobody));
+    assert!(seat.is_blank());
+}
+
+#[test]
+fn an_actor_with_an_open_predecessor_is_moved_but_not_deactivated() {
+    let mut seat = moved();
+    assert!(!seat.deactivate());
+    assert!(seat.freeze(u()));
+    let mut seat = moved();
+    seat.closed(Epoch(2));
+    assert!(seat.deactivate());
+}
+
+#[test]
+fn an_activation_that_lost_its_actor_gives_back_what_it_held() {
+    let mut seat = active(s());
+    seat.deactivate();
+    let _ = seat.take_commands();
+    let _ = send(&mut seat, L, "a");
+    let commands = after(&mut seat, |seat| seat.ownership_lost(hint(u(), 5)));
+    assert_eq!(commands, [bounce(L, "a", hint(u(), 5))]);
+    assert_eq!(seat.phase(), None);
+}

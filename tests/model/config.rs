@@ -1,0 +1,124 @@
+//! What is explored: who moves, crashes, is cut, leaves, and which rule is broken on purpose.
+
+use crate::world::{S, T};
+
+/// A rule that the model's processes break, to show that the checker would notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Mutant {
+    /// The caller does not send its fence and goes on as if it had been answered.
+    NoFence,
+    /// The caller does not enter after a loss and goes on as if it had been let in.
+    NoEnter,
+    /// The source resumes without a change of the directory.
+    NoResumeBump,
+    /// The target runs as soon as it has committed.
+    NoGo,
+    /// The target runs what it held before the package's queue.
+    HeldFirst,
+    /// A leaving silo does not wait for acknowledgements and forwards.
+    NoBarrier,
+    /// A link on which a message was given back is treated like any other.
+    NoMark,
+    /// A silo acknowledges a forward as soon as it has passed it on.
+    HopAck,
+    /// What was at rest in the mailbox of an abandoned activation is given back.
+    QueueGivenBack,
+    /// A death is acted on before the dead silo's links are dropped.
+    DeadLinksLater,
+    /// The old link of a caller is read after its new one.
+    OldLinkAfterNew,
+    /// The store compares a write with the epoch of the last write only.
+    StoreChecksRow,
+    /// A caller routes to a silo whose `Leaving` it has acknowledged.
+    ChoosesLeaver,
+    /// Nothing is sent again on a new link between silos.
+    NoResend,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// How many silos there are.
+    pub(crate) silos: u8,
+    /// Who owns the actor at first, known to all callers; `None`: nobody, and nobody knows.
+    pub(crate) owner: Option<u8>,
+    /// How many messages each caller sends.
+    pub(crate) messages: Vec<u8>,
+    /// Moves, in order; each starts when it can.
+    pub(crate) moves: Vec<(u8, u8)>,
+    /// Who may crash, and how many do.
+    pub(crate) crash: Vec<u8>,
+    pub(crate) crashes: u8,
+    /// Which links (dialler, callee) may be cut, and how many are.
+    pub(crate) cut: Vec<(u8, u8)>,
+    pub(crate) cuts: u8,
+    /// Whether source and target may lose patience at any time.
+    pub(crate) timeouts: bool,
+    /// Whether the store's answers take a step of their own.
+    pub(crate) slow_store: bool,
+    /// How many of the store's answers are lost (the request may still be under way).
+    pub(crate) lost_answers: u8,
+    /// How many packages are refused.
+    pub(crate) refusals: u8,
+    /// Whether packages are sent twice.
+    pub(crate) duplicate_package: bool,
+    /// Whether freezing takes a step of its own, and how many freezes fail.
+    pub(crate) slow_freeze: bool,
+    pub(crate) failed_freezes: u8,
+    /// Who leaves when all moves are done.
+    pub(crate) leave: Option<u8>,
+    /// Who stops for longer than the failure timeout.
+    pub(crate) pause: Option<u8>,
+    /// Who may deactivate the actor, once.
+    pub(crate) deactivate: Vec<u8>,
+    /// Where placement puts the actor: the first that is there.
+    pub(crate) place: Vec<u8>,
+    /// Whether a silo that gets a message of an actor which it knows nothing of tries to register it.
+    pub(crate) register: bool,
+    /// How many messages a mailbox takes from callers.
+    pub(crate) room: u8,
+    /// How many waiting messages their callers give up.
+    pub(crate) give_up: u8,
+    /// Whether turns save the state.
+    pub(crate) saves: bool,
+    /// Whether all that one silo sends to another shares one line, whoever dialled.
+    pub(crate) one_line: bool,
+    pub(crate) mutant: Option<Mutant>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            silos: 3,
+            owner: Some(S),
+            messages: vec![2, 2],
+            moves: vec![(S, T)],
+            crash: Vec::new(),
+            crashes: 0,
+            cut: Vec::new(),
+            cuts: 0,
+            timeouts: false,
+            slow_store: false,
+            lost_answers: 0,
+            refusals: 0,
+            duplicate_package: false,
+            slow_freeze: false,
+            failed_freezes: 0,
+            leave: None,
+            pause: None,
+            deactivate: Vec::new(),
+            place: vec![S, T, 2, 3],
+            register: true,
+            room: 9,
+            give_up: 0,
+            saves: true,
+            one_line: false,
+            mutant: None,
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn has(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+}
