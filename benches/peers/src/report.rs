@@ -28,14 +28,14 @@ impl Unit {
 
     fn show(self, value: f64) -> String {
         match self {
-            Self::RatePerSecond if value >= 1e6 => format!("{:.2} M/s", value / 1e6),
-            Self::RatePerSecond => format!("{:.1} k/s", value / 1e3),
-            Self::BytesPerActor => format!("{value:.0} B"),
-            Self::Microseconds if value < 10.0 => format!("{value:.2} us"),
-            Self::Microseconds => format!("{value:.0} us"),
+            Self::RatePerSecond if value >= 1e6 => format!("{:.2}M", value / 1e6),
+            Self::RatePerSecond => format!("{:.0}k", value / 1e3),
+            Self::BytesPerActor => format!("{value:.0}B"),
+            Self::Microseconds if value < 10.0 => format!("{value:.2}us"),
+            Self::Microseconds => format!("{value:.0}us"),
             Self::PerMessage if value.abs() < 100.0 => format!("{value:.2}"),
             Self::PerMessage => format!("{value:.0}"),
-            Self::Times => format!("{value:.2} x"),
+            Self::Times => format!("{value:.2}x"),
         }
     }
 }
@@ -148,7 +148,7 @@ impl Row {
         let ratio = self.ratio();
         let shown = ratio.as_ref().map_or(String::new(), |ratio| {
             format!(
-                "{:.2} ({:.2}-{:.2}) of {}",
+                "{:.2} ({:.2}-{:.2}) {}",
                 ratio.median, ratio.least, ratio.most, ratio.of
             )
         });
@@ -218,7 +218,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
     let mut lines: Vec<Vec<String>> = Vec::new();
     let mut head = vec!["scenario".to_owned()];
     head.extend(peers.iter().map(|peer| (*peer).to_owned()));
-    head.extend(["quark : best product", "at least", "aim", "reached"].map(str::to_owned));
+    head.extend(["quark : best", "at least", "aim", "reached"].map(str::to_owned));
     lines.push(head);
     for row in rows {
         let mut line = vec![row.title.clone()];
@@ -285,7 +285,7 @@ mod tests {
             aim: 3.5,
         };
         let row = row(goal, Unit::RatePerSecond, &figures);
-        assert_eq!(row.standing(), ["2.00 (2.00-3.00) of actix", "2", "3.5", "at least"]);
+        assert_eq!(row.standing(), ["2.00 (2.00-3.00) actix", "2", "3.5", "at least"]);
     }
 
     #[test]
@@ -300,7 +300,7 @@ mod tests {
             aim: 0.2,
         };
         let row = row(goal, Unit::BytesPerActor, &figures);
-        assert_eq!(row.standing(), ["0.25 (0.25-0.25) of xtra", "0.35", "0.2", "at least"]);
+        assert_eq!(row.standing(), ["0.25 (0.25-0.25) xtra", "0.35", "0.2", "at least"]);
     }
 
     #[test]

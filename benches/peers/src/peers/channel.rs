@@ -60,7 +60,7 @@ fn start() -> mpsc::Sender<Message> {
 }
 
 impl Peer for Channel {
-    const NAME: &'static str = "tokio mpsc";
+    const NAME: &'static str = "mpsc";
 
     type World = ();
     type Counter = mpsc::Sender<Message>;

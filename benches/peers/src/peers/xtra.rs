@@ -175,8 +175,8 @@ impl Peer for Xtra {
     }
 
     fn try_flood(counter: &Self::Counter) -> bool {
-        // A send that finds no room and is dropped takes its message back.
-        counter.send(Flood).detach().now_or_never().is_some()
+        // There is one who floods: room that is there stays there.
+        counter.len() < MAILBOX && counter.send(Flood).detach().now_or_never().is_some()
     }
 
     async fn meet(one: &Self::Counter, other: &Self::Counter) {

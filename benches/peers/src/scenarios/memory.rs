@@ -71,11 +71,7 @@ pub(super) fn memory(effort: Effort) -> Vec<Row> {
         at_least: 0.35,
         aim: 0.2,
     };
-    let title = format!(
-        "idle actor, {} k of them (kameo, ractor: {} k)",
-        own / 1000,
-        small / 1000
-    );
+    let title = format!("idle actor, one of {} k", own / 1000);
     let parts = vec![
         Part::new("idle", title, Unit::BytesPerActor, goal),
         Part::new(
@@ -84,12 +80,7 @@ pub(super) fn memory(effort: Effort) -> Vec<Row> {
             Unit::BytesPerActor,
             goal,
         ),
-        Part::new(
-            "peak",
-            "  the same, at the most while they start",
-            Unit::BytesPerActor,
-            Goal::None,
-        ),
+        Part::new("peak", "  the most while they start", Unit::BytesPerActor, Goal::None),
     ];
     let contenders = vec![
         Contender::product(Quark::NAME, move || bytes::<Quark>(own)),

@@ -106,7 +106,7 @@ fn tell_one<P: Peer>(messages: u64) -> Duration {
 
 pub(super) fn tell(effort: Effort) -> Vec<Row> {
     let mut runs = all!(tell_one);
-    runs.push(("actix do_send", false, Actix::do_send));
+    runs.push(("do_send", false, Actix::do_send));
     runs.push((Limit::NAME, false, Limit::tell));
     measure("tell", "tell, one thread, 1 actor", (2.0, 3.5), effort, runs)
 }
@@ -155,7 +155,7 @@ pub(super) fn tell_pinned(effort: Effort) -> Vec<Row> {
 }
 
 pub(super) fn tell_two_producers(effort: Effort) -> Vec<Row> {
-    let title = "tell, two producer threads on one core, 1 actor on the other";
+    let title = "tell, two producer threads, 1 actor";
     measure("tell-two-producers", title, (4.0, 7.0), effort, all!(tell_from_two))
 }
 
@@ -198,7 +198,7 @@ fn tell_greedily<P: Peer>(messages: u64) -> Duration {
 pub(super) fn tell_thousand(effort: Effort) -> Vec<Row> {
     let mut runs = all!(tell_politely);
     runs.push((Limit::NAME, false, Limit::tell_thousand));
-    let title = "tell, one thread, 1,000 actors in turn, gives way every 1,000";
+    let title = "tell, one thread, 1,000 actors, gives way";
     measure("tell-1000", title, (2.5, 4.0), effort, runs)
 }
 
@@ -255,14 +255,14 @@ fn ask_behind_tell<P: Peer>(messages: u64) -> Duration {
 pub(super) fn ask(effort: Effort) -> Vec<Row> {
     let mut runs = all!(ask_from_main);
     runs.push((Limit::NAME, false, Limit::ask));
-    let title = "ask one at a time, same arbiter, idle target";
+    let title = "ask, one arbiter, idle target";
     measure("ask", title, (10.0, 25.0), effort, runs)
 }
 
 pub(super) fn ask_actor_to_actor(effort: Effort) -> Vec<Row> {
     let mut runs = all!(ask_from_turn);
     runs.push((Limit::NAME, false, Limit::ask));
-    let title = "ask one at a time, same arbiter, actor to actor";
+    let title = "ask, one arbiter, actor to actor";
     measure("ask-actor-to-actor", title, (2.5, 3.5), effort, runs)
 }
 
@@ -397,7 +397,7 @@ pub(super) fn activation(effort: Effort) -> Vec<Row> {
         at_least: 1.0,
         aim: 2.5,
     };
-    let title = "look-up, activation, first message, memory store (others: start, first message)";
+    let title = "activation and first message";
     let part = Part::new("", title, Unit::RatePerSecond, goal);
     let contenders = all!(activations).into_iter().map(contender).collect();
     rounds("activation", vec![part], effort.rounds, contenders)
