@@ -5,6 +5,7 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    time::Duration,
 };
 
 static ON: AtomicBool = AtomicBool::new(false);
@@ -25,6 +26,18 @@ pub(crate) fn start() {
     ALLOCATIONS.store(0, Ordering::SeqCst);
     LIVE_BYTES.store(0, Ordering::SeqCst);
     ON.store(true, Ordering::SeqCst);
+}
+
+/// Counts from zero, as soon as no other thread gives back what an earlier measurement has left.
+pub(crate) async fn start_when_still() {
+    const STILL_BYTES: u64 = 16 * 1024;
+    loop {
+        start();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        if read().live_bytes.unsigned_abs() < STILL_BYTES {
+            return start();
+        }
+    }
 }
 
 /// What was counted up to now.

@@ -274,7 +274,8 @@ impl Peer for Quark {
     fn afresh<T: Send + 'static>(place: Place, job: Job<World, T>) -> T {
         let silo = start(1);
         let result = World::new(&silo, "driver").job(place, job);
-        block_on(silo.stop()).expect("the silo ends in order");
+        // A crowd may take longer than the shutdown timeout, and is stopped by force then.
+        let _in_order = block_on(silo.stop());
         result
     }
 

@@ -30,8 +30,8 @@ impl Kind {
     }
 }
 
-/// Warms up, then runs so many messages; answers how many allocations these made.
-fn run<P: Peer>(kind: Kind, messages: u64) -> u64 {
+/// Warms up, then runs so many messages; answers how many allocations these made, if they are to be counted.
+fn run<P: Peer>(kind: Kind, messages: u64, counted: bool) -> u64 {
     let place = if kind == Kind::Tell { P::PRODUCER } else { Place::Turn };
     let run = move |world: P::World| async move {
         let one = P::counter(&world, "one").await;
@@ -41,7 +41,9 @@ fn run<P: Peer>(kind: Kind, messages: u64) -> u64 {
         for messages in [5_000, messages] {
             let before = P::ask(&one).await;
             let other_before = P::ask(&other).await;
-            counting::start();
+            if counted {
+                counting::start();
+            }
             match kind {
                 Kind::Tell => {
                     for value in 0..messages {
@@ -87,8 +89,8 @@ pub(super) fn allocations(effort: Effort) -> Vec<Row> {
         Part::new("ask_allocations", "allocations, ask", Unit::PerMessage, ask),
         Part::new("hop_allocations", "allocations, hop", Unit::PerMessage, Goal::None),
     ];
-    let count = move |run: fn(Kind, u64) -> u64| {
-        let per_message = |kind| run(kind, messages) as f64 / messages as f64;
+    let count = move |run: fn(Kind, u64, bool) -> u64| {
+        let per_message = |kind| run(kind, messages, true) as f64 / messages as f64;
         [Kind::Tell, Kind::Ask, Kind::Hop].map(per_message).to_vec()
     };
     let contenders = vec![
@@ -102,7 +104,7 @@ pub(super) fn allocations(effort: Effort) -> Vec<Row> {
     rounds("allocations", parts, 1, contenders)
 }
 
-const WORKERS: &[(&str, fn(Kind, u64) -> u64)] = &[
+const WORKERS: &[(&str, fn(Kind, u64, bool) -> u64)] = &[
     (Quark::NAME, run::<Quark>),
     (Actix::NAME, run::<Actix>),
     (Kameo::NAME, run::<Kameo>),
@@ -120,7 +122,7 @@ pub(crate) fn work(peer: &str, kind: Kind, messages: u64) -> Result<(), String> 
         let names: Vec<_> = WORKERS.iter().map(|(name, _)| format!("{name:?}")).collect();
         return Err(format!("there is no peer {peer:?}; there are {}", names.join(", ")));
     };
-    run(kind, messages);
+    run(kind, messages, false);
     Ok(())
 }
 

@@ -14,7 +14,7 @@ fn bytes<P: Peer>(actors: u64) -> Vec<f64> {
         let per_actor = || counting::read().live_bytes as f64 / actors as f64;
         // What holds an actor is counted with it.
         let mut kept = Vec::new();
-        counting::start();
+        counting::start_when_still().await;
         if !P::VIRTUAL {
             kept.reserve_exact(actors as usize);
         }
