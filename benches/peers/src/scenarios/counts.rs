@@ -89,7 +89,7 @@ pub(super) fn allocations(effort: Effort) -> Vec<Row> {
         Part::new("ask_allocations", "allocations, ask", Unit::PerMessage, ask),
         Part::new("hop_allocations", "allocations, hop", Unit::PerMessage, Goal::None),
     ];
-    let count = move |run: fn(Kind, u64, bool) -> u64| {
+    let count = move |run: Run| {
         let per_message = |kind| run(kind, messages, true) as f64 / messages as f64;
         [Kind::Tell, Kind::Ask, Kind::Hop].map(per_message).to_vec()
     };
@@ -104,7 +104,10 @@ pub(super) fn allocations(effort: Effort) -> Vec<Row> {
     rounds("allocations", parts, 1, contenders)
 }
 
-const WORKERS: &[(&str, fn(Kind, u64, bool) -> u64)] = &[
+/// [`run`] of a peer.
+type Run = fn(Kind, u64, bool) -> u64;
+
+const WORKERS: &[(&str, Run)] = &[
     (Quark::NAME, run::<Quark>),
     (Actix::NAME, run::<Actix>),
     (Kameo::NAME, run::<Kameo>),
