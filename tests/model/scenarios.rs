@@ -1,7 +1,8 @@
 //! wip
 use crate::{
+    check,
     config::{Config, Mutant},
-    check, exhaust, shortest,
+    exhaust, shortest,
     world::{S, SILOS, T, U, V},
 };
 
