@@ -272,10 +272,11 @@ impl<I> Way<I> {
         }
         match self.stage {
             Stage::Entering => {
-                if let (Some(route), Some(hint)) = (&mut self.route, hint) {
-                    if hint.silo == route.silo && hint.epoch > route.epoch {
-                        route.epoch = hint.epoch;
-                    }
+                if let (Some(route), Some(hint)) = (&mut self.route, hint)
+                    && hint.silo == route.silo
+                    && hint.epoch > route.epoch
+                {
+                    route.epoch = hint.epoch;
                 }
                 self.switched(steps);
             }

@@ -451,24 +451,24 @@ impl<I> Seat<I> {
 
     /// The activation has ended, its state is saved.
     pub fn deactivated(&mut self) {
-        if let Some(tenure) = &mut self.tenure {
-            if tenure.phase == (Phase::Ending { freeing: false }) {
-                tenure.phase = Phase::Ending { freeing: true };
-                self.change_entry(super::Purpose::Free);
-            }
+        if let Some(tenure) = &mut self.tenure
+            && tenure.phase == (Phase::Ending { freeing: false })
+        {
+            tenure.phase = Phase::Ending { freeing: true };
+            self.change_entry(super::Purpose::Free);
         }
     }
 
     /// The activation could not begin, or went without being asked; nobody runs the actor here.
     pub fn activation_failed(&mut self) {
-        if let Some(tenure) = &mut self.tenure {
-            if matches!(
+        if let Some(tenure) = &mut self.tenure
+            && matches!(
                 tenure.phase,
                 Phase::Active | Phase::Freezing { .. } | Phase::Ending { freeing: false }
-            ) {
-                tenure.phase = Phase::Ending { freeing: true };
-                self.change_entry(super::Purpose::Free);
-            }
+            )
+        {
+            tenure.phase = Phase::Ending { freeing: true };
+            self.change_entry(super::Purpose::Free);
         }
     }
 

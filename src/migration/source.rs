@@ -38,11 +38,11 @@ impl<I> Seat<I> {
 
     /// The actor was not packed (its turn did not end in time, it cannot be serialized): it goes on as if nothing had been.
     pub fn freeze_failed(&mut self) {
-        if let Some(tenure) = &self.tenure {
-            if matches!(tenure.phase, Phase::Freezing { .. }) {
-                let epoch = tenure.epoch;
-                self.resume(epoch);
-            }
+        if let Some(tenure) = &self.tenure
+            && matches!(tenure.phase, Phase::Freezing { .. })
+        {
+            let epoch = tenure.epoch;
+            self.resume(epoch);
         }
     }
 
@@ -58,31 +58,32 @@ impl<I> Seat<I> {
             return self.commands.push(Command::SendGo { to, epoch });
         }
         let Some(tenure) = &self.tenure else { return };
-        if let Phase::Frozen { to, .. } = &tenure.phase {
-            if to == from && tenure.epoch.next() == epoch {
-                self.become_forwarder(true);
-            }
+        if let Phase::Frozen { to, .. } = &tenure.phase
+            && to == from
+            && tenure.epoch.next() == epoch
+        {
+            self.become_forwarder(true);
         }
     }
 
     /// The target does not take the package.
     pub fn refused(&mut self, from: &SiloId, epoch: Epoch) {
         let Some(tenure) = &self.tenure else { return };
-        if let Phase::Frozen { to, .. } = &tenure.phase {
-            if to == from && tenure.epoch == epoch {
-                self.resolve();
-            }
+        if let Phase::Frozen { to, .. } = &tenure.phase
+            && to == from
+            && tenure.epoch == epoch
+        {
+            self.resolve();
         }
     }
 
     /// The source finds out by itself how the move stands: nothing was heard for too long, or it is to be cancelled.
     pub fn resolve(&mut self) {
-        if let Some(tenure) = &mut self.tenure {
-            if let Phase::Frozen { resolving, .. } = &mut tenure.phase {
-                if !std::mem::replace(resolving, true) {
-                    self.commands.push(Command::ReadEntry);
-                }
-            }
+        if let Some(tenure) = &mut self.tenure
+            && let Phase::Frozen { resolving, .. } = &mut tenure.phase
+            && !std::mem::replace(resolving, true)
+        {
+            self.commands.push(Command::ReadEntry);
         }
     }
 
@@ -222,13 +223,13 @@ impl<I> Seat<I> {
 
     /// There is a new link to a silo; what the old one may have lost is sent again.
     pub fn link_renewed(&mut self, to: &SiloId) {
-        if let Some(tenure) = &self.tenure {
-            if matches!(&tenure.phase, Phase::Frozen { to: target, .. } if target == to) {
-                self.commands.push(Command::SendPackage {
-                    to: to.clone(),
-                    epoch: tenure.epoch,
-                });
-            }
+        if let Some(tenure) = &self.tenure
+            && matches!(&tenure.phase, Phase::Frozen { to: target, .. } if target == to)
+        {
+            self.commands.push(Command::SendPackage {
+                to: to.clone(),
+                epoch: tenure.epoch,
+            });
         }
         if let Some(forwarding) = self.forwarding.as_ref().filter(|f| f.to == *to) {
             let again = forwarding.unacknowledged.iter().filter(|(n, ..)| *n != 0);

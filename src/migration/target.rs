@@ -47,24 +47,24 @@ impl<I> Seat<I> {
 
     /// The package was decoded: the directory is asked.
     pub fn prepared(&mut self, epoch: Epoch) {
-        if let Some(tenure) = &mut self.tenure {
-            if let Phase::Prepared { asked, .. } = &mut tenure.phase {
-                if tenure.epoch == epoch && !std::mem::replace(asked, true) {
-                    self.change_entry(Purpose::Commit);
-                }
-            }
+        if let Some(tenure) = &mut self.tenure
+            && let Phase::Prepared { asked, .. } = &mut tenure.phase
+            && tenure.epoch == epoch
+            && !std::mem::replace(asked, true)
+        {
+            self.change_entry(Purpose::Commit);
         }
     }
 
     /// The package cannot be taken. Has no effect once the directory was asked.
     pub fn refuse(&mut self, epoch: Epoch, why: Refusal) {
         let Some(tenure) = &self.tenure else { return };
-        if let Phase::Prepared { from, asked: false } = &tenure.phase {
-            if tenure.epoch == epoch {
-                let to = from.clone();
-                self.drop_reservation(None);
-                self.commands.push(Command::SendRefused { to, epoch, why });
-            }
+        if let Phase::Prepared { from, asked: false } = &tenure.phase
+            && tenure.epoch == epoch
+        {
+            let to = from.clone();
+            self.drop_reservation(None);
+            self.commands.push(Command::SendRefused { to, epoch, why });
         }
     }
 
@@ -85,12 +85,11 @@ impl<I> Seat<I> {
 
     /// No `Go` came in time.
     pub fn start_without_source(&mut self) {
-        if let Some(tenure) = &mut self.tenure {
-            if let Phase::Committed { starting, .. } = &mut tenure.phase {
-                if !std::mem::replace(starting, true) {
-                    self.change_entry(Purpose::Start);
-                }
-            }
+        if let Some(tenure) = &mut self.tenure
+            && let Phase::Committed { starting, .. } = &mut tenure.phase
+            && !std::mem::replace(starting, true)
+        {
+            self.change_entry(Purpose::Start);
         }
     }
 
@@ -125,18 +124,18 @@ impl<I> Seat<I> {
     }
 
     fn now_committed(&mut self) {
-        if let Some(tenure) = &mut self.tenure {
-            if let Phase::Prepared { from, .. } = &tenure.phase {
-                let from = from.clone();
-                tenure.epoch = tenure.epoch.next();
-                let epoch = tenure.epoch;
-                tenure.phase = Phase::Committed {
-                    from: from.clone(),
-                    starting: false,
-                };
-                self.commands.push(Command::SendCommitted { to: from, epoch });
-                self.settle();
-            }
+        if let Some(tenure) = &mut self.tenure
+            && let Phase::Prepared { from, .. } = &tenure.phase
+        {
+            let from = from.clone();
+            tenure.epoch = tenure.epoch.next();
+            let epoch = tenure.epoch;
+            tenure.phase = Phase::Committed {
+                from: from.clone(),
+                starting: false,
+            };
+            self.commands.push(Command::SendCommitted { to: from, epoch });
+            self.settle();
         }
     }
 
@@ -297,13 +296,13 @@ impl<I> Seat<I> {
             let ask = Command::SendAskClosed { to: to.clone(), stream };
             self.commands.extend(returned.chain(lost).chain([ask]));
         }
-        if let Some(tenure) = &self.tenure {
-            if matches!(&tenure.phase, Phase::Committed { from: source, .. } if source == from) {
-                self.commands.push(Command::SendCommitted {
-                    to: from.clone(),
-                    epoch: tenure.epoch,
-                });
-            }
+        if let Some(tenure) = &self.tenure
+            && matches!(&tenure.phase, Phase::Committed { from: source, .. } if source == from)
+        {
+            self.commands.push(Command::SendCommitted {
+                to: from.clone(),
+                epoch: tenure.epoch,
+            });
         }
     }
 

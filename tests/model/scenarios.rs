@@ -347,9 +347,9 @@ breaks! {
     no_barrier: NoBarrier ENDS, |c| { one(c, 2); c.leave = Some(S); };
     no_mark: NoMark IN_ORDER, |c| { one(c, 2); c.moves = vec![(S, T), (T, S)]; };
     hop_ack: HopAck IN_ORDER, |c| { one(c, 2); c.moves = vec![(S, T), (T, U)]; c.cut = vec![(C, S)]; c.cuts = 1; };
-    queue_given_back: QueueGivenBack PROVEN, |c| { one(c, 2); c.moves = vec![(S, T), (T, U)]; c.crash = vec![U]; c.crashes = 1; };
+    queue_given_back: QueueGivenBack IN_ORDER, |c| { one(c, 2); c.moves = vec![(S, T), (T, U)]; c.crash = vec![U]; c.crashes = 1; };
     no_enter: NoEnter IN_ORDER, |c| { one(c, 3); c.crash = vec![S]; c.crashes = 1; };
-    dead_links_later: DeadLinksLater IN_ORDER, |c| { one(c, 3); c.moves = vec![(S, T), (T, S)]; c.crash = vec![T]; c.crashes = 1; c.timeouts = true; };
+    dead_links_later: DeadLinksLater ENDS, |c| { one(c, 3); c.moves = vec![(S, T), (T, S)]; c.crash = vec![T]; c.crashes = 1; c.timeouts = true; };
     old_link_after_new: OldLinkAfterNew IN_ORDER, |c| { one(c, 3); c.cut = vec![(C, S)]; c.cuts = 1; };
     store_checks_row: StoreChecksRow NO_OLD_WRITE, |c| { one(c, 2); c.pause = Some(T); };
     chooses_leaver: ChoosesLeaver LEFT_ALONE, |c| { one(c, 2); c.moves = vec![(S, T), (T, U)]; c.leave = Some(T); };
