@@ -1,5 +1,7 @@
 //! Actors that change their silo while messages go on arriving.
 
+#![allow(clippy::disallowed_methods, reason = "tests spawn senders of their own")]
+
 mod common;
 
 use common::*;
