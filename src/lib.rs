@@ -39,3 +39,8 @@ pub mod macro_support {
     };
     pub use linkme;
 }
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
