@@ -10,7 +10,7 @@
 //!   link threads -- frames --> Node: Seats (migration engine per actor) --> runtime, directory, links
 //! ```
 //!
-//! What services decide on belongs to the [`Node`], so that a service which is started again goes on where its predecessor was.
+//! What services decide on belongs to the `Node`, so that a service which is started again goes on where its predecessor was.
 //!
 //! Imports every room below.
 

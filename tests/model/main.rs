@@ -1,4 +1,6 @@
-//! wip
+//! The engines of migration and of ways, explored: silos that run real seats, callers that run real ways, a directory whose
+//! answers are late or lost. Takes minutes: `cargo test --profile model --test model`.
+
 mod caller;
 mod check;
 mod config;
