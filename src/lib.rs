@@ -14,6 +14,7 @@ pub mod clock;
 pub mod directory;
 pub mod ident;
 pub mod lifecycle;
+pub mod mailbox;
 pub mod membership;
 pub mod migration;
 pub mod placement;

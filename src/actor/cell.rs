@@ -1,12 +1,13 @@
 //! An actor with its context, and the erased tables by which the runtime runs it.
 
 use super::{
-    ActivationError, Actor, Context, DeactivateReason, Grant, Handler, Message, ReplyValue, SaveError, Services,
+    ActivationError, Actor, Begin, Begun, Context, DeactivateReason, Grant, Handler, Message, SaveError, Services,
+    turn::begin,
 };
 use crate::{
     ident::{ActorId, Epoch},
     store::ETag,
-    wire::{self, DecodeError, EncodeError, Failure, FailureCode, Ran},
+    wire::{self, DecodeError, EncodeError},
 };
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -72,9 +73,9 @@ pub struct Hydrate {
     pub unsaved: bool,
 }
 
-struct Cell<A> {
-    actor: A,
-    ctx: Context<A>,
+pub(super) struct Cell<A> {
+    pub(super) actor: A,
+    pub(super) ctx: Context<A>,
     volatile: bool,
 }
 
@@ -116,7 +117,7 @@ impl<A: Actor> Cell<A> {
         })
     }
 
-    fn of(actor: Box<dyn AnyActor>) -> Box<Self> {
+    pub(super) fn of(actor: Box<dyn AnyActor>) -> Box<Self> {
         (actor as Box<dyn Any>)
             .downcast()
             .expect("invariant: a message entry runs actors of its own type only")
@@ -179,23 +180,11 @@ impl<A: Actor> AnyActor for Cell<A> {
     }
 }
 
-/// How a turn ended.
-pub struct TurnEnd {
-    /// The actor, back from the turn.
-    pub actor: Box<dyn AnyActor>,
-    /// The reply, as it was wanted.
-    pub reply: Result<ReplyValue, Failure>,
-}
-
-type Decode = fn(&[u8]) -> Result<Box<dyn Any + Send>, DecodeError>;
-type Run = fn(Box<dyn AnyActor>, Box<dyn Any + Send>, bool) -> LocalBoxFuture<'static, TurnEnd>;
-
-/// How a message of a kind is decoded and run.
+/// How a message of a kind is run.
 pub struct MessageEntry {
     name: &'static str,
     type_id: TypeId,
-    decode: Decode,
-    run: Run,
+    begin: fn(Begin<'_>) -> Begun,
 }
 
 impl MessageEntry {
@@ -204,8 +193,7 @@ impl MessageEntry {
         Self {
             name: M::NAME,
             type_id: TypeId::of::<M>(),
-            decode: |bytes| Ok(Box::new(wire::decode::<M>(bytes)?)),
-            run: run::<A, M>,
+            begin: begin::<A, M>,
         }
     }
 
@@ -214,52 +202,10 @@ impl MessageEntry {
         self.name
     }
 
-    /// Whether a value is of the message's type.
-    pub fn is(&self, value: &dyn Any) -> bool {
-        value.type_id() == self.type_id
+    /// Makes the message a turn. It must be of this entry's name, and the actor of its kind.
+    pub fn begin(&self, parts: Begin<'_>) -> Begun {
+        (self.begin)(parts)
     }
-
-    /// Decodes the message.
-    ///
-    /// # Errors
-    /// If the bytes are not the message.
-    pub fn decode(&self, bytes: &[u8]) -> Result<Box<dyn Any + Send>, DecodeError> {
-        (self.decode)(bytes)
-    }
-
-    /// Runs a turn: `message` must be of the entry's type and `actor` of its kind. `encoded` wants the reply as it travels.
-    pub fn run(
-        &self,
-        actor: Box<dyn AnyActor>,
-        message: Box<dyn Any + Send>,
-        encoded: bool,
-    ) -> LocalBoxFuture<'static, TurnEnd> {
-        (self.run)(actor, message, encoded)
-    }
-}
-
-fn run<A: Handler<M>, M: Message>(
-    actor: Box<dyn AnyActor>,
-    message: Box<dyn Any + Send>,
-    encoded: bool,
-) -> LocalBoxFuture<'static, TurnEnd> {
-    let mut cell = Cell::<A>::of(actor);
-    let message = message
-        .downcast::<M>()
-        .expect("invariant: a message entry runs messages of its own type only");
-    Box::pin(async move {
-        let parts = &mut *cell;
-        let reply = parts.actor.handle(*message, &mut parts.ctx).await;
-        let reply = if encoded {
-            wire::encode(&reply).map(ReplyValue::Encoded).map_err(|error| {
-                let text = format!("the reply to {} cannot be serialized: {error}", M::NAME);
-                Failure::new(FailureCode::BadReply, Ran::Yes, text)
-            })
-        } else {
-            Ok(ReplyValue::Typed(Box::new(reply)))
-        };
-        TurnEnd { actor: cell, reply }
-    })
 }
 
 /// What a silo knows of a kind that it hosts.
@@ -313,6 +259,11 @@ impl KindEntry {
     /// The message of a wire name.
     pub fn message(&self, name: &str) -> Option<&MessageEntry> {
         self.messages.iter().find(|message| message.name == name)
+    }
+
+    /// The message of a Rust type.
+    pub fn message_of(&self, type_id: TypeId) -> Option<&MessageEntry> {
+        self.messages.iter().find(|message| message.type_id == type_id)
     }
 
     /// Makes an actor.

@@ -159,7 +159,7 @@ impl<A: Serialize> Context<A> {
 
     /// The moment after which nobody waits for this turn.
     pub fn deadline(&self) -> Option<Moment> {
-        super::current_scope().and_then(|scope| scope.deadline)
+        super::scope::deadline()
     }
 
     /// The silo's clock.

@@ -2,25 +2,30 @@
 //!
 //! Owns the traits that users implement, the references they send through, the errors they see, and the erased tables
 //! by which a silo finds and runs actor types. Nothing here executes: the runtime does, behind [`Port`] and
-//! [`Services`]. Imports `ident`, `clock`, `wire` and the plain values of `store`.
+//! [`Services`]. Imports `ident`, `clock`, `mailbox`, `wire` and the plain values of `store`.
 
+mod ask;
 mod cell;
 mod check;
 mod context;
 mod error;
-mod letter;
+mod frame;
 mod port;
 mod reference;
 pub mod registry;
 mod scope;
 mod traits;
+mod turn;
 
-pub use cell::{AnyActor, Dehydrated, Hydrate, KindEntry, MessageEntry, TurnEnd};
+pub use ask::{Ask, Tell};
+pub use cell::{AnyActor, Dehydrated, Hydrate, KindEntry, MessageEntry};
 pub use check::assert_distinct;
 pub use context::{Context, Grant, SaveError, Services};
 pub use error::{ActivationError, CallError, TryError};
-pub use letter::{Body, Letter, ReplySlot, ReplyTo, ReplyValue, TypedMessage, reply_pair};
+pub use frame::{Frame, Memory};
 pub use port::{Port, Undelivered, unusable_port};
-pub use reference::{ActorRef, Ask, Tell};
-pub use scope::{Scope, Scoped, current_scope};
+pub use reference::ActorRef;
+pub use scope::{Scope, TurnScope, set_turn, swap_scope, swap_turn, wake_turn_by};
 pub use traits::{Accepts, Actor, DeactivateReason, Handler, Hosted, Kind, Message};
+pub(crate) use turn::panic_text;
+pub use turn::{Begin, Begun, Remote, Reply, TurnEnd};

@@ -1,9 +1,9 @@
 //! Where a reference sends to: one actor as seen from this process.
 
-use super::Letter;
 use crate::{
     clock::Clock,
     ident::{ActorId, InvalidName},
+    mailbox::{Letter, Mailbox},
     wire::{Failure, FailureCode, Ran},
 };
 use futures_util::future::BoxFuture;
@@ -13,6 +13,9 @@ use std::{sync::Arc, time::Duration};
 pub trait Port: Send + Sync + 'static {
     /// Which actor.
     fn actor(&self) -> &ActorId;
+
+    /// The short way, if the actor runs in this process: its mailbox. If that has closed, [`Port::send`] knows on.
+    fn direct(&self) -> Option<&Arc<Mailbox>>;
 
     /// Takes the letter, in the order of calls, or gives it back. Never blocks.
     ///
@@ -58,6 +61,10 @@ struct Unusable {
 impl Port for Unusable {
     fn actor(&self) -> &ActorId {
         &self.actor
+    }
+
+    fn direct(&self) -> Option<&Arc<Mailbox>> {
+        None
     }
 
     fn send(&self, letter: Letter) -> Result<(), Undelivered> {

@@ -1,9 +1,9 @@
 //! Letters as they travel, and back.
 
 use crate::{
-    actor::{Body, Letter, ReplyTo},
     clock::Moment,
     ident::{ProcessId, RequestId},
+    mailbox::{Body, Letter, ReplyTo},
     wire::Call,
 };
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub fn from_call(call: Call, now: Moment) -> Letter {
             }
         },
         deadline: call.time_left.map(|left| now + left),
-        chain: call.chain,
+        chain: call.chain.into(),
     }
 }
 

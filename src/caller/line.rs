@@ -2,41 +2,24 @@
 
 use super::{Delivered, Switchboard, switchboard::Followed};
 use crate::{
-    actor::{Letter, Port, Undelivered},
+    actor::{Port, Undelivered},
     clock::Clock,
     directory::{Step, Way},
     ident::ActorId,
+    mailbox::{Letter, Mailbox, Refused},
     wire::{Failure, FailureCode, Ran},
 };
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::{
     future::poll_fn,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Poll, Waker},
     time::Duration,
 };
-
-/// The short way to an actor that runs in this process.
-pub trait Direct: Send + Sync {
-    /// Puts a letter into the mailbox.
-    ///
-    /// # Errors
-    /// [`ShortWay`] with the letter.
-    fn push(&self, letter: Letter) -> Result<(), ShortWay>;
-
-    /// Ready when there is room or the short way is closed.
-    fn has_room(&self, waker: &Waker) -> bool;
-}
-
-/// A letter that the short way did not take.
-#[derive(Debug)]
-pub enum ShortWay {
-    /// The mailbox is full.
-    Full(Letter),
-    /// The actor does not take letters by the short way any more.
-    Closed(Letter),
-}
 
 /// The line to one actor.
 pub struct Line {
@@ -44,13 +27,17 @@ pub struct Line {
     clock: Clock,
     ask_timeout: Duration,
     board: Weak<Switchboard>,
+    /// Whether messages may go into `mailbox` without a look at the way: all that were sent before are there. Set under the
+    /// lock of `state`; a sender who finds the mailbox closed goes by the way.
+    is_direct: AtomicBool,
+    /// The actor's mailbox in this process, once it was seen.
+    mailbox: OnceLock<Arc<Mailbox>>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 pub(super) struct State {
     pub(super) way: Way<Letter>,
-    direct: Option<Arc<dyn Direct>>,
     waiting: Vec<Waker>,
 }
 
@@ -61,6 +48,8 @@ impl Line {
             clock,
             ask_timeout,
             board,
+            is_direct: AtomicBool::new(false),
+            mailbox: OnceLock::new(),
             state: Mutex::default(),
         }
     }
@@ -78,7 +67,7 @@ impl Line {
         let mut state = self.state.lock();
         let mut steps = Vec::new();
         let result = event(&mut state.way, &mut steps);
-        state.direct = None;
+        self.set_direct(None);
         self.carry_out(board, &mut state, steps);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
@@ -94,13 +83,13 @@ impl Line {
 
     fn send_on(&self, board: &Switchboard, letter: Letter) -> Result<(), Undelivered> {
         let mut state = self.state.lock();
-        let letter = match &state.direct {
+        let letter = match self.direct_mailbox() {
             None => letter,
-            Some(direct) => match direct.push(letter) {
+            Some(mailbox) => match mailbox.push(letter) {
                 Ok(()) => return Ok(()),
-                Err(ShortWay::Full(letter)) => return Err(Undelivered::Full(letter)),
-                Err(ShortWay::Closed(letter)) => {
-                    state.direct = None;
+                Err(Refused::Full(letter)) => return Err(Undelivered::Full(letter)),
+                Err(Refused::Closed(letter)) => {
+                    self.set_direct(None);
                     letter
                 }
             },
@@ -118,12 +107,12 @@ impl Line {
             state.way.sent_directly();
             return match board.deliver(&self.actor, &to, letter) {
                 Delivered::Done => Ok(()),
-                Delivered::Direct(direct) => {
-                    state.direct = Some(direct);
+                Delivered::Direct(mailbox) => {
+                    self.set_direct(Some(mailbox));
                     Ok(())
                 }
-                Delivered::Full(letter, direct) => {
-                    state.direct = Some(direct);
+                Delivered::Full(letter, mailbox) => {
+                    self.set_direct(Some(mailbox));
                     Err(Undelivered::Full(letter))
                 }
             };
@@ -140,14 +129,36 @@ impl Line {
                 let first = state.way.route().is_none();
                 match board.carry_out(&self.actor, step, first) {
                     Followed::Nothing => {}
-                    Followed::Direct(direct) => state.direct = Some(direct),
+                    Followed::Direct(mailbox) => self.set_direct(Some(mailbox)),
                     Followed::Located(hint) => state.way.located(hint, &mut steps),
                 }
             }
         }
         if state.way.open_route().is_none() {
-            state.direct = None;
+            self.set_direct(None);
         }
+    }
+
+    fn direct_mailbox(&self) -> Option<&Arc<Mailbox>> {
+        self.mailbox.get().filter(|_| self.is_direct.load(Ordering::Acquire))
+    }
+
+    /// Opens or closes the short way. With `state` locked.
+    fn set_direct(&self, mailbox: Option<Arc<Mailbox>>) {
+        // Another mailbox of the actor than the one that was seen first has no short way.
+        let own = |mailbox: Arc<Mailbox>| Arc::ptr_eq(self.mailbox.get_or_init(|| mailbox.clone()), &mailbox);
+        self.is_direct.store(mailbox.is_some_and(own), Ordering::Release);
+    }
+
+    /// The actor's mailbox in this process, once it was seen.
+    pub(super) fn mailbox(&self) -> Option<&Arc<Mailbox>> {
+        self.mailbox.get()
+    }
+
+    /// Nothing goes the short way any more.
+    pub(super) fn close(&self) {
+        let _state = self.state.lock();
+        self.set_direct(None);
     }
 
     /// The ask's own turn waits, behind others, for the actor that it asks: it would wait for ever.
@@ -155,7 +166,7 @@ impl Line {
         if !letter.chain.contains(&self.actor) {
             return None;
         }
-        let chain: Vec<String> = letter.chain.iter().map(ToString::to_string).collect();
+        let chain: Vec<String> = letter.chain.to_vec().iter().map(ToString::to_string).collect();
         let name = letter.body.name();
         let text = format!("{name} would wait for itself: {} -> {}", chain.join(" -> "), self.actor);
         Some(Failure::new(FailureCode::Cycle, Ran::No, text))
@@ -163,8 +174,8 @@ impl Line {
 
     fn poll_room(&self, waker: &Waker) -> Poll<()> {
         let mut state = self.state.lock();
-        if let Some(direct) = &state.direct {
-            return if direct.has_room(waker) {
+        if let Some(mailbox) = self.direct_mailbox() {
+            return if mailbox.poll_room(waker) {
                 Poll::Ready(())
             } else {
                 Poll::Pending
@@ -190,6 +201,10 @@ pub(super) struct LinePort(pub(super) Arc<Line>);
 impl Port for LinePort {
     fn actor(&self) -> &ActorId {
         &self.0.actor
+    }
+
+    fn direct(&self) -> Option<&Arc<Mailbox>> {
+        self.0.direct_mailbox()
     }
 
     fn send(&self, letter: Letter) -> Result<(), Undelivered> {

@@ -21,7 +21,7 @@ mod pending;
 mod switchboard;
 
 pub use convert::{back_off, from_call, time_left};
-pub use line::{Direct, Line, ShortWay};
+pub use line::Line;
 pub use links::{LinkEvents, Links, Spawner, Unsent};
 pub use pending::Pending;
 pub use switchboard::{Delivered, Switchboard, Uplink};

@@ -1,9 +1,9 @@
 //! Asks of this process that wait for replies from elsewhere.
 
 use crate::{
-    actor::{ReplySlot, ReplyValue},
     clock::Moment,
     ident::{ActorId, RequestId, SiloId},
+    mailbox::{ReplySlot, ReplyValue},
     wire::{Failure, FailureCode, Outcome, Ran},
 };
 use parking_lot::Mutex;

@@ -1,15 +1,16 @@
 //! The switchboard: all lines of a process.
 
 use super::{
-    Direct, Line, Links, Pending, Unsent,
+    Line, Links, Pending, Unsent,
     convert::{from_call, own_request, time_left},
     line::LinePort,
 };
 use crate::{
-    actor::{Letter, Port, ReplyTo},
+    actor::Port,
     clock::Clock,
     directory::{Step, Way},
     ident::{ActorId, Hint, ProcessId, RequestId, SiloId},
+    mailbox::{Letter, Mailbox, ReplyTo},
     wire::{BounceReason, Call, EncodeError, Failure, FailureCode, Frame, Outcome, Ran},
 };
 use parking_lot::{Mutex, RwLock};
@@ -50,15 +51,15 @@ pub enum Delivered {
     /// It is on its way.
     Done,
     /// It is in a mailbox of this process; the next may go there by the short way.
-    Direct(Arc<dyn Direct>),
+    Direct(Arc<Mailbox>),
     /// That mailbox is full.
-    Full(Letter, Arc<dyn Direct>),
+    Full(Letter, Arc<Mailbox>),
 }
 
 /// What followed from a step at once.
 pub(super) enum Followed {
     Nothing,
-    Direct(Arc<dyn Direct>),
+    Direct(Arc<Mailbox>),
     Located(Hint),
 }
 
@@ -108,6 +109,11 @@ impl Switchboard {
             Arc::new(Line::new(actor.clone(), self.clock.clone(), self.ask_timeout, board))
         });
         Arc::new(LinePort(line.clone()))
+    }
+
+    /// The mailbox that this process's callers know the actor by, if they have seen it run here.
+    pub fn mailbox_of(&self, actor: &ActorId) -> Option<Arc<Mailbox>> {
+        self.line(actor)?.mailbox().cloned()
     }
 
     /// The asks that wait for replies from elsewhere.
@@ -246,7 +252,7 @@ impl Switchboard {
             request,
             from: process,
             time_left: time_left(letter.deadline, self.clock.now()),
-            chain: letter.chain.clone(),
+            chain: letter.chain.to_vec(),
             body,
         })
     }
@@ -458,6 +464,7 @@ impl Switchboard {
     pub fn close(&self, failure: &Failure) {
         *self.closed.write() = Some(failure.clone());
         for line in self.all_lines() {
+            line.close();
             for letter in line.peek(Way::drain) {
                 self.fail(line.actor(), letter, failure.clone());
             }

@@ -1,10 +1,10 @@
 //! What a client's handle and its thread share.
 
 use crate::{
-    actor::{Letter, ReplySlot},
     caller::{Delivered, LinkEvents, Switchboard, Unsent, Uplink},
     clock::Clock,
     ident::{ActorId, Hint, RequestId, SiloId},
+    mailbox::{Letter, ReplySlot},
     wire::{Failure, FailureCode, Frame, Located, Ran, SiloAddress},
 };
 use parking_lot::Mutex;

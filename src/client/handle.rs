@@ -2,8 +2,9 @@
 
 use super::{ClientBuilder, ConnectError, core::Core};
 use crate::{
-    actor::{ActorRef, CallError, Kind, Port, ReplyValue, reply_pair, unusable_port},
+    actor::{ActorRef, CallError, Kind, Port, unusable_port},
     ident::{ActorId, SiloId},
+    mailbox::{Replied, reply_pair},
     wire::{self, Failure, FailureCode, Ran, STATUS_QUERY, SiloAddress, StatusReport},
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -54,14 +55,14 @@ impl Client {
     /// # Errors
     /// The silo does not answer, or is none of the cluster.
     pub async fn status(&self, silo: &SiloId) -> Result<StatusReport, CallError> {
-        let (slot, wait) = reply_pair();
-        self.core.query(silo, STATUS_QUERY, slot);
+        let (slot, wait) = reply_pair::<()>();
+        self.core.query(silo, STATUS_QUERY, slot.into());
         let unreadable = |text: String| CallError::from(Failure::new(FailureCode::BadReply, Ran::Yes, text));
         match self.core.clock.timeout(QUERY_TIMEOUT, wait).await {
-            Some(Some(Ok(ReplyValue::Encoded(bytes)))) => wire::decode(&bytes)
+            Some(Some(Ok(Replied::Encoded(bytes)))) => wire::decode(&bytes)
                 .map_err(|error| unreadable(format!("the status of {silo} cannot be read: {error}"))),
             Some(Some(Err(failure))) => Err(failure.into()),
-            Some(Some(Ok(ReplyValue::Typed(_))) | None) => Err(unreadable(format!("{silo} gave no status"))),
+            Some(Some(Ok(Replied::Typed(()))) | None) => Err(unreadable(format!("{silo} gave no status"))),
             None => {
                 let text = format!("{silo} did not give its status within {QUERY_TIMEOUT:?}");
                 Err(Failure::new(FailureCode::TimedOut, Ran::Unknown, text).into())

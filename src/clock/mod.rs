@@ -36,6 +36,9 @@ impl ops::Add<Duration> for Moment {
 /// What a clock is made of.
 trait Source: Send + Sync {
     fn now(&self) -> Moment;
+    fn recently(&self) -> Moment {
+        self.now()
+    }
     fn wall_micros(&self) -> u64;
     fn alarms(&self) -> &Alarms;
 }
@@ -45,6 +48,9 @@ trait Source: Send + Sync {
 pub struct Clock(Arc<dyn Source>);
 
 impl Clock {
+    /// The resolution of [`Clock::recently`]: the longest tick of the kernels that Quark knows.
+    pub const COARSE: Duration = Duration::from_millis(10);
+
     /// The machine's clock. Sleeps end within about 2 ms after their moment.
     pub fn system() -> Self {
         Self(system::shared())
@@ -59,6 +65,16 @@ impl Clock {
     /// Now, monotonic.
     pub fn now(&self) -> Moment {
         self.0.now()
+    }
+
+    /// A moment at most [`Clock::COARSE`] ago. A quarter of the price of [`Clock::now`], for what is done per message.
+    pub fn recently(&self) -> Moment {
+        self.0.recently()
+    }
+
+    /// Whether a moment has come; cheap as long as it is far off.
+    pub fn is_past(&self, moment: Moment) -> bool {
+        self.recently() + Self::COARSE >= moment && self.now() > moment
     }
 
     /// Microseconds since the Unix epoch by the machine's wall clock.

@@ -9,6 +9,9 @@ use std::{
 
 struct System {
     start: Instant,
+    /// `start` by the clock that [`coarse_nanos`] reads.
+    #[cfg(target_os = "linux")]
+    start_nanos: u64,
     alarms: Alarms,
     bell: Arc<Bell>,
 }
@@ -28,6 +31,8 @@ pub(super) fn shared() -> Arc<dyn Source> {
             let ring = bell.clone();
             let system = Arc::new(System {
                 start: now_instant(),
+                #[cfg(target_os = "linux")]
+                start_nanos: nanos(rustix::time::ClockId::Monotonic),
                 alarms: Alarms::new(move || {
                     *ring.rung.lock() = true;
                     ring.changed.notify_one();
@@ -47,6 +52,13 @@ pub(super) fn shared() -> Arc<dyn Source> {
 #[allow(clippy::disallowed_methods, reason = "this room owns the machine's clock")]
 fn now_instant() -> Instant {
     Instant::now()
+}
+
+#[cfg(target_os = "linux")]
+fn nanos(clock: rustix::time::ClockId) -> u64 {
+    let time = rustix::time::clock_gettime(clock);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
+    seconds.unwrap_or(0) * 1_000_000_000 + nanos.unwrap_or(0)
 }
 
 impl System {
@@ -72,6 +84,11 @@ impl Source for System {
         Moment(u64::try_from(now_instant().duration_since(self.start).as_nanos()).unwrap_or(u64::MAX))
     }
 
+    #[cfg(target_os = "linux")]
+    fn recently(&self) -> Moment {
+        Moment(nanos(rustix::time::ClockId::MonotonicCoarse).saturating_sub(self.start_nanos))
+    }
+
     #[allow(clippy::disallowed_methods, reason = "this room owns the machine's clock")]
     fn wall_micros(&self) -> u64 {
         let since = SystemTime::now()
@@ -89,6 +106,17 @@ impl Source for System {
 mod tests {
     use crate::clock::Clock;
     use std::time::Duration;
+
+    #[test]
+    fn the_coarse_time_is_never_ahead_and_little_behind() {
+        let clock = Clock::system();
+        for _ in 0..10_000 {
+            let before = clock.now();
+            let recently = clock.recently();
+            assert!(recently <= clock.now(), "ahead");
+            assert!(before.since(recently) <= Clock::COARSE, "{:?} behind", before.since(recently));
+        }
+    }
 
     #[test]
     fn a_later_sleeper_does_not_hold_up_an_earlier_one() {

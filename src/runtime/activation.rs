@@ -1,65 +1,30 @@
-//! An activation as its senders see it: a mailbox that any thread may push into.
+//! An activation as its silo sees it.
 
-use super::{Control, mailbox::Mailbox, worker::WorkerHandle};
+use super::{Control, worker::WorkerHandle};
 use crate::{
-    activity::ActivityCell,
-    actor::{KindEntry, Letter},
-    clock::Clock,
+    activity::Activity,
+    actor::KindEntry,
     ident::ActorId,
+    mailbox::{Letter, Mailbox, Records, Refused},
 };
-use parking_lot::Mutex;
-use std::{
-    fmt,
-    sync::Arc,
-    task::{Wake, Waker},
-};
+use std::{fmt, sync::Arc};
 
-/// The one live instance of an actor, as its senders see it. The actor itself stays with its worker.
+/// The one live instance of an actor, as its silo sees it. The actor itself stays with its worker; the mailbox is the
+/// actor's and outlives the activation.
 pub struct Activation {
-    actor: ActorId,
+    mailbox: Arc<Mailbox>,
     kind: Arc<KindEntry>,
-    /// Names it within its worker.
-    pub(super) number: u64,
-    pub(super) worker: WorkerHandle,
-    pub(super) clock: Clock,
-    mailbox: Mutex<Mailbox>,
-    activity: ActivityCell,
-}
-
-/// A letter that a mailbox did not take.
-#[derive(Debug)]
-pub enum PushError {
-    /// No room.
-    Full(Letter),
-    /// The activation takes no messages by the short way (any more): its seat knows where they go.
-    Closed(Letter),
+    worker: WorkerHandle,
 }
 
 impl Activation {
-    pub(super) fn new(
-        actor: ActorId,
-        kind: Arc<KindEntry>,
-        number: u64,
-        worker: WorkerHandle,
-        clock: Clock,
-        capacity: usize,
-        open: bool,
-    ) -> Self {
-        let now = clock.now();
-        Self {
-            actor,
-            kind,
-            number,
-            worker,
-            clock,
-            mailbox: Mutex::new(Mailbox::new(capacity, open)),
-            activity: ActivityCell::new(now),
-        }
+    pub(super) fn new(mailbox: Arc<Mailbox>, kind: Arc<KindEntry>, worker: WorkerHandle) -> Self {
+        Self { mailbox, kind, worker }
     }
 
     /// Which actor.
     pub fn actor(&self) -> &ActorId {
-        &self.actor
+        self.mailbox.actor()
     }
 
     /// Its type.
@@ -67,113 +32,50 @@ impl Activation {
         &self.kind
     }
 
+    /// Where its messages wait.
+    pub fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
     /// What its mailbox hooks recorded.
-    pub fn activity(&self) -> &ActivityCell {
-        &self.activity
-    }
-
-    /// How many messages wait.
-    pub fn len(&self) -> usize {
-        self.mailbox.lock().len()
-    }
-
-    /// Whether no message waits.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether one more message would be taken.
-    pub fn has_room(&self) -> bool {
-        self.mailbox.lock().has_room()
+    pub fn activity(&self) -> Activity {
+        self.mailbox.activity()
     }
 
     /// The short way into the mailbox.
     ///
     /// # Errors
-    /// [`PushError`] with the letter.
-    pub fn try_push(self: &Arc<Self>, letter: Letter) -> Result<(), PushError> {
-        let mut mailbox = self.mailbox.lock();
-        if !mailbox.is_open() {
-            return Err(PushError::Closed(letter));
-        }
-        if !mailbox.has_room() {
-            return Err(PushError::Full(letter));
-        }
-        self.accept(&mut mailbox, letter);
-        Ok(())
+    /// [`Refused`] with the letter.
+    pub fn try_push(&self, letter: Letter) -> Result<(), Refused<Letter>> {
+        self.mailbox.push(letter)
     }
 
     /// A message that its seat lets rest here, whatever the bound: the seat's own bounds hold.
-    pub fn push(self: &Arc<Self>, letter: Letter) {
-        self.accept(&mut self.mailbox.lock(), letter);
-    }
-
-    fn accept(self: &Arc<Self>, mailbox: &mut Mailbox, letter: Letter) {
-        self.activity.enqueued(self.clock.now());
-        mailbox.push(letter);
-        self.schedule(mailbox);
+    pub fn push(&self, letter: Letter) {
+        self.mailbox.put(letter);
     }
 
     /// Tells the activation what to do, ahead of all messages. Freezing, ending and dropping close the mailbox at once.
     pub fn control(self: &Arc<Self>, control: Control) {
-        let mut mailbox = self.mailbox.lock();
+        let mut queued = Records::new();
         match &control {
-            Control::Freeze | Control::End(_) | Control::Drop | Control::Abandon => mailbox.set_open(false),
-            Control::Resume { .. } | Control::Start { .. } => mailbox.set_open(true),
+            Control::Freeze | Control::End(_) => self.mailbox.set_open(false),
+            // At once: what comes into the mailbox later is for the next activation.
+            Control::Drop | Control::Abandon => queued = self.mailbox.close(),
+            Control::Resume { .. } | Control::Start { .. } => self.mailbox.set_open(true),
             Control::Activate(_) | Control::Prepare(_) | Control::CancelFreeze => {}
         }
-        mailbox.control(control);
-        self.schedule(&mut mailbox);
+        self.worker.control(self.clone(), control, queued);
     }
 
     /// Closes the mailbox for good and takes what waits in it.
     pub fn close(&self) -> impl Iterator<Item = Letter> {
-        let letters = self.with_mailbox(|mailbox| {
-            mailbox.set_open(false);
-            mailbox.take_all()
-        });
-        let now = self.clock.now();
-        for _ in &letters {
-            self.activity.dequeued(now);
-        }
-        letters.into_iter()
-    }
-
-    /// Ready when there is room, or the mailbox is closed.
-    pub(crate) fn poll_room(&self, waker: &Waker) -> bool {
-        let mut mailbox = self.mailbox.lock();
-        if !mailbox.is_open() || mailbox.has_room() {
-            return true;
-        }
-        mailbox.wait_for_room(waker);
-        false
-    }
-
-    fn schedule(self: &Arc<Self>, mailbox: &mut Mailbox) {
-        if !std::mem::replace(&mut mailbox.scheduled, true) {
-            self.worker.inject(self.clone());
-        }
-    }
-
-    pub(super) fn with_mailbox<T>(&self, read: impl FnOnce(&mut Mailbox) -> T) -> T {
-        read(&mut self.mailbox.lock())
-    }
-}
-
-impl Wake for Activation {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let mut mailbox = self.mailbox.lock();
-        mailbox.woken = true;
-        self.schedule(&mut mailbox);
+        self.mailbox.close().into_letters()
     }
 }
 
 impl fmt::Debug for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Activation({})", self.actor)
+        write!(f, "Activation({})", self.mailbox.actor())
     }
 }

@@ -17,18 +17,18 @@
 //! Imports `actor`, `activity`, `clock`, `ident`, `store` (plain values), `wire`.
 
 mod activation;
+mod answer;
 mod control;
 mod dead_letters;
-mod mailbox;
+mod local;
 mod outside;
 mod pool;
 mod slot;
-mod turn;
 mod worker;
 
-pub use activation::{Activation, PushError};
+pub use activation::Activation;
+pub(crate) use answer::fail;
 pub use control::{Control, Memory};
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use outside::{Event, FreezeError, Outside, Packed};
 pub use pool::Pool;
-pub(crate) use turn::fail;

@@ -2,8 +2,9 @@
 
 use super::Activation;
 use crate::{
-    actor::{Dehydrated, Letter, SaveError, Services},
+    actor::{Dehydrated, SaveError, Services},
     ident::{ActorId, ProcessId, RequestId},
+    mailbox::Letter,
     store::{StoreError, StoredState},
     wire::{Call, EncodeError, Failure, Outcome},
 };

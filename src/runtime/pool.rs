@@ -4,33 +4,30 @@ use super::{
     Activation, Outside,
     worker::{Worker, WorkerHandle},
 };
-use crate::{actor::KindEntry, clock::Clock, ident::ActorId};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use crate::{actor::KindEntry, clock::Clock, ident::ActorId, mailbox::Mailbox};
+use std::{sync::Arc, time::Duration};
 
 /// The workers of a silo, each on an arbiter of its own.
 pub struct Pool {
     workers: Vec<WorkerHandle>,
     clock: Clock,
     mailbox_capacity: usize,
-    numbers: AtomicU64,
 }
 
 impl Pool {
-    /// A worker on each of the arbiters.
+    /// A worker on each of the arbiters. `spin`: how long each looks for work before it parks.
     pub fn start(
         arbiters: &[actix_rt::ArbiterHandle],
         outside: &Arc<dyn Outside>,
         clock: Clock,
         mailbox_capacity: usize,
+        spin: Duration,
     ) -> Self {
         let start = |arbiter: &actix_rt::ArbiterHandle| {
             let handle = WorkerHandle::new();
-            let (own, outside) = (handle.clone(), outside.clone());
+            let worker = Worker::new(handle.clone(), outside.clone(), clock.clone(), spin);
             arbiter.spawn_fn(move || {
-                actix_rt::spawn(Worker::new(own, outside).run());
+                actix_rt::spawn(worker.run());
             });
             handle
         };
@@ -38,24 +35,29 @@ impl Pool {
             workers: arbiters.iter().map(start).collect(),
             clock,
             mailbox_capacity,
-            numbers: AtomicU64::new(1),
         }
     }
 
-    /// An activation on the worker with the fewest. `open`: its mailbox takes messages already.
-    pub fn activation(&self, actor: ActorId, kind: Arc<KindEntry>, open: bool) -> Arc<Activation> {
-        let worker = (self.workers.iter().min_by_key(|worker| worker.load())).expect("invariant: a pool has a worker");
+    /// An activation. With the mailbox that this process has for the actor, if it has one; else with one on the worker that
+    /// has the fewest. `open`: it takes messages already.
+    pub fn activation(
+        &self,
+        actor: &ActorId,
+        kind: Arc<KindEntry>,
+        open: bool,
+        mailbox: Option<Arc<Mailbox>>,
+    ) -> Arc<Activation> {
+        let has = |worker: &&WorkerHandle| mailbox.as_ref().is_some_and(|mailbox| worker.is_host_of(mailbox));
+        let worker = (self.workers.iter().find(has))
+            .or_else(|| self.workers.iter().min_by_key(|worker| worker.load()))
+            .expect("invariant: a pool has a worker");
         worker.added();
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Activation::new(
-            actor,
-            kind,
-            number,
-            worker.clone(),
-            self.clock.clone(),
-            self.mailbox_capacity,
-            open,
-        ))
+        let mailbox = mailbox.filter(|mailbox| worker.is_host_of(mailbox)).unwrap_or_else(|| {
+            let (capacity, now) = (self.mailbox_capacity, self.clock.now());
+            Arc::new(Mailbox::new(actor.clone(), capacity, worker.host(), now))
+        });
+        mailbox.set_open(open);
+        Arc::new(Activation::new(mailbox, kind, worker.clone()))
     }
 
     /// How many activations each worker has.

@@ -2,14 +2,17 @@
 
 use super::{
     Activation, Control, Event, FreezeError, Memory, Outside, Packed,
-    turn::{answer, fail, open, panic_text},
+    answer::{fail, send},
+    local::Local,
 };
 use crate::{
     actor::{
-        ActivationError, AnyActor, DeactivateReason, Hydrate, Letter, MessageEntry, ReplyTo, ReplyValue, SaveError,
-        Scope, Scoped, TurnEnd,
+        ActivationError, AnyActor, Begin, Begun, DeactivateReason, Frame, Hydrate, Memory as FrameMemory, SaveError, Scope,
+        TurnEnd, TurnScope, panic_text, set_turn,
     },
+    clock::Moment,
     ident::{ActorId, Epoch},
+    mailbox::{Form, Front, Letter, Mailbox, NotHere, Records},
     store::{StoreError, StoredState},
     wire::{Failure, FailureCode, Ran},
 };
@@ -23,17 +26,15 @@ use std::{
 
 /// What a finished step left behind.
 enum Step {
-    Turn(TurnEnd),
     Activated(Box<dyn AnyActor>, Result<(), ActivationError>),
     Deactivated(Box<dyn AnyActor>),
     Saved(Result<(), SaveError>),
     Loaded(Result<Option<StoredState>, StoreError>),
 }
 
-/// What is being done.
+/// What is being done besides turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
-    Turn,
     Activating,
     /// After a move that was called off.
     Reactivating,
@@ -41,6 +42,12 @@ enum Doing {
     HookBeforeEnd,
     Saving,
     Loading,
+}
+
+/// A future that owns the actor and is polled when it is woken.
+enum Work {
+    Turn(Frame),
+    Step(Doing, LocalBoxFuture<'static, Step>),
 }
 
 enum State {
@@ -54,26 +61,22 @@ enum State {
         actor: Box<dyn AnyActor>,
         hook_ran: bool,
     },
-    /// `wakers` poll: a future owns the actor.
-    Busy {
-        doing: Doing,
-        step: LocalBoxFuture<'static, Step>,
-    },
+    Busy(Work),
     Gone,
-}
-
-/// The letter whose turn runs.
-struct Current {
-    reply: ReplyTo,
-    name: Box<str>,
 }
 
 /// An activation as its worker holds it.
 pub(super) struct Slot {
     pub(super) activation: Arc<Activation>,
-    outside: Arc<dyn Outside>,
     state: State,
-    current: Option<Current>,
+    /// Messages taken out of the mailbox, to be run in order.
+    taken: Records,
+    /// Lent to the scope while it is visited.
+    mailbox: Option<Arc<Mailbox>>,
+    /// Of the turn under way.
+    turn: TurnScope,
+    /// The worker looks after the turn under way at that moment.
+    awaited: Option<Moment>,
     epoch: Epoch,
     freezing: bool,
     ending: Option<DeactivateReason>,
@@ -86,21 +89,33 @@ pub(super) struct Slot {
 /// What one visit came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Visit {
-    /// Nothing more to do now.
-    Rests,
+    /// Nothing more to do now. `busy`: a message changes nothing about that.
+    Rests { busy: bool },
     /// The budget is used up.
     HasMore,
     /// The activation is over.
     Over,
 }
 
+/// Whether a turn is to be woken because its moment has come.
+pub(super) enum Due {
+    /// It has ended.
+    No,
+    /// It is.
+    Now,
+    /// Later.
+    At(Moment),
+}
+
 impl Slot {
-    pub(super) fn new(activation: Arc<Activation>, outside: Arc<dyn Outside>) -> Self {
+    pub(super) fn new(activation: Arc<Activation>) -> Self {
         Self {
+            mailbox: Some(activation.mailbox().clone()),
             activation,
-            outside,
             state: State::Empty,
-            current: None,
+            taken: Records::new(),
+            turn: TurnScope::default(),
+            awaited: None,
             epoch: Epoch::ZERO,
             freezing: false,
             ending: None,
@@ -113,169 +128,349 @@ impl Slot {
         self.activation.actor()
     }
 
-    /// Whether another visit would do something, after one that came to rest.
-    pub(super) fn can_go_on(&self, has_letters: bool, has_control: bool, woken: bool) -> bool {
-        match self.state {
-            State::Busy { .. } => woken || has_control,
-            State::Idle(_) => has_letters || has_control,
-            State::Gone => false,
-            _ => has_control,
+    /// The scope of what it runs.
+    pub(super) fn enter(&mut self) -> Scope {
+        let mut turn = std::mem::take(&mut self.turn);
+        turn.wake_by = None;
+        Scope {
+            mailbox: self.mailbox.take(),
+            turn,
         }
     }
 
-    /// Goes on with the activation: the step under way, what it was told, then at most `budget` messages. Lowers `budget`.
-    pub(super) fn visit(&mut self, waker: &Waker, woken: bool, budget: &mut u32) -> Visit {
-        let mut woken = woken;
-        loop {
-            if let State::Busy { .. } = self.state {
-                self.take_urgent_controls();
-                if !woken || !self.poll_step(waker) {
-                    return if matches!(self.state, State::Gone) {
-                        Visit::Over
-                    } else {
-                        Visit::Rests
-                    };
+    /// Takes its scope back. Answers when the worker is to look after it, if it does not know yet.
+    pub(super) fn leave(&mut self, scope: Scope) -> Option<Moment> {
+        self.mailbox = scope.mailbox;
+        if !matches!(self.state, State::Busy(_)) {
+            return None;
+        }
+        self.turn = scope.turn;
+        let at = self.turn.wake_by.filter(|at| self.awaited.is_none_or(|awaited| *at < awaited))?;
+        self.awaited = Some(at);
+        Some(at)
+    }
+
+    /// The worker looks after the turn under way, as it wanted to at `at`.
+    pub(super) fn is_due(&mut self, at: Moment, now: Moment) -> Due {
+        if self.awaited != Some(at) {
+            return Due::No;
+        }
+        self.awaited = None;
+        match (&self.state, self.turn.wake_by) {
+            (State::Busy(_), Some(by)) if by <= now => Due::Now,
+            (State::Busy(_), Some(by)) => {
+                self.awaited = Some(by);
+                Due::At(by)
+            }
+            _ => Due::No,
+        }
+    }
+
+    /// Whether it could run a message now.
+    pub(super) fn is_free(&self) -> bool {
+        matches!(self.state, State::Idle(_)) && !self.freezing && self.ending.is_none() && self.taken.is_empty()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state, State::Gone)
+    }
+
+    /// Whether it has a step that was not polled yet.
+    pub(super) fn has_step(&self) -> bool {
+        matches!(self.state, State::Busy(Work::Step(..)))
+    }
+
+    /// Drops what runs; what was taken goes back to the mailbox.
+    pub(super) fn stop(&mut self) {
+        drop_fenced(std::mem::replace(&mut self.state, State::Gone));
+        self.put_back();
+    }
+
+    /// Goes on with the activation: the step under way, then at most `budget` messages. Lowers `budget`.
+    pub(super) fn visit(&mut self, local: &Local, waker: &Waker, forced: bool, budget: &mut u32) -> Visit {
+        let mut woken = forced;
+        if matches!(self.state, State::Busy(_)) {
+            woken |= self.activation.mailbox().take_woken();
+        }
+        let mut memory = None;
+        let mut started = false;
+        let visit = loop {
+            match &self.state {
+                State::Busy(_) => {
+                    if !woken || !self.poll_work(local, waker) {
+                        break Visit::Rests { busy: true };
+                    }
                 }
-                continue;
-            }
-            if let Some(control) = self.activation.with_mailbox(|mailbox| mailbox.pop_control()) {
-                self.obey(control);
-                woken = true;
-                continue;
-            }
-            match std::mem::replace(&mut self.state, State::Gone) {
-                State::Gone => return Visit::Over,
-                State::Idle(actor) => {
-                    if *budget == 0 {
-                        self.state = State::Idle(actor);
-                        return Visit::HasMore;
-                    }
-                    if !self.next_turn(actor) {
-                        return Visit::Rests;
-                    }
-                    *budget -= 1;
+                State::Idle(_) if self.freezing => {
+                    self.freezing = false;
+                    self.frozen_at_micros = local.clock.wall_micros();
+                    self.run_deactivate(Doing::HookBeforeFreeze, DeactivateReason::Migrating);
                     woken = true;
                 }
-                waits => {
-                    self.state = waits;
-                    return Visit::Rests;
+                State::Idle(_) => {
+                    if self.taken.is_empty() && !self.activation.mailbox().take(&mut self.taken) {
+                        match self.ending {
+                            None => break Visit::Rests { busy: false },
+                            Some(reason) => {
+                                self.run_deactivate(Doing::HookBeforeEnd, reason);
+                                woken = true;
+                                continue;
+                            }
+                        }
+                    }
+                    if *budget == 0 {
+                        break Visit::HasMore;
+                    }
+                    if !started {
+                        started = true;
+                        self.activation.mailbox().cell().turns_started(local.clock.recently());
+                        memory = local.take_memory();
+                    }
+                    *budget -= 1;
+                    local.refill();
+                    self.next_turn(local, waker, &mut memory);
+                    // What a turn left to be done was not polled yet.
+                    woken = self.has_step();
                 }
+                State::Gone => break Visit::Over,
+                _ => break Visit::Rests { busy: true },
+            }
+        };
+        local.keep_memory(memory);
+        self.came_to(visit);
+        visit
+    }
+
+    /// The dequeue hooks: what is left, and whether a turn runs.
+    fn came_to(&mut self, visit: Visit) {
+        let mailbox = self.activation.mailbox();
+        mailbox.cell().left(u32::try_from(self.taken.len()).unwrap_or(u32::MAX));
+        match visit {
+            Visit::HasMore => mailbox.ran(),
+            Visit::Rests { busy: true } if matches!(self.state, State::Busy(_)) => mailbox.ran(),
+            _ => {
+                self.taken.shrink();
+                mailbox.cell().turns_ended();
             }
         }
     }
 
-    /// Takes the next letter, or goes to rest (`false`).
-    fn next_turn(&mut self, actor: Box<dyn AnyActor>) -> bool {
-        if actor.is_stale() {
-            self.lost(actor);
-            return true;
-        }
-        if self.freezing {
-            self.freezing = false;
-            self.frozen_at_micros = self.activation.clock.wall_micros();
-            self.begin(Doing::HookBeforeFreeze, async move {
-                Step::Deactivated(actor.deactivate(DeactivateReason::Migrating).await)
-            });
-            return true;
-        }
-        let Some(letter) = self.activation.with_mailbox(|mailbox| mailbox.pop()) else {
-            if let Some(reason) = self.ending {
-                self.begin(Doing::HookBeforeEnd, async move {
-                    Step::Deactivated(actor.deactivate(reason).await)
-                });
-                return true;
-            }
-            self.state = State::Idle(actor);
-            return false;
+    /// Begins the turn of the first message taken, and polls it. There is one, and the actor is idle.
+    fn next_turn(&mut self, local: &Local, waker: &Waker, memory: &mut Option<FrameMemory>) {
+        let State::Idle(actor) = std::mem::replace(&mut self.state, State::Gone) else {
+            unreachable!("invariant: only an idle actor begins a turn");
         };
-        let now = self.activation.clock.now();
-        match open(&self.activation, &*self.outside, letter, now) {
-            Some((letter, message)) => {
-                self.activation.activity().turn_started(now);
-                self.run_turn(actor, letter, message);
+        let front = self.taken.front().expect("invariant: there is a message");
+        let kind = self.activation.kind();
+        let entry = match front.form() {
+            Form::Letter => None,
+            Form::Told | Form::Asked => kind.message_of(front.message()),
+        };
+        let begun = match entry {
+            Some(entry) => entry.begin(Begin {
+                actor,
+                message: front,
+                kind,
+                clock: &local.clock,
+                memory,
+            }),
+            None => self.begin_letter(actor, local, memory),
+        };
+        let left = self.taken.len();
+        // A store per message costs senders on other threads dearly while many wait.
+        if left < 32 || left.is_multiple_of(32) {
+            self.activation.mailbox().cell().left(u32::try_from(left).unwrap_or(u32::MAX));
+        }
+        match begun {
+            Begun::Turn {
+                mut frame,
+                deadline,
+                callers,
+            } => {
+                set_turn(deadline, callers);
+                match frame.poll(&mut Context::from_waker(waker)) {
+                    Poll::Pending => self.state = State::Busy(Work::Turn(frame)),
+                    Poll::Ready(end) => {
+                        *memory = leave(frame, &end);
+                        self.end_turn(local, end);
+                    }
+                }
             }
-            None => {
-                self.activation.activity().dequeued(now);
+            Begun::Refused { actor, refused } => {
                 self.state = State::Idle(actor);
+                let (letter, failure) = *refused;
+                fail(&*local.outside, self.actor_id(), letter, failure);
             }
+        }
+    }
+
+    /// A message that is found by its name: it came by the wire, or by another type of that name.
+    #[cold]
+    fn begin_letter(&mut self, actor: Box<dyn AnyActor>, local: &Local, memory: &mut Option<FrameMemory>) -> Begun {
+        let front = self.taken.front().expect("invariant: there is a message");
+        let letter = front.into_letter();
+        let kind = self.activation.kind();
+        let Some(entry) = kind.message(letter.body.name()) else {
+            let text = format!(
+                "{} {} does not know the message {:?}",
+                kind.kind(),
+                kind.version(),
+                letter.body.name()
+            );
+            let failure = Failure::new(FailureCode::UnknownMessage, Ran::No, text);
+            return Begun::Refused {
+                actor,
+                refused: Box::new((letter, failure)),
+            };
+        };
+        let mut one = Records::new();
+        one.push(letter);
+        entry.begin(Begin {
+            actor,
+            message: one.front().expect("invariant: it was put there"),
+            kind,
+            clock: &local.clock,
+            memory,
+        })
+    }
+
+    /// Runs a message of a caller on this thread. The actor is idle.
+    pub(super) fn run_here(
+        &mut self,
+        local: &Local,
+        waker: &Waker,
+        message: Front<'_>,
+        reply: &mut dyn FnMut(&mut dyn Any),
+    ) -> Result<(), NotHere> {
+        let kind = self.activation.kind();
+        let Some(entry) = kind.message_of(message.message()) else {
+            return Err(NotHere::Busy);
+        };
+        let State::Idle(actor) = std::mem::replace(&mut self.state, State::Gone) else {
+            unreachable!("invariant: only an idle actor begins a turn");
+        };
+        let mut memory = local.take_memory();
+        let begun = entry.begin(Begin {
+            actor,
+            message,
+            kind,
+            clock: &local.clock,
+            memory: &mut memory,
+        });
+        let (mut frame, deadline, callers) = match begun {
+            Begun::Turn {
+                frame,
+                deadline,
+                callers,
+            } => (frame, deadline, callers),
+            Begun::Refused { actor, refused } => {
+                self.state = State::Idle(actor);
+                local.keep_memory(memory);
+                return Err(NotHere::Failed(refused.1));
+            }
+        };
+        let mailbox = self.activation.mailbox();
+        mailbox.cell().turns_started(local.clock.recently());
+        set_turn(deadline, callers);
+        match frame.poll(&mut Context::from_waker(waker)) {
+            Poll::Pending => {
+                reply(frame.reply());
+                self.state = State::Busy(Work::Turn(frame));
+            }
+            Poll::Ready(end) => {
+                reply(frame.reply());
+                local.keep_memory(leave(frame, &end));
+                mailbox.cell().turns_ended();
+                self.end_turn(local, end);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, doing: Doing, step: impl Future<Output = Step> + 'static) {
+        self.state = State::Busy(Work::Step(doing, Box::pin(step)));
+    }
+
+    /// Polls what is under way. `true`: it has ended and its end was dealt with.
+    fn poll_work(&mut self, local: &Local, waker: &Waker) -> bool {
+        let cx = &mut Context::from_waker(waker);
+        match &mut self.state {
+            State::Busy(Work::Turn(frame)) => {
+                let Poll::Ready(end) = frame.poll(cx) else { return false };
+                if let State::Busy(Work::Turn(frame)) = std::mem::replace(&mut self.state, State::Gone) {
+                    local.keep_memory(leave(frame, &end));
+                }
+                self.end_turn(local, end);
+            }
+            State::Busy(Work::Step(doing, step)) => {
+                let doing = *doing;
+                match catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(cx))) {
+                    Ok(Poll::Pending) => return false,
+                    Ok(Poll::Ready(end)) => {
+                        self.state = State::Empty;
+                        self.ended(local, doing, end);
+                    }
+                    Err(panic) => {
+                        // The future still owns the actor; what its drop does is fenced as well.
+                        drop_fenced(std::mem::replace(&mut self.state, State::Empty));
+                        self.panicked(local, doing, &panic_text(&*panic));
+                    }
+                }
+            }
+            _ => {}
         }
         true
     }
 
-    fn run_turn(&mut self, actor: Box<dyn AnyActor>, letter: Letter, message: Box<dyn Any + Send>) {
-        let entry: &MessageEntry =
-            (self.activation.kind().message(letter.body.name())).expect("invariant: a readable letter has an entry");
-        let encoded = matches!(letter.reply, ReplyTo::Process { .. });
-        let mut chain = letter.chain;
-        chain.push(self.actor_id().clone());
-        let scope = Scope {
-            deadline: letter.deadline,
-            chain,
-        };
-        let turn = Scoped::new(scope, entry.run(actor, message, encoded));
-        self.current = Some(Current {
-            reply: letter.reply,
-            name: letter.body.name().into(),
-        });
-        self.begin(Doing::Turn, async move { Step::Turn(turn.await) });
-    }
-
-    fn begin(&mut self, doing: Doing, step: impl Future<Output = Step> + 'static) {
-        self.state = State::Busy {
-            doing,
-            step: Box::pin(step),
-        };
-    }
-
-    /// Polls the step under way. `true`: it has ended and its end was dealt with.
-    fn poll_step(&mut self, waker: &Waker) -> bool {
-        let State::Busy { doing, step } = &mut self.state else {
-            return true;
-        };
-        let doing = *doing;
-        let polled = catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(&mut Context::from_waker(waker))));
-        match polled {
-            Ok(Poll::Pending) => false,
-            Ok(Poll::Ready(end)) => {
-                self.state = State::Empty;
-                self.ended(doing, end);
-                true
+    fn end_turn(&mut self, local: &Local, end: TurnEnd) {
+        match end {
+            TurnEnd::Done { actor, wants, remote } => {
+                if remote.is_some() {
+                    send(&*local.outside, remote);
+                }
+                if wants {
+                    return self.wants(local, actor);
+                }
+                self.state = State::Idle(actor);
             }
-            Err(panic) => {
-                let state = std::mem::replace(&mut self.state, State::Empty);
-                // The future still owns the actor; what its drop does is fenced as well.
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(state)));
-                self.panicked(doing, &panic_text(&*panic));
-                true
+            TurnEnd::Panicked { text, remote } => {
+                send(&*local.outside, remote);
+                let actor = self.actor_id();
+                tracing::error!(%actor, panic = text, "an actor panicked; its activation is rebuilt");
+                self.reload(local);
             }
         }
     }
 
-    fn ended(&mut self, doing: Doing, end: Step) {
+    /// What an actor wants after a turn or hook.
+    fn wants(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
+        if actor.is_stale() {
+            return self.lost(local, actor);
+        }
+        if actor.wants_to_end() {
+            local.outside.report(&self.activation, Event::WantsToEnd);
+        }
+        self.state = State::Idle(actor);
+    }
+
+    fn ended(&mut self, local: &Local, doing: Doing, end: Step) {
         match (doing, end) {
-            (Doing::Turn, Step::Turn(end)) => {
-                self.end_turn(end.reply);
-                if end.actor.wants_to_end() {
-                    self.outside.report(&self.activation, Event::WantsToEnd);
-                }
-                self.state = State::Idle(end.actor);
-            }
             (Doing::Activating, Step::Activated(actor, Ok(()))) => {
                 if std::mem::take(&mut self.moved_here) {
-                    self.outside.report(&self.activation, Event::Started);
+                    local.outside.report(&self.activation, Event::Started);
                 }
-                self.state = State::Idle(actor);
+                self.wants(local, actor);
             }
             (Doing::Activating, Step::Activated(_, Err(error))) => {
-                self.activation_failed(&format!("on_activate failed: {error}"));
+                self.activation_failed(local, &format!("on_activate failed: {error}"));
             }
             (Doing::Reactivating, Step::Activated(actor, result)) => {
                 if let Err(error) = result {
                     tracing::warn!(actor = %self.actor_id(), %error, "on_activate failed after a move that was called off");
                 }
-                self.state = State::Idle(actor);
+                self.wants(local, actor);
             }
-            (Doing::HookBeforeFreeze, Step::Deactivated(actor)) => self.pack(actor),
+            (Doing::HookBeforeFreeze, Step::Deactivated(actor)) => self.pack(local, actor),
             (Doing::HookBeforeEnd, Step::Deactivated(actor)) => {
                 self.begin(Doing::Saving, async move {
                     let (_actor, result) = actor.save_if_changed().await;
@@ -284,60 +479,48 @@ impl Slot {
             }
             (Doing::Saving, Step::Saved(result)) => {
                 self.state = State::Gone;
-                self.outside.report(&self.activation, Event::Ended(result));
+                local.outside.report(&self.activation, Event::Ended(result));
             }
-            (Doing::Loading, Step::Loaded(Ok(state))) => self.activate(Memory::saved(self.epoch, state)),
+            (Doing::Loading, Step::Loaded(Ok(state))) => self.activate(local, Memory::saved(self.epoch, state)),
             (Doing::Loading, Step::Loaded(Err(error))) => {
-                self.activation_failed(&format!("its state cannot be read after a panic: {error}"));
+                self.activation_failed(local, &format!("its state cannot be read after a panic: {error}"));
             }
             (doing, _) => unreachable!("invariant: {doing:?} ends in its own step"),
         }
     }
 
-    fn end_turn(&mut self, reply: Result<ReplyValue, Failure>) {
-        self.activation.activity().call_ended(self.activation.clock.now());
-        if let Some(current) = self.current.take() {
-            answer(&*self.outside, current.reply, reply);
-        }
-    }
-
-    fn panicked(&mut self, doing: Doing, text: &str) {
+    fn panicked(&mut self, local: &Local, doing: Doing, text: &str) {
         let actor = self.actor_id().clone();
         tracing::error!(%actor, ?doing, panic = text, "an actor panicked; its activation is rebuilt");
         match doing {
-            Doing::Turn => {
-                let name = self.current.as_ref().map_or("", |current| &current.name).to_owned();
-                let text =
-                    format!("{name} panicked in {actor}: {text}; the activation is rebuilt from its saved state");
-                self.end_turn(Err(Failure::new(FailureCode::Panicked, Ran::Yes, text)));
-                self.reload();
+            Doing::Activating | Doing::Loading => {
+                self.activation_failed(local, &format!("on_activate panicked: {text}"));
             }
-            Doing::Activating | Doing::Loading => self.activation_failed(&format!("on_activate panicked: {text}")),
-            Doing::Reactivating => self.reload(),
+            Doing::Reactivating => self.reload(local),
             Doing::HookBeforeFreeze => {
                 // The memory is gone with the panic; what is saved is what there is.
-                self.outside
-                    .report(&self.activation, Event::FreezeFailed(FreezeError::NotRunning));
-                self.reload();
+                let event = Event::FreezeFailed(FreezeError::NotRunning);
+                local.outside.report(&self.activation, event);
+                self.reload(local);
             }
             Doing::HookBeforeEnd | Doing::Saving => {
                 self.state = State::Gone;
-                self.outside.report(&self.activation, Event::Ended(Ok(())));
+                local.outside.report(&self.activation, Event::Ended(Ok(())));
             }
         }
     }
 
-    fn reload(&mut self) {
-        let load = self.outside.load(self.actor_id().clone());
+    fn reload(&mut self, local: &Local) {
+        let load = local.outside.load(self.actor_id().clone());
         self.begin(Doing::Loading, async move { Step::Loaded(load.await) });
     }
 
-    fn hydrate(&mut self, memory: Memory) -> Result<Box<dyn AnyActor>, String> {
+    fn hydrate(&mut self, local: &Local, memory: Memory) -> Result<Box<dyn AnyActor>, String> {
         self.epoch = memory.epoch;
         let from = Hydrate {
             id: self.actor_id().clone(),
             epoch: memory.epoch,
-            services: self.outside.services(),
+            services: local.outside.services(),
             memory: memory.body,
             etag: memory.etag,
             unsaved: memory.unsaved,
@@ -354,53 +537,67 @@ impl Slot {
         }
     }
 
-    fn activate(&mut self, memory: Memory) {
-        match self.hydrate(memory) {
-            Ok(actor) => self.run_hook(Doing::Activating, actor),
-            Err(why) => self.activation_failed(&why),
+    fn activate(&mut self, local: &Local, memory: Memory) {
+        match self.hydrate(local, memory) {
+            Ok(actor) => self.run_activate(Doing::Activating, actor),
+            Err(why) => self.activation_failed(local, &why),
         }
     }
 
-    fn run_hook(&mut self, doing: Doing, actor: Box<dyn AnyActor>) {
+    fn run_activate(&mut self, doing: Doing, actor: Box<dyn AnyActor>) {
         self.begin(doing, async move {
             let (actor, result) = actor.activate().await;
             Step::Activated(actor, result)
         });
     }
 
-    fn activation_failed(&mut self, why: &str) {
+    /// Of an idle actor.
+    fn run_deactivate(&mut self, doing: Doing, reason: DeactivateReason) {
+        if let State::Idle(actor) = std::mem::replace(&mut self.state, State::Gone) {
+            self.begin(doing, async move { Step::Deactivated(actor.deactivate(reason).await) });
+        }
+    }
+
+    fn activation_failed(&mut self, local: &Local, why: &str) {
         let actor = self.actor_id();
         tracing::warn!(%actor, why, "an actor could not be activated");
         let text = format!("{actor} could not be activated: {why}");
         let failure = Failure::new(FailureCode::ActivationFailed, Ran::No, text);
-        self.state = State::Gone;
-        self.outside.report(&self.activation, Event::ActivationFailed(failure));
+        self.over(local, Event::ActivationFailed(failure));
     }
 
-    fn lost(&mut self, actor: Box<dyn AnyActor>) {
+    fn lost(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(actor)));
         let id = self.actor_id();
         let text = format!("{id} was taken over by another activation while this message waited; it did not run");
         let failure = Failure::new(FailureCode::Discarded, Ran::No, text);
+        self.over(local, Event::OwnershipLost(failure));
+    }
+
+    /// Ends with messages in the mailbox, which the silo deals with.
+    fn over(&mut self, local: &Local, event: Event) {
         self.state = State::Gone;
-        self.outside.report(&self.activation, Event::OwnershipLost(failure));
+        self.put_back();
+        local.outside.report(&self.activation, event);
     }
 
-    fn fail_all(&mut self, failure: &Failure) {
-        for letter in self.activation.close() {
-            fail(&*self.outside, self.activation.actor(), letter, failure.clone());
-        }
+    fn put_back(&mut self) {
+        self.activation.mailbox().put_back(&mut self.taken);
     }
 
-    fn pack(&mut self, actor: Box<dyn AnyActor>) {
-        let mut letters = self.activation.with_mailbox(|mailbox| mailbox.take_all());
+    fn pack(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
+        self.put_back();
+        self.activation.mailbox().take(&mut self.taken);
+        let mut letters: Vec<Letter> = std::mem::take(&mut self.taken).into_letters().collect();
         let id = self.activation.actor();
         let packed = catch_unwind(AssertUnwindSafe(|| {
             let memory = actor.dehydrate()?;
-            let calls = letters.iter_mut().map(|letter| self.outside.to_call(id, letter));
+            let calls = letters.iter_mut().map(|letter| local.outside.to_call(id, letter));
             Ok::<_, FreezeError>((memory, calls.collect::<Result<Vec<_>, _>>()?))
         }));
-        self.activation.with_mailbox(|mailbox| mailbox.put_back(letters));
+        for letter in letters {
+            self.taken.push(letter);
+        }
         let event = match packed {
             Ok(Ok((memory, waiting))) => Event::Packed(Box::new(Packed {
                 actor: memory,
@@ -414,59 +611,41 @@ impl Slot {
             }
         };
         self.state = State::Stopped { actor, hook_ran: true };
-        self.outside.report(&self.activation, event);
+        local.outside.report(&self.activation, event);
     }
 
-    /// What cannot wait for the end of the running step.
-    fn take_urgent_controls(&mut self) {
-        let controls = self.activation.with_mailbox(|mailbox| {
-            let mut controls = Vec::new();
-            while let Some(control) = mailbox.pop_control() {
-                controls.push(control);
-            }
-            controls
-        });
-        for control in controls {
-            match control {
-                Control::Freeze => self.freezing = true,
-                Control::CancelFreeze => self.cancel_freeze(),
-                Control::End(reason) => self.ending = Some(reason),
-                control => self.obey(control),
-            }
-        }
-    }
-
-    fn cancel_freeze(&mut self) {
+    fn cancel_freeze(&mut self, outside: &dyn Outside) {
         if std::mem::take(&mut self.freezing) {
-            self.outside
-                .report(&self.activation, Event::FreezeFailed(FreezeError::TimedOut));
+            outside.report(&self.activation, Event::FreezeFailed(FreezeError::TimedOut));
         }
     }
 
-    fn obey(&mut self, control: Control) {
+    /// Does what it was told. `queued` was taken out of the mailbox with it.
+    pub(super) fn obey(&mut self, local: &Local, control: Control, queued: Records) {
+        let outside = &*local.outside;
         match (control, std::mem::replace(&mut self.state, State::Empty)) {
-            (Control::Activate(memory), State::Empty) => self.activate(memory),
-            (Control::Prepare(memory), State::Empty) => match self.hydrate(memory) {
+            (Control::Activate(memory), State::Empty) => self.activate(local, memory),
+            (Control::Prepare(memory), State::Empty) => match self.hydrate(local, memory) {
                 Ok(actor) => {
                     self.state = State::Prepared(actor);
-                    self.outside.report(&self.activation, Event::Prepared);
+                    outside.report(&self.activation, Event::Prepared);
                 }
                 Err(why) => {
                     self.state = State::Gone;
-                    self.outside.report(&self.activation, Event::PrepareFailed(why));
+                    outside.report(&self.activation, Event::PrepareFailed(why));
                 }
             },
             (Control::Start { epoch }, State::Prepared(mut actor)) => {
                 self.epoch = epoch;
                 actor.set_epoch(epoch);
                 self.moved_here = true;
-                self.run_hook(Doing::Activating, actor);
+                self.run_activate(Doing::Activating, actor);
             }
             (Control::Resume { epoch }, State::Stopped { mut actor, hook_ran }) => {
                 self.epoch = epoch;
                 actor.set_epoch(epoch);
                 if hook_ran {
-                    self.run_hook(Doing::Reactivating, actor);
+                    self.run_activate(Doing::Reactivating, actor);
                 } else {
                     self.state = State::Idle(actor);
                 }
@@ -475,18 +654,17 @@ impl Slot {
                 self.epoch = epoch;
                 self.state = state;
             }
-            (Control::Freeze, State::Idle(actor)) => {
+            (Control::Freeze, state @ (State::Idle(_) | State::Busy(_))) => {
                 self.freezing = true;
-                self.state = State::Idle(actor);
+                self.state = state;
             }
             (Control::Freeze, state) => {
                 self.state = state;
-                self.outside
-                    .report(&self.activation, Event::FreezeFailed(FreezeError::NotRunning));
+                outside.report(&self.activation, Event::FreezeFailed(FreezeError::NotRunning));
             }
             (Control::CancelFreeze, state) => {
                 self.state = state;
-                self.cancel_freeze();
+                self.cancel_freeze(outside);
             }
             (Control::End(reason), state) => {
                 self.ending = Some(reason);
@@ -494,7 +672,7 @@ impl Slot {
             }
             (Control::Drop, state) => {
                 drop_fenced(state);
-                self.activation.with_mailbox(|mailbox| mailbox.take_all());
+                self.taken = Records::new();
                 self.state = State::Gone;
             }
             (Control::Abandon, state) => {
@@ -503,7 +681,12 @@ impl Slot {
                     "{} was moving and its new silo was lost; the message may have run",
                     self.actor_id()
                 );
-                self.fail_all(&Failure::new(FailureCode::Unknown, Ran::Unknown, text));
+                let failure = Failure::new(FailureCode::Unknown, Ran::Unknown, text);
+                for records in [std::mem::take(&mut self.taken), queued] {
+                    for letter in records.into_letters() {
+                        fail(outside, self.activation.actor(), letter, failure.clone());
+                    }
+                }
                 self.state = State::Gone;
             }
             (control, state) => {
@@ -511,6 +694,15 @@ impl Slot {
                 self.state = state;
             }
         }
+    }
+}
+
+/// Drops a turn that has ended.
+fn leave(frame: Frame, end: &TurnEnd) -> Option<FrameMemory> {
+    match end {
+        TurnEnd::Done { .. } => frame.into_memory(),
+        // What is left of the handler is dropped within the fence.
+        TurnEnd::Panicked { .. } => catch_unwind(AssertUnwindSafe(|| frame.into_memory())).ok().flatten(),
     }
 }
 

@@ -1,32 +1,43 @@
 //! A worker: one future per arbiter that runs the activations assigned to it.
 
 use super::{
-    Activation, Outside,
-    slot::{Slot, Visit},
+    Activation, Control, Outside,
+    local::{HERE, Local, Told},
+};
+use crate::{
+    clock::{Clock, Moment, Sleep},
+    mailbox::{Front, Host, Mailbox, NotHere, Records},
 };
 use parking_lot::Mutex;
 use std::{
-    collections::{HashMap, VecDeque},
+    any::Any,
+    collections::VecDeque,
     future::poll_fn,
+    mem,
+    pin::Pin,
+    ptr,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
+    time::Duration,
 };
-
-/// How many messages an activation runs before the next one's turn.
-pub(super) const BUDGET: u32 = 32;
 
 /// How many messages a worker runs before it lets timers and I/O of its arbiter go on.
 const QUOTA: u32 = 1024;
 
 /// Hands activations to a worker. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct WorkerHandle(Arc<Shared>);
+pub(super) struct WorkerHandle(pub(super) Arc<Shared>);
 
-struct Shared {
+/// What other threads have of a worker.
+#[derive(Default)]
+pub(super) struct Shared {
     injected: Mutex<Injected>,
+    /// Whether `injected` holds anything; spares its lock.
+    has_injected: AtomicBool,
     activations: AtomicUsize,
     turns: AtomicU64,
     paused: AtomicBool,
@@ -35,30 +46,32 @@ struct Shared {
 
 #[derive(Default)]
 struct Injected {
-    ready: VecDeque<Arc<Activation>>,
+    ready: VecDeque<Arc<Mailbox>>,
+    controls: VecDeque<Told>,
     parked: Option<Waker>,
 }
 
 impl WorkerHandle {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Shared {
-            injected: Mutex::default(),
-            activations: AtomicUsize::new(0),
-            turns: AtomicU64::new(0),
-            paused: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
-        }))
+        Self(Arc::default())
     }
 
-    pub(super) fn inject(&self, activation: Arc<Activation>) {
-        let parked = {
-            let mut injected = self.0.injected.lock();
-            injected.ready.push_back(activation);
-            injected.parked.take()
-        };
-        if let Some(worker) = parked {
-            worker.wake();
-        }
+    pub(super) fn control(&self, activation: Arc<Activation>, control: Control, queued: Records) {
+        self.0.inject_with(|injected| {
+            injected.controls.push_back(Told {
+                activation,
+                control,
+                queued,
+            });
+        });
+    }
+
+    pub(super) fn host(&self) -> Arc<dyn Host> {
+        self.0.clone()
+    }
+
+    pub(super) fn is_host_of(&self, mailbox: &Mailbox) -> bool {
+        ptr::addr_eq(mailbox.host(), Arc::as_ptr(&self.0))
     }
 
     /// How many activations the worker has.
@@ -78,19 +91,89 @@ impl WorkerHandle {
     /// Stops (or lets go on) all turns where they are.
     pub(super) fn pause(&self, pause: bool) {
         self.0.paused.store(pause, Ordering::Release);
-        self.wake();
-    }
-
-    fn wake(&self) {
-        if let Some(worker) = self.0.injected.lock().parked.take() {
-            worker.wake();
-        }
+        self.0.wake();
     }
 
     /// Ends the worker: its activations are dropped where they are.
     pub(super) fn stop(&self) {
         self.0.stopping.store(true, Ordering::Release);
-        self.wake();
+        self.0.wake();
+    }
+}
+
+impl Shared {
+    fn inject_with(&self, change: impl FnOnce(&mut Injected)) {
+        let parked = {
+            let mut injected = self.injected.lock();
+            change(&mut injected);
+            self.has_injected.store(true, Ordering::Release);
+            injected.parked.take()
+        };
+        if let Some(worker) = parked {
+            worker.wake();
+        }
+    }
+
+    fn wake(&self) {
+        let parked = self.injected.lock().parked.take();
+        if let Some(worker) = parked {
+            worker.wake();
+        }
+    }
+
+    /// Does something with the worker, if this is its thread.
+    fn here<T>(&self, run: impl FnOnce(&Local) -> T) -> Option<T> {
+        let here = HERE.try_with(|here| {
+            let here = here.borrow();
+            let local = here.as_ref().filter(|local| ptr::eq(&*local.shared, self))?;
+            Some(run(local))
+        });
+        here.ok().flatten()
+    }
+
+    pub(super) fn removed(&self) {
+        self.activations.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts turns; for the worker's thread only.
+    pub(super) fn ran(&self, turns: u32) {
+        let so_far = self.turns.load(Ordering::Relaxed);
+        self.turns.store(so_far + u64::from(turns), Ordering::Relaxed);
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.paused.load(Ordering::Relaxed) || self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+impl Host for Shared {
+    fn inject(&self, mailbox: &Arc<Mailbox>) {
+        let idle = self.here(|local| {
+            local.ready.borrow_mut().push_back(mailbox.clone());
+            local.idle.replace(false)
+        });
+        match idle {
+            Some(true) => self.wake(),
+            Some(false) => {}
+            None => self.inject_with(|injected| injected.ready.push_back(mailbox.clone())),
+        }
+    }
+
+    fn may_run_here(&self, _: &Mailbox) -> bool {
+        self.here(Local::may_run_here).unwrap_or(false)
+    }
+
+    fn run_here(
+        &self,
+        mailbox: &Arc<Mailbox>,
+        message: Front<'_>,
+        reply: &mut dyn FnMut(&mut dyn Any),
+    ) -> Result<(), NotHere> {
+        // Not within the borrow: the turn may do anything.
+        match self.here(|local| local.this.upgrade()).flatten() {
+            Some(local) => local.run_here(mailbox, message, reply),
+            None => Err(NotHere::Busy),
+        }
     }
 }
 
@@ -98,94 +181,128 @@ impl WorkerHandle {
 pub(super) struct Worker {
     handle: WorkerHandle,
     outside: Arc<dyn Outside>,
-    slots: HashMap<u64, Slot, foldhash::fast::RandomState>,
-    ready: VecDeque<Arc<Activation>>,
+    clock: Clock,
+    spin: Duration,
+}
+
+/// Takes the worker off its thread.
+struct Here;
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        let local = HERE.try_with(|here| here.borrow_mut().take());
+        if let Ok(Some(local)) = local {
+            local.end();
+        }
+    }
 }
 
 impl Worker {
-    pub(super) fn new(handle: WorkerHandle, outside: Arc<dyn Outside>) -> Self {
+    /// `spin`: how long it looks for work before it parks; zero for not at all.
+    pub(super) fn new(handle: WorkerHandle, outside: Arc<dyn Outside>, clock: Clock, spin: Duration) -> Self {
         Self {
             handle,
             outside,
-            slots: HashMap::default(),
-            ready: VecDeque::new(),
+            clock,
+            spin,
         }
     }
 
     /// Runs until it is stopped.
-    pub(super) async fn run(mut self) {
-        while self.wait_for_work().await {
+    pub(super) async fn run(self) {
+        let shared = &*self.handle.0;
+        let local = Local::new(self.handle.0.clone(), self.outside.clone(), self.clock.clone());
+        HERE.with(|here| *here.borrow_mut() = Some(local.clone()));
+        let _here = Here;
+        let mut alarm = None;
+        let mut spun = false;
+        while poll_fn(|cx| self.poll_work(&local, &mut alarm, &mut spun, cx)).await {
             let mut quota = QUOTA;
-            while let Some(activation) = self.next_ready() {
-                self.visit(activation, &mut quota);
+            while let Some(mailbox) = local.next_ready() {
+                let ran = local.visit(mailbox, false, quota);
+                quota = quota.saturating_sub(ran);
+                spun |= ran > 0;
                 if quota == 0 {
                     // A self-wake would be polled again before the arbiter's timers and I/O; this one is not.
                     tokio::task::yield_now().await;
                     quota = QUOTA;
+                    local.fire_due();
                 }
-                self.take_injected();
+                self.take_injected(shared, &local);
             }
         }
     }
 
-    fn next_ready(&mut self) -> Option<Arc<Activation>> {
-        let held = self.handle.0.paused.load(Ordering::Acquire) || self.handle.0.stopping.load(Ordering::Acquire);
-        if held { None } else { self.ready.pop_front() }
-    }
-
-    fn take_injected(&mut self) {
-        let mut injected = self.handle.0.injected.lock();
-        if self.ready.is_empty() {
-            std::mem::swap(&mut self.ready, &mut injected.ready);
-        } else {
-            self.ready.append(&mut injected.ready);
+    fn take_injected(&self, shared: &Shared, local: &Local) {
+        if !shared.has_injected.load(Ordering::Acquire) {
+            return;
+        }
+        let controls = {
+            let mut injected = shared.injected.lock();
+            shared.has_injected.store(false, Ordering::Relaxed);
+            local.ready.borrow_mut().append(&mut injected.ready);
+            mem::take(&mut injected.controls)
+        };
+        for told in controls {
+            local.obey(told);
         }
     }
 
-    async fn wait_for_work(&mut self) -> bool {
-        poll_fn(|cx| {
-            if self.handle.0.stopping.load(Ordering::Acquire) {
+    /// Ready with whether to go on, once there is work.
+    fn poll_work(
+        &self,
+        local: &Rc<Local>,
+        alarm: &mut Option<(Moment, Sleep)>,
+        spun: &mut bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
+        let shared = &*self.handle.0;
+        loop {
+            if shared.stopping.load(Ordering::Acquire) {
                 return Poll::Ready(false);
             }
-            let mut injected = self.handle.0.injected.lock();
-            let idle = injected.ready.is_empty() && self.ready.is_empty();
-            if idle || self.handle.0.paused.load(Ordering::Acquire) {
-                // Under the lock that `inject` takes: no activation can come in unseen.
-                injected.parked = Some(cx.waker().clone());
+            if mem::take(spun) && !self.spin.is_zero() {
+                self.spin(shared, local);
+            }
+            let held = shared.paused.load(Ordering::Acquire);
+            if !held {
+                self.take_injected(shared, local);
+                local.fire_due();
+            }
+            let mut injected = shared.injected.lock();
+            let idle = held || (!shared.has_injected.load(Ordering::Relaxed) && local.ready.borrow().is_empty());
+            if !idle {
+                drop(injected);
+                self.take_injected(shared, local);
+                if local.ready.borrow().is_empty() {
+                    continue;
+                }
+                return Poll::Ready(true);
+            }
+            // Under the lock that `inject` takes from other threads; this thread's own look at `idle`.
+            injected.parked = Some(cx.waker().clone());
+            local.idle.set(true);
+            drop(injected);
+            let next = local.next_wake();
+            if alarm.as_ref().map(|(at, _)| *at) != next {
+                *alarm = next.map(|at| (at, self.clock.sleep_until(at)));
+            }
+            let rung = !held && alarm.as_mut().is_some_and(|(_, sleep)| Pin::new(sleep).poll(cx).is_ready());
+            if !rung {
                 return Poll::Pending;
             }
-            self.ready.append(&mut injected.ready);
-            Poll::Ready(true)
-        })
-        .await
+            *alarm = None;
+        }
     }
 
-    fn visit(&mut self, activation: Arc<Activation>, quota: &mut u32) {
-        let number = activation.number;
-        let woken = activation.with_mailbox(|mailbox| std::mem::take(&mut mailbox.woken));
-        let slot = (self.slots.entry(number)).or_insert_with(|| Slot::new(activation.clone(), self.outside.clone()));
-        let granted = BUDGET.min(*quota);
-        let mut budget = granted;
-        let waker = Waker::from(activation.clone());
-        let visit = slot.visit(&waker, woken, &mut budget);
-        *quota -= granted - budget;
-        (self.handle.0.turns).fetch_add(u64::from(granted - budget), Ordering::Relaxed);
-        match visit {
-            Visit::Over => {
-                self.slots.remove(&number);
-                self.handle.0.activations.fetch_sub(1, Ordering::Relaxed);
-                // `scheduled` stays set: whatever is pushed by mistake is never run.
+    fn spin(&self, shared: &Shared, local: &Local) {
+        let end = self.clock.now() + self.spin;
+        while !shared.has_injected.load(Ordering::Relaxed) && local.ready.borrow().is_empty() {
+            for _ in 0..32 {
+                std::hint::spin_loop();
             }
-            Visit::HasMore => self.ready.push_back(activation),
-            Visit::Rests => {
-                let again = activation.with_mailbox(|mailbox| {
-                    let runs = slot.can_go_on(mailbox.len() > 0, mailbox.has_control(), mailbox.woken);
-                    mailbox.scheduled = runs;
-                    runs
-                });
-                if again {
-                    self.ready.push_back(activation);
-                }
+            if self.clock.now() >= end {
+                return;
             }
         }
     }

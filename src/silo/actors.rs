@@ -2,10 +2,11 @@
 
 use super::{Gate, Node, seats::Arriving};
 use crate::{
-    actor::{Grant, Letter, Port, SaveError, Services},
+    actor::{Grant, Port, SaveError, Services},
     caller::from_call,
     clock::Clock,
     ident::{ActorId, Epoch, ProcessId, RequestId, SiloId},
+    mailbox::Letter,
     migration::Phase,
     runtime::{Activation, Control, DeadLetter, Event, Memory, Outside, fail},
     store::{ETag, Owner, SaveOutcome, SaveRequest, StoreError, StoredState},
@@ -21,11 +22,12 @@ impl Node {
         let Some(kind) = self.registry.kind(actor.kind()) else {
             unreachable!("invariant: only hosted kinds are registered");
         };
+        let mailbox = self.board().mailbox_of(actor);
         self.at(actor, |place| {
             if !matches!(place.seat.phase(), Some((Phase::Registering, _))) {
                 return;
             }
-            let activation = self.pool().activation(actor.clone(), kind.entry.clone(), true);
+            let activation = self.pool().activation(actor, kind.entry.clone(), true, mailbox);
             activation.control(Control::Activate(Memory::saved(epoch, state)));
             place.activation = Some(activation);
             place.seat.registered(epoch);
@@ -36,6 +38,7 @@ impl Node {
     pub(super) fn package_arrived(self: &Arc<Self>, from: &SiloId, package: Package) {
         let actor = package.actor.clone();
         let refusal = self.refusal(actor.kind(), &package.version);
+        let mailbox = self.board().mailbox_of(&actor);
         self.at(&actor, |place| {
             if !place.seat.package(from, package.epoch) {
                 return;
@@ -44,7 +47,7 @@ impl Node {
                 return place.seat.refuse(package.epoch, why);
             }
             let kind = (self.registry.kind(actor.kind())).expect("invariant: a kind that is not refused is hosted");
-            let activation = self.pool().activation(actor.clone(), kind.entry.clone(), false);
+            let activation = self.pool().activation(&actor, kind.entry.clone(), false, mailbox);
             let now = self.clock.now();
             for call in package.waiting {
                 activation.push(from_call(call, now));

@@ -1,14 +1,13 @@
 //! This silo's callers, near and far: what seats answer them, and the way from this silo's own callers to its seats.
 
-use super::{Node, short_cut::ShortCut};
+use super::Node;
 use crate::{
-    actor::Letter,
     caller::{Delivered, Uplink},
     ident::{ActorId, Hint, LinkId, ProcessId, RequestId, SiloId},
-    runtime::PushError,
+    mailbox::{Letter, Refused},
     wire::{BounceReason, Failure, Frame, Outcome},
 };
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
 /// An answer of this silo's seats to its own callers.
 pub(super) enum LocalAnswer {
@@ -104,16 +103,16 @@ impl Uplink for NodeUplink {
         node.at(actor, |place| {
             let letter = match &place.activation {
                 Some(activation) if place.seat.is_open_to(LinkId::LOCAL) => {
-                    let direct = Arc::new(ShortCut(activation.clone()));
+                    let direct = activation.mailbox().clone();
                     match activation.try_push(letter) {
                         Ok(()) => return Delivered::Direct(direct),
-                        Err(PushError::Full(letter)) if fresh => return Delivered::Full(letter, direct),
-                        Err(PushError::Full(letter)) => {
+                        Err(Refused::Full(letter)) if fresh => return Delivered::Full(letter, direct),
+                        Err(Refused::Full(letter)) => {
                             // It waited for its way longer than there was room; its sender is gone.
                             activation.push(letter);
                             return Delivered::Direct(direct);
                         }
-                        Err(PushError::Closed(letter)) => letter,
+                        Err(Refused::Closed(letter)) => letter,
                     }
                 }
                 _ => letter,

@@ -132,7 +132,7 @@ impl Node {
                 policy,
                 actor.clone(),
                 place.heat,
-                &activation.activity().snapshot(),
+                &activation.activity(),
                 now,
             );
             place.heat = rank.heat;

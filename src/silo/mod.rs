@@ -34,7 +34,6 @@ mod queries;
 mod run;
 mod seats;
 mod services;
-mod short_cut;
 mod supervisor;
 
 pub use builder::{Silo, SiloBuilder};

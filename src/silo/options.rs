@@ -25,6 +25,9 @@ pub struct SiloOptions {
     pub insecure: bool,
     /// Threads that run actors. Default one per processor.
     pub workers: usize,
+    /// How long a thread that runs actors looks for work before it parks. An ask between threads takes a tenth of the time with
+    /// 20 us, and each idle period costs as much of a processor. Default zero.
+    pub spin: Duration,
     /// The most messages that wait for an actor. Default 1000.
     pub mailbox_capacity: usize,
     /// The most dead letters that are kept; the oldest make room. Default 10,000.
@@ -66,6 +69,7 @@ impl Default for SiloOptions {
             secret: None,
             insecure: false,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            spin: Duration::ZERO,
             mailbox_capacity: 1000,
             dead_letter_capacity: 10_000,
             ask_timeout: Duration::from_secs(30),

@@ -103,7 +103,7 @@ impl Node {
         let mut waiting = 0;
         let active = self.seats.select(|actor, place| {
             let activation = place.activation.as_ref()?;
-            waiting += activation.len();
+            waiting += activation.mailbox().len();
             Some(actor.kind().to_owned())
         });
         for kind in active {

@@ -210,7 +210,7 @@ fn assemble(
     let (changes, wanted_changes) = mpsc::unbounded_channel();
     let links = Links::new(transport.clone(), clock.clone(), spawn.clone());
     let membership = Membership::new(options.membership.clone(), row);
-    let (ask_timeout, capacity) = (options.ask_timeout, options.mailbox_capacity);
+    let (ask_timeout, capacity, spin) = (options.ask_timeout, options.mailbox_capacity, options.spin);
     let node = Node::new(Parts {
         me,
         options,
@@ -234,7 +234,7 @@ fn assemble(
     let uplink = Arc::new(NodeUplink(Arc::downgrade(&node)));
     let board = Switchboard::new(node.process.clone(), clock.clone(), ask_timeout, links, uplink);
     let outside: Arc<dyn Outside> = Arc::new(Surroundings(node.clone()));
-    let pool = Pool::start(workers, &outside, clock, capacity);
+    let pool = Pool::start(workers, &outside, clock, capacity, spin);
     node.complete(board, pool);
     for task in intake.run(&node) {
         spawn(task);

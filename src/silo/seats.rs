@@ -3,9 +3,9 @@
 use super::Node;
 use crate::{
     activity::Heat,
-    actor::Letter,
     clock::Moment,
     ident::{ActorId, Epoch, LinkId, SiloId},
+    mailbox::{Letter, Refused},
     migration::{Command, Phase, Seat},
     runtime::{Activation, Control},
     wire::{Failure, FailureCode, Frame, Package, Ran},
@@ -239,8 +239,8 @@ impl Node {
             let (letter, room) = match &place.activation {
                 Some(activation) if place.seat.is_open_to(link) => match activation.try_push(letter) {
                     Ok(()) => return,
-                    Err(crate::runtime::PushError::Full(letter)) => (letter, false),
-                    Err(crate::runtime::PushError::Closed(letter)) => (letter, true),
+                    Err(Refused::Full(letter)) => (letter, false),
+                    Err(Refused::Closed(letter)) => (letter, true),
                 },
                 _ => (letter, true),
             };

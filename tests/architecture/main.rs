@@ -14,7 +14,7 @@ use std::{fs, path::Path};
 /// Names, time and other plain values.
 const L0: &[&str] = &["activity", "clock", "ident", "telemetry", "version"];
 /// The contracts: what users, stores and wires have to do with.
-const L1: &[&str] = &["actor", "store", "transport", "wire"];
+const L1: &[&str] = &["actor", "mailbox", "store", "transport", "wire"];
 /// Pure protocols.
 const ENGINES: &[&str] = &[
     "directory",
@@ -39,7 +39,8 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
     ("wire", &[&["clock", "ident", "store"]]),
     ("store", &[&["clock", "ident", "wire"]]),
     ("transport", &[&["clock", "ident", "wire"]]),
-    ("actor", &[&["clock", "ident", "store", "version", "wire"]]),
+    ("mailbox", &[&["activity", "clock", "ident", "wire"]]),
+    ("actor", &[&["clock", "ident", "mailbox", "store", "version", "wire"]]),
     ("directory", ENGINE),
     ("lifecycle", ENGINE),
     ("membership", ENGINE),
@@ -47,8 +48,8 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
     ("placement", ENGINE),
     ("reminder", ENGINE),
     ("rollout", ENGINE),
-    ("runtime", &[L0, ENGINES, &["actor", "store", "wire"]]),
-    ("caller", &[L0, &["actor", "directory", "store", "transport", "wire"]]),
+    ("runtime", &[L0, ENGINES, &["actor", "mailbox", "store", "wire"]]),
+    ("caller", &[L0, &["actor", "directory", "mailbox", "store", "transport", "wire"]]),
     ("client", &[L0, L1, &["caller", "directory"]]),
     ("silo", BELOW_SILO),
     ("admin", &[L0, L1, ENGINES, &["caller", "client", "runtime", "silo"]]),
@@ -67,6 +68,8 @@ const IN_TESTS: &[&[&str]] = &[L0, L1, &["prelude", "testkit"]];
 
 /// Files that may hold `unsafe`, or lift the lint against it, and why.
 const UNSAFE: &[(&str, &str)] = &[
+    ("src/actor/frame.rs", "the future of a turn in memory that is used again"),
+    ("src/mailbox/records.rs", "messages in place in a buffer"),
     ("src/actor/registry.rs", "linkme's slice needs a section of its own"),
     (
         "macros/src/output.rs",
@@ -75,7 +78,10 @@ const UNSAFE: &[(&str, &str)] = &[
 ];
 
 /// Files that may hold `#![...]`, and why: lints belong to `Cargo.toml`.
-const INNER_ATTRIBUTES: &[(&str, &str)] = &[];
+const INNER_ATTRIBUTES: &[(&str, &str)] = &[
+    ("src/actor/frame.rs", "lifts the lint against unsafe"),
+    ("src/mailbox/records.rs", "lifts the lint against unsafe"),
+];
 
 const HOUSE: House<'static> = House {
     arrows: ARROWS,

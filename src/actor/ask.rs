@@ -1,0 +1,366 @@
+//! Calls under way.
+
+use super::{CallError, Message, Port, Reply, Undelivered, scope};
+use crate::{
+    clock::{Clock, Moment, Sleep},
+    mailbox::{Answer, Asked, Chain, Letter, Mailbox, NotHere, Payload, Records, Refused, Replied, ReplyWait, Told, reply_pair},
+    wire::{self, Failure, FailureCode, Ran},
+};
+use futures_util::future::BoxFuture;
+use std::{
+    any::Any,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// What a call says besides its message.
+pub(super) struct Terms {
+    pub(super) deadline: Option<Moment>,
+    pub(super) chain: Chain,
+}
+
+impl Terms {
+    /// Of an ask made now, within the turn that runs here, if one does.
+    pub(super) fn now(port: &dyn Port, timeout: Option<Duration>) -> Self {
+        let own = match timeout {
+            Some(timeout) => port.clock().now() + timeout,
+            None => port.clock().recently() + port.ask_timeout(),
+        };
+        match scope::inherited() {
+            None => Self {
+                deadline: Some(own),
+                chain: Chain::NONE,
+            },
+            Some((deadline, chain)) => Self {
+                deadline: Some(deadline.map_or(own, |deadline| deadline.min(own))),
+                chain,
+            },
+        }
+    }
+}
+
+/// Until when a call waits.
+#[derive(Default)]
+struct Until {
+    at: Option<Moment>,
+    sleep: Option<Sleep>,
+}
+
+impl Until {
+    /// Whether it is over; else the task is woken when it is.
+    fn poll(&mut self, clock: &Clock, cx: &mut Context<'_>) -> bool {
+        let Some(at) = self.at else { return false };
+        if self.sleep.is_none() {
+            if clock.is_past(at) {
+                return true;
+            }
+            // The worker looks after its turns: no alarm for an ask that is answered soon.
+            if scope::wake_turn_by(at, cx.waker()) {
+                return false;
+            }
+        }
+        let sleep = self.sleep.get_or_insert_with(|| clock.sleep_until(at));
+        Pin::new(sleep).poll(cx).is_ready()
+    }
+}
+
+enum State<M: Message> {
+    New(M),
+    NoRoom(Box<NoRoom<M::Reply>>),
+    Waiting { wait: ReplyWait<M::Reply>, until: Until },
+    Done,
+}
+
+struct NoRoom<R> {
+    letter: Letter,
+    room: BoxFuture<'static, ()>,
+    /// Of an ask.
+    wait: Option<ReplyWait<R>>,
+    until: Until,
+}
+
+// Messages are moved in and out by value, never pinned in place.
+impl<M: Message> Unpin for Ask<'_, M> {}
+impl<M: Message> Unpin for Tell<'_, M> {}
+
+/// An ask under way; see [`super::ActorRef::ask`].
+#[must_use = "nothing is sent before it is awaited"]
+pub struct Ask<'a, M: Message> {
+    port: &'a dyn Port,
+    timeout: Option<Duration>,
+    state: State<M>,
+}
+
+impl<'a, M: Message> Ask<'a, M> {
+    pub(super) fn new(port: &'a dyn Port, message: M) -> Self {
+        Self {
+            port,
+            timeout: None,
+            state: State::New(message),
+        }
+    }
+
+    pub(super) fn sent(port: &'a dyn Port, wait: ReplyWait<M::Reply>, deadline: Option<Moment>) -> Self {
+        let until = Until {
+            at: deadline,
+            sleep: None,
+        };
+        Self {
+            port,
+            timeout: None,
+            state: State::Waiting { wait, until },
+        }
+    }
+
+    /// Waits for `timeout` at the longest. Has no effect on what was sent already.
+    pub fn within(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sends the message, or runs it; what is to be waited for is in `state` then.
+    fn start(&mut self, message: M) -> Option<Answer<M::Reply>> {
+        let Terms { deadline, chain } = Terms::now(self.port, self.timeout);
+        let direct = self.port.direct().filter(|_| chain.is_empty() || !chain.contains(self.port.actor()));
+        let asked = Asked {
+            message,
+            reply: None,
+            deadline,
+            chain,
+        };
+        let asked = match direct {
+            Some(mailbox) if mailbox.may_run_here() => match self.run_here(mailbox, asked) {
+                Ok(answer) => return answer,
+                Err(asked) => asked,
+            },
+            _ => asked,
+        };
+        let (sender, wait) = reply_pair();
+        let asked = Asked {
+            reply: Some(sender),
+            ..asked
+        };
+        let until = Until {
+            at: deadline,
+            sleep: None,
+        };
+        let refused = match direct {
+            None => Refused::Closed(asked),
+            Some(mailbox) => match mailbox.push(asked) {
+                Ok(()) => {
+                    self.state = State::Waiting { wait, until };
+                    return None;
+                }
+                Err(refused) => refused,
+            },
+        };
+        match refused {
+            Refused::Full(asked) => self.wait_for_room(asked.into_letter(), Some(wait), until),
+            Refused::Closed(asked) => match self.port.send(asked.into_letter()) {
+                Ok(()) => self.state = State::Waiting { wait, until },
+                Err(Undelivered::Failed(_, failure)) => return Some(Err(failure)),
+                Err(Undelivered::Full(letter)) => self.wait_for_room(letter, Some(wait), until),
+            },
+        }
+        None
+    }
+
+    fn wait_for_room(&mut self, letter: Letter, wait: Option<ReplyWait<M::Reply>>, until: Until) {
+        self.state = State::NoRoom(Box::new(NoRoom {
+            letter,
+            room: self.port.room(),
+            wait,
+            until,
+        }));
+    }
+
+    /// Runs the message as a turn now. `Ok(None)`: the turn has not ended.
+    #[allow(clippy::type_complexity, reason = "a message goes back as it came")]
+    fn run_here(
+        &mut self,
+        mailbox: &Arc<Mailbox>,
+        asked: Asked<M, M::Reply>,
+    ) -> Result<Option<Answer<M::Reply>>, Asked<M, M::Reply>> {
+        let until = asked.deadline;
+        let mut one = Records::new();
+        one.push(asked);
+        let (mut answer, mut wait) = (None, None);
+        let mut look = |reply: &mut dyn Any| {
+            let reply = reply.downcast_mut::<Reply<M::Reply>>().expect("invariant: a message has one reply type");
+            match reply {
+                Reply::Kept(kept @ Some(_)) => answer = kept.take(),
+                reply => {
+                    let (sender, end) = reply_pair();
+                    *reply = Reply::Sender(sender);
+                    wait = Some(end);
+                }
+            }
+        };
+        let front = one.front().expect("invariant: it was put there");
+        match mailbox.run_here(front, &mut look) {
+            Ok(()) => {}
+            Err(NotHere::Failed(failure)) => return Ok(Some(Err(failure))),
+            Err(NotHere::Busy) => {
+                let front = one.front().expect("invariant: a busy actor takes nothing");
+                return match front.take() {
+                    Ok(asked) => Err(asked),
+                    Err(_) => unreachable!("invariant: what was put there is there"),
+                };
+            }
+        }
+        if let Some(wait) = wait {
+            let until = Until { at: until, sleep: None };
+            self.state = State::Waiting { wait, until };
+        }
+        one.shrink();
+        Ok(answer)
+    }
+}
+
+fn timed_out(port: &dyn Port, name: &str, ran: Ran) -> CallError {
+    let what = match ran {
+        Ran::No => "it did not run",
+        _ => "it may have run",
+    };
+    let text = format!("{name} to {} was not answered before its deadline; {what}", port.actor());
+    Failure::new(FailureCode::TimedOut, ran, text).into()
+}
+
+impl<M: Message> Future for Ask<'_, M> {
+    type Output = Result<M::Reply, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            match &mut this.state {
+                State::New(_) => {
+                    let State::New(message) = std::mem::replace(&mut this.state, State::Done) else {
+                        unreachable!("invariant: it was looked at");
+                    };
+                    if let Some(answer) = this.start(message) {
+                        return Poll::Ready(typed(Some(answer), this.port, M::NAME));
+                    }
+                }
+                State::Waiting { wait, until } => {
+                    if let Poll::Ready(reply) = Pin::new(wait).poll(cx) {
+                        this.state = State::Done;
+                        return Poll::Ready(typed(reply, this.port, M::NAME));
+                    }
+                    if until.poll(this.port.clock(), cx) {
+                        this.state = State::Done;
+                        return Poll::Ready(Err(timed_out(this.port, M::NAME, Ran::Unknown)));
+                    }
+                    return Poll::Pending;
+                }
+                State::NoRoom(waits) => {
+                    if waits.until.poll(this.port.clock(), cx) {
+                        this.state = State::Done;
+                        return Poll::Ready(Err(timed_out(this.port, M::NAME, Ran::No)));
+                    }
+                    if waits.room.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    let State::NoRoom(waits) = std::mem::replace(&mut this.state, State::Done) else {
+                        unreachable!("invariant: it was looked at");
+                    };
+                    let NoRoom { letter, wait, until, .. } = *waits;
+                    match this.port.send(letter) {
+                        Ok(()) => {
+                            let wait = wait.expect("invariant: an ask waits for a reply");
+                            this.state = State::Waiting { wait, until };
+                        }
+                        Err(Undelivered::Failed(_, failure)) => return Poll::Ready(Err(failure.into())),
+                        Err(Undelivered::Full(letter)) => this.wait_for_room(letter, wait, until),
+                    }
+                }
+                State::Done => panic!("an ask was polled after it had ended"),
+            }
+        }
+    }
+}
+
+fn typed<R: serde::de::DeserializeOwned>(
+    reply: Option<Answer<R>>,
+    port: &dyn Port,
+    name: &str,
+) -> Result<R, CallError> {
+    match reply {
+        Some(Ok(Replied::Typed(reply))) => Ok(reply),
+        Some(Ok(Replied::Encoded(bytes))) => wire::decode(&bytes).map_err(|error| {
+            let text = format!("the reply to {name} cannot be read: {error}");
+            Failure::new(FailureCode::BadReply, Ran::Yes, text).into()
+        }),
+        Some(Err(failure)) => Err(failure.into()),
+        None => {
+            let text = format!("{name} to {} was dropped unanswered; it may have run", port.actor());
+            Err(Failure::new(FailureCode::Discarded, Ran::Unknown, text).into())
+        }
+    }
+}
+
+/// A tell under way; see [`super::ActorRef::tell`].
+#[must_use = "nothing is sent before it is awaited"]
+pub struct Tell<'a, M: Message> {
+    port: &'a dyn Port,
+    state: TellState<M>,
+}
+
+enum TellState<M> {
+    New(M),
+    NoRoom(Box<(Letter, BoxFuture<'static, ()>)>),
+    Done,
+}
+
+impl<'a, M: Message> Tell<'a, M> {
+    pub(super) fn new(port: &'a dyn Port, message: M) -> Self {
+        Self {
+            port,
+            state: TellState::New(message),
+        }
+    }
+
+    fn start(&mut self, message: M) -> Result<(), Undelivered> {
+        let told = Told(message);
+        let refused = match self.port.direct() {
+            None => Refused::Closed(told),
+            Some(mailbox) => match mailbox.push(told) {
+                Ok(()) => return Ok(()),
+                Err(refused) => refused,
+            },
+        };
+        match refused {
+            Refused::Full(told) => Err(Undelivered::Full(told.into_letter())),
+            Refused::Closed(told) => self.port.send(told.into_letter()),
+        }
+    }
+}
+
+impl<M: Message> Future for Tell<'_, M> {
+    type Output = Result<(), CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            let sent = match std::mem::replace(&mut this.state, TellState::Done) {
+                TellState::New(message) => this.start(message),
+                TellState::NoRoom(mut waits) => {
+                    if waits.1.as_mut().poll(cx).is_pending() {
+                        this.state = TellState::NoRoom(waits);
+                        return Poll::Pending;
+                    }
+                    this.port.send(waits.0)
+                }
+                TellState::Done => panic!("a tell was polled after it had ended"),
+            };
+            match sent {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(Undelivered::Failed(_, failure)) => return Poll::Ready(Err(failure.into())),
+                Err(Undelivered::Full(letter)) => {
+                    this.state = TellState::NoRoom(Box::new((letter, this.port.room())));
+                }
+            }
+        }
+    }
+}

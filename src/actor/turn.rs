@@ -1,0 +1,355 @@
+//! The turn of one message: the handler's future, the actor that it borrows, and the reply.
+
+use super::{
+    Actor, AnyActor, Handler, KindEntry, Message,
+    cell::Cell,
+    frame::{Frame, Memory, Turn},
+    scope,
+};
+use crate::{
+    clock::{Clock, Moment},
+    ident::{ProcessId, RequestId},
+    mailbox::{
+        Answer, Asked, Body, Chain, Form, Front, Letter, Payload, Replied, ReplySender, ReplySlot, ReplyTo, ReplyValue, Told,
+        TypedMessage,
+    },
+    wire::{self, Failure, FailureCode, Outcome, Ran},
+};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Where the reply of a turn goes.
+pub enum Reply<R> {
+    /// Nobody waits.
+    Nobody,
+    /// To a caller in this process that holds the other end.
+    Sender(ReplySender<R>),
+    /// The same for a letter.
+    Slot(ReplySlot),
+    /// To a process, by its request.
+    Process(ProcessId, RequestId),
+    /// It stays here, for who looks at the turn.
+    Kept(Option<Answer<R>>),
+}
+
+/// The answer to a process, which the silo sends.
+#[derive(Debug)]
+pub struct Remote {
+    /// To whom.
+    pub process: ProcessId,
+    /// Its request.
+    pub request: RequestId,
+    /// The answer.
+    pub outcome: Outcome,
+}
+
+/// How a turn ended.
+pub enum TurnEnd {
+    /// The handler has returned.
+    Done {
+        /// The actor, back from the turn.
+        actor: Box<dyn AnyActor>,
+        /// [`AnyActor::is_stale`] or [`AnyActor::wants_to_end`].
+        wants: bool,
+        /// To be sent.
+        remote: Option<Box<Remote>>,
+    },
+    /// The handler panicked; the actor is lost with it.
+    Panicked {
+        /// What it said.
+        text: String,
+        /// To be sent.
+        remote: Option<Box<Remote>>,
+    },
+}
+
+/// What a turn is made of.
+pub struct Begin<'a> {
+    /// Of the entry's kind.
+    pub actor: Box<dyn AnyActor>,
+    /// The message.
+    pub message: Front<'a>,
+    /// What the message belongs to.
+    pub kind: &'a KindEntry,
+    /// For deadlines.
+    pub clock: &'a Clock,
+    /// For the turn's future.
+    pub memory: &'a mut Option<Memory>,
+}
+
+/// A message that a turn was or was not made of.
+pub enum Begun {
+    /// It was.
+    Turn {
+        /// The turn, not polled yet.
+        frame: Frame,
+        /// The moment after which nobody waits for it.
+        deadline: Option<Moment>,
+        /// Whose turns wait for it.
+        callers: Chain,
+    },
+    /// It was not, and why.
+    Refused {
+        /// The actor, unchanged.
+        actor: Box<dyn AnyActor>,
+        /// The message, and what its caller is to hear.
+        refused: Box<(Letter, Failure)>,
+    },
+}
+
+/// A message with what belongs to it.
+struct Parts<M: Message> {
+    message: M,
+    reply: Reply<M::Reply>,
+    deadline: Option<Moment>,
+    callers: Chain,
+}
+
+/// Makes the first message a turn of the actor: in time, of its type, readable. What is not is refused, unrun.
+pub(super) fn begin<A: Handler<M>, M: Message>(begin: Begin<'_>) -> Begun {
+    let Begin {
+        actor,
+        message,
+        kind,
+        clock,
+        memory,
+    } = begin;
+    match unpack::<M>(message, kind, clock) {
+        Ok(parts) => {
+            let Parts {
+                message,
+                reply,
+                deadline,
+                callers,
+            } = parts;
+            let mut cell = Cell::<A>::of(actor);
+            let future = async move {
+                let Cell { actor, ctx, .. } = &mut *cell;
+                let reply = actor.handle(message, ctx).await;
+                (cell, reply)
+            };
+            Begun::Turn {
+                frame: Frame::new(
+                    memory,
+                    Running::<_, M> {
+                        future,
+                        reply,
+                        end: end::<A, M>,
+                    },
+                ),
+                deadline,
+                callers,
+            }
+        }
+        Err(refused) => Begun::Refused { actor, refused },
+    }
+}
+
+fn unpack<M: Message>(front: Front<'_>, kind: &KindEntry, clock: &Clock) -> Result<Parts<M>, Box<(Letter, Failure)>> {
+    match front.form() {
+        Form::Told => match front.take::<Told<M>>() {
+            Ok(Told(message)) => Ok(Parts {
+                message,
+                reply: Reply::Nobody,
+                deadline: None,
+                callers: Chain::NONE,
+            }),
+            Err(front) => unpack_letter(front.into_letter(), kind, clock),
+        },
+        Form::Asked => match front.take::<Asked<M, M::Reply>>() {
+            Ok(asked) if asked.deadline.is_some_and(|deadline| clock.is_past(deadline)) => {
+                let letter = asked.into_letter();
+                let failure = too_late(M::NAME);
+                Err(Box::new((letter, failure)))
+            }
+            Ok(asked) => Ok(Parts {
+                message: asked.message,
+                reply: asked.reply.map_or(Reply::Kept(None), Reply::Sender),
+                deadline: asked.deadline,
+                callers: asked.chain,
+            }),
+            Err(front) => unpack_letter(front.into_letter(), kind, clock),
+        },
+        Form::Letter => unpack_letter(front.into_letter(), kind, clock),
+    }
+}
+
+fn too_late(name: &str) -> Failure {
+    let actor = scope::running_actor();
+    let text = format!("{name} to {actor} waited past its deadline; it did not run");
+    Failure::new(FailureCode::TimedOut, Ran::No, text)
+}
+
+#[cold]
+fn unpack_letter<M: Message>(
+    letter: Letter,
+    kind: &KindEntry,
+    clock: &Clock,
+) -> Result<Parts<M>, Box<(Letter, Failure)>> {
+    if letter.deadline.is_some_and(|deadline| clock.is_past(deadline)) {
+        let failure = too_late(letter.body.name());
+        return Err(Box::new((letter, failure)));
+    }
+    let Letter {
+        body,
+        reply,
+        deadline,
+        chain,
+    } = letter;
+    let (message, body) = match body {
+        Body::Encoded { name, bytes } => (wire::decode::<M>(&bytes), Body::Encoded { name, bytes }),
+        Body::Typed(message) if (&*message as &dyn Any).is::<M>() => {
+            let message = message.into_any().downcast::<M>().expect("invariant: it was asked before");
+            let parts = Parts {
+                message: *message,
+                reply: reply_of(reply),
+                deadline,
+                callers: chain,
+            };
+            return Ok(parts);
+        }
+        // The same name by another type of this program: it goes by its bytes.
+        Body::Typed(message) => match message.encode() {
+            Ok(bytes) => {
+                let name = message.name().into();
+                (wire::decode::<M>(&bytes), Body::Encoded { name, bytes })
+            }
+            Err(error) => {
+                let text = format!("{} cannot be serialized: {error}", message.name());
+                let failure = Failure::new(FailureCode::Unreadable, Ran::No, text);
+                let letter = Letter {
+                    body: Body::Typed(message),
+                    reply,
+                    deadline,
+                    chain,
+                };
+                return Err(Box::new((letter, failure)));
+            }
+        },
+    };
+    match message {
+        Ok(message) => Ok(Parts {
+            message,
+            reply: reply_of(reply),
+            deadline,
+            callers: chain,
+        }),
+        Err(error) => {
+            let text = format!("{} cannot be read by {} {}: {error}", M::NAME, kind.kind(), kind.version());
+            let letter = Letter {
+                body,
+                reply,
+                deadline,
+                chain,
+            };
+            Err(Box::new((letter, Failure::new(FailureCode::Unreadable, Ran::No, text))))
+        }
+    }
+}
+
+fn reply_of<R>(reply: ReplyTo) -> Reply<R> {
+    match reply {
+        ReplyTo::Nobody => Reply::Nobody,
+        ReplyTo::Here(slot) => Reply::Slot(slot),
+        ReplyTo::Process { process, request } => Reply::Process(process, request),
+    }
+}
+
+impl<M: Message> TypedMessage for M {
+    fn name(&self) -> &'static str {
+        M::NAME
+    }
+
+    fn encode(&self) -> Result<bytes::Bytes, wire::EncodeError> {
+        wire::encode(self)
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+}
+
+impl<R: serde::Serialize + Send + 'static> Reply<R> {
+    /// Sends the reply where it goes; answers what the silo has to send.
+    fn send(&mut self, name: &str, reply: Result<R, Failure>) -> Option<Box<Remote>> {
+        match std::mem::replace(self, Self::Nobody) {
+            Self::Nobody => {}
+            Self::Sender(sender) => {
+                sender.answer(reply.map(Replied::Typed));
+            }
+            Self::Kept(_) => *self = Self::Kept(Some(reply.map(Replied::Typed))),
+            Self::Slot(slot) => {
+                slot.answer(reply.map(|reply| ReplyValue::Typed(Box::new(reply))));
+            }
+            Self::Process(process, request) => {
+                let encoded = reply.and_then(|reply| {
+                    wire::encode(&reply).map_err(|error| {
+                        let text = format!("the reply to {name} cannot be serialized: {error}");
+                        Failure::new(FailureCode::BadReply, Ran::Yes, text)
+                    })
+                });
+                return Some(Box::new(Remote {
+                    process,
+                    request,
+                    outcome: encoded.map_or_else(Outcome::Failure, Outcome::Reply),
+                }));
+            }
+        }
+        None
+    }
+}
+
+/// What the future of a turn comes to: the actor, back, and the reply.
+type Handled<A, M> = (Box<Cell<A>>, <M as Message>::Reply);
+
+pin_project_lite::pin_project! {
+    struct Running<F, M>
+    where
+        F: Future,
+        M: Message,
+    {
+        #[pin]
+        future: F,
+        reply: Reply<M::Reply>,
+        end: fn(F::Output) -> (Box<dyn AnyActor>, bool, M::Reply),
+    }
+}
+
+fn end<A: Actor, M: Message>((cell, reply): Handled<A, M>) -> (Box<dyn AnyActor>, bool, M::Reply) {
+    let wants = cell.is_stale() || cell.wants_to_end();
+    (cell, wants, reply)
+}
+
+impl<F: Future, M: Message> Turn for Running<F, M> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TurnEnd> {
+        let this = self.project();
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            this.future.poll(cx).map(|output| {
+                let (actor, wants, reply) = (this.end)(output);
+                let remote = this.reply.send(M::NAME, Ok(reply));
+                TurnEnd::Done { actor, wants, remote }
+            })
+        }));
+        polled.unwrap_or_else(|panic| {
+            let (said, actor) = (panic_text(&*panic), scope::running_actor());
+            let text = format!("{} panicked in {actor}: {said}; the activation is rebuilt from its saved state", M::NAME);
+            let remote = (this.reply).send(M::NAME, Err(Failure::new(FailureCode::Panicked, Ran::Yes, text)));
+            Poll::Ready(TurnEnd::Panicked { text: said, remote })
+        })
+    }
+
+    fn reply(self: Pin<&mut Self>) -> &mut dyn Any {
+        self.project().reply
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    (panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without text".to_owned())
+}

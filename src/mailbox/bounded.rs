@@ -1,0 +1,389 @@
+//! The bounded mailbox of one actor in this process.
+
+use super::{Front, Letter, Payload, Records};
+use crate::{
+    activity::{Activity, ActivityCell},
+    clock::Moment,
+    ident::ActorId,
+    wire::Failure,
+};
+use futures_util::task::ArcWake;
+use parking_lot::Mutex;
+use std::{
+    any::Any,
+    fmt, mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::Waker,
+};
+
+/// Who empties mailboxes.
+pub trait Host: Send + Sync {
+    /// The mailbox has something to do. Called once until it has come to rest again ([`Mailbox::rest`]).
+    fn inject(&self, mailbox: &Arc<Mailbox>);
+
+    /// Whether [`Host::run_here`] would run a turn: this thread runs the actor, and may do so now.
+    fn may_run_here(&self, mailbox: &Mailbox) -> bool;
+
+    /// Runs a message that is nowhere in a queue as a turn of its own, here and now, and shows what became of its reply: of a
+    /// turn that has not ended, `reply` may say where it goes to.
+    ///
+    /// # Errors
+    /// [`NotHere`]; no turn has run.
+    fn run_here(
+        &self,
+        mailbox: &Arc<Mailbox>,
+        message: Front<'_>,
+        reply: &mut dyn FnMut(&mut dyn Any),
+    ) -> Result<(), NotHere>;
+}
+
+/// Why no turn has run here and now.
+#[derive(Debug)]
+pub enum NotHere {
+    /// The message is where it was: it must wait its turn.
+    Busy,
+    /// The message is gone: it cannot run at all.
+    Failed(Failure),
+}
+
+/// A message that was not taken.
+pub enum Refused<P> {
+    /// No room.
+    Full(P),
+    /// The mailbox takes no messages by the short way (any more): its seat knows where they go.
+    Closed(P),
+}
+
+/// How many messages are queued.
+const QUEUED: u32 = (1 << 24) - 1;
+/// Somebody waits for room.
+const AWAITED: u32 = 1 << 27;
+/// What runs can go on.
+const WOKEN: u32 = 1 << 28;
+/// What runs or is held takes no messages; only wakes matter.
+const BUSY: u32 = 1 << 29;
+/// Senders are sent to the seat instead.
+const CLOSED: u32 = 1 << 30;
+/// The host was told, or is at it.
+const SCHEDULED: u32 = 1 << 31;
+
+/// No number given by the owner.
+const NO_SLOT: u32 = u32::MAX;
+
+/// The messages that wait for one actor in this process; outlives the actor's activations.
+///
+/// Fields that senders write and fields that the owner writes are a cache line apart: on one line they cost a send between
+/// two threads twice the time.
+#[repr(C)]
+pub struct Mailbox {
+    inner: Mutex<Inner>,
+    /// Flags and the number queued. Written under the lock.
+    gate: AtomicU32,
+    capacity: u32,
+
+    actor: ActorId,
+    host: Arc<dyn Host>,
+    _apart: [u64; 2],
+
+    activity: ActivityCell,
+    /// The owner's own number for what runs.
+    slot: AtomicU32,
+}
+
+#[derive(Default)]
+struct Inner {
+    queue: Records,
+    /// At most so many of the messages taken have not run.
+    taken: u32,
+    #[allow(clippy::box_collection, reason = "rarely there, and a vector is three words")]
+    waiting: Option<Box<Vec<Waker>>>,
+}
+
+impl Mailbox {
+    /// An empty mailbox, closed. `capacity`: of messages, 1 to 16,777,215.
+    pub fn new(actor: ActorId, capacity: usize, host: Arc<dyn Host>, now: Moment) -> Self {
+        let capacity = u32::try_from(capacity).unwrap_or(QUEUED).clamp(1, QUEUED);
+        Self {
+            inner: Mutex::default(),
+            gate: AtomicU32::new(CLOSED),
+            capacity,
+            actor,
+            host,
+            _apart: [0; 2],
+            activity: ActivityCell::new(now),
+            slot: AtomicU32::new(NO_SLOT),
+        }
+    }
+
+    /// Whose it is.
+    pub fn actor(&self) -> &ActorId {
+        &self.actor
+    }
+
+    /// Who empties it.
+    pub fn host(&self) -> &dyn Host {
+        &*self.host
+    }
+
+    // Senders.
+
+    /// Puts a message into the open mailbox, if there is room.
+    ///
+    /// # Errors
+    /// [`Refused`] with the message.
+    pub fn push<P: Payload>(self: &Arc<Self>, payload: P) -> Result<(), Refused<P>> {
+        let mut inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        if gate & CLOSED != 0 {
+            return Err(Refused::Closed(payload));
+        }
+        let queued = gate & QUEUED;
+        if queued + inner.taken >= self.capacity {
+            // The owner's own count is on the owner's cache line, so it is read when it must be.
+            inner.taken = self.activity.waiting();
+            if queued + inner.taken >= self.capacity {
+                return Err(Refused::Full(payload));
+            }
+        }
+        inner.queue.push(payload);
+        self.pushed(gate);
+        drop(inner);
+        if gate & (SCHEDULED | BUSY) == 0 {
+            self.host.inject(self);
+        }
+        Ok(())
+    }
+
+    /// Puts a message into the mailbox, open or not, whatever the bound: for who has bounds of his own.
+    pub fn put(self: &Arc<Self>, letter: Letter) {
+        let mut inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        inner.queue.push(letter);
+        self.pushed(gate);
+        drop(inner);
+        if gate & (SCHEDULED | BUSY) == 0 {
+            self.host.inject(self);
+        }
+    }
+
+    /// The enqueue hook: the number queued is what the activity score reads.
+    fn pushed(&self, gate: u32) {
+        let scheduled = if gate & BUSY == 0 { SCHEDULED } else { 0 };
+        self.gate.store((gate + 1) | scheduled, Ordering::Release);
+    }
+
+    /// Whether a message can run at once where it is sent: nothing is queued, scheduled or running, and this is the thread.
+    pub fn may_run_here(&self) -> bool {
+        self.gate.load(Ordering::Relaxed) == 0 && self.host.may_run_here(self)
+    }
+
+    /// [`Host::run_here`].
+    ///
+    /// # Errors
+    /// [`NotHere`]; no turn has run.
+    pub fn run_here(self: &Arc<Self>, message: Front<'_>, reply: &mut dyn FnMut(&mut dyn Any)) -> Result<(), NotHere> {
+        self.host.run_here(self, message, reply)
+    }
+
+    /// Ready when there is room, or the mailbox is closed.
+    pub fn poll_room(&self, waker: &Waker) -> bool {
+        let mut inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        if gate & CLOSED != 0 || self.has_room() {
+            return true;
+        }
+        let waiting = inner.waiting.get_or_insert_default();
+        if !waiting.iter().any(|other| other.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+        self.gate.store(gate | AWAITED, Ordering::Release);
+        false
+    }
+
+    // Anybody.
+
+    /// How many messages wait: queued, or taken by the owner and not begun.
+    pub fn len(&self) -> usize {
+        self.activity().depth as usize
+    }
+
+    /// Whether no message waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether one more message would be taken.
+    pub fn has_room(&self) -> bool {
+        self.activity().depth < self.capacity
+    }
+
+    /// How busy the actor is here.
+    pub fn activity(&self) -> Activity {
+        self.activity.snapshot(|| self.gate.load(Ordering::Acquire) & QUEUED)
+    }
+
+    /// Opens or closes the short way.
+    pub fn set_open(&self, open: bool) {
+        let mut inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        if open {
+            self.gate.store(gate & !CLOSED, Ordering::Release);
+        } else {
+            self.gate.store((gate | CLOSED) & !AWAITED, Ordering::Release);
+            // Whoever waits for room here is to look elsewhere.
+            let waiting = inner.waiting.take();
+            drop(inner);
+            wake_all(waiting);
+        }
+    }
+
+    /// Closes the mailbox and takes what is queued.
+    pub fn close(&self) -> Records {
+        self.set_open(false);
+        let mut inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        self.gate.store(gate & !QUEUED, Ordering::Release);
+        mem::take(&mut inner.queue)
+    }
+
+    /// Tells the host that there is something to do besides messages.
+    pub fn wake(self: &Arc<Self>) {
+        let inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        self.gate.store(gate | WOKEN | SCHEDULED, Ordering::Release);
+        drop(inner);
+        if gate & SCHEDULED == 0 {
+            self.host.inject(self);
+        }
+    }
+
+    // The owner.
+
+    /// The owner's record of what happens.
+    pub fn cell(&self) -> &ActivityCell {
+        &self.activity
+    }
+
+    /// The owner's own number for what runs.
+    pub fn slot(&self) -> Option<u32> {
+        Some(self.slot.load(Ordering::Relaxed)).filter(|slot| *slot != NO_SLOT)
+    }
+
+    /// Sets [`Mailbox::slot`]. For the owner only.
+    pub fn set_slot(&self, slot: Option<u32>) {
+        self.slot.store(slot.unwrap_or(NO_SLOT), Ordering::Relaxed);
+    }
+
+    /// Whether what runs was woken since the last call.
+    pub fn take_woken(&self) -> bool {
+        let _inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        self.gate.store(gate & !WOKEN, Ordering::Release);
+        gate & WOKEN != 0
+    }
+
+    /// Exchanges the queue for the empty `records`; `false` if it was empty.
+    pub fn take(&self, records: &mut Records) -> bool {
+        debug_assert!(records.is_empty(), "messages are run in order");
+        let mut inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        mem::swap(&mut inner.queue, records);
+        inner.taken = gate & QUEUED;
+        self.activity.taken(inner.taken);
+        self.gate.store(gate & !QUEUED, Ordering::Release);
+        gate & QUEUED != 0
+    }
+
+    /// Puts back, in front of what is queued, what was taken and not run.
+    pub fn put_back(&self, records: &mut Records) {
+        if records.is_empty() {
+            return;
+        }
+        let mut inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        let count = u32::try_from(records.len()).unwrap_or(QUEUED);
+        records.append(&mut inner.queue);
+        mem::swap(&mut inner.queue, records);
+        self.gate.store(gate + count, Ordering::Release);
+        inner.taken = 0;
+        self.activity.left(0);
+    }
+
+    /// The owner has nothing more to do; `false` if there is, after all. `busy`: only a wake matters, not a message.
+    pub fn rest(&self, busy: bool) -> bool {
+        let mut inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        let rests = if busy { gate & WOKEN == 0 } else { gate & QUEUED == 0 };
+        if rests {
+            let flags = if busy { BUSY } else { 0 };
+            self.gate.store(gate & !(SCHEDULED | BUSY | WOKEN) | flags, Ordering::Release);
+        } else {
+            self.gate.store(gate & !BUSY, Ordering::Release);
+        }
+        let waiting = self.let_in(&mut inner);
+        drop(inner);
+        wake_all(waiting);
+        rests
+    }
+
+    /// A turn that ran where it was sent has not ended: only a wake matters, not a message. What is scheduled comes to rest by
+    /// itself.
+    pub fn rest_here(&self) {
+        let _inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        if gate & SCHEDULED == 0 {
+            self.gate.store(gate | BUSY, Ordering::Release);
+        }
+    }
+
+    /// After some of what was taken has run: lets senders in that wait for room.
+    pub fn ran(&self) {
+        // A waiter that is missed here is found when the owner comes to rest.
+        if self.gate.load(Ordering::Relaxed) & AWAITED != 0 {
+            let waiting = self.let_in(&mut self.inner.lock());
+            wake_all(waiting);
+        }
+    }
+
+    /// Not before half of the mailbox is free: else each would be let in for one message. To be woken without the lock: one
+    /// that waits may be the owner itself.
+    fn let_in(&self, inner: &mut Inner) -> Option<Box<Vec<Waker>>> {
+        let gate = self.gate.load(Ordering::Relaxed);
+        if gate & AWAITED == 0 || (gate & QUEUED) + self.activity.waiting() > self.capacity / 2 {
+            return None;
+        }
+        self.gate.store(gate & !AWAITED, Ordering::Release);
+        inner.waiting.take()
+    }
+}
+
+#[allow(clippy::box_collection, reason = "as above")]
+fn wake_all(waiting: Option<Box<Vec<Waker>>>) {
+    for waker in waiting.into_iter().flat_map(|all| *all) {
+        waker.wake();
+    }
+}
+
+impl ArcWake for Mailbox {
+    fn wake_by_ref(mailbox: &Arc<Self>) {
+        mailbox.wake();
+    }
+}
+
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mailbox({})", self.actor)
+    }
+}
+
+impl<P> fmt::Debug for Refused<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "the mailbox is full",
+            Self::Closed(_) => "the mailbox is closed",
+        })
+    }
+}

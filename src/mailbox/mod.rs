@@ -1,0 +1,35 @@
+//! The mailbox: where messages for one actor wait in this process, bounded, in order.
+//!
+//! Owns messages between caller and turn (records in place for the short way, letters for every other), their replies, call
+//! chains, and the [`Mailbox`] itself: one per actor and process for as long as anybody refers to it, whichever activation
+//! empties it. Its hooks feed the activity cell. What runs is not known here: the mailbox tells its [`Host`] when
+//! there is something to do.
+//!
+//! ```text
+//!   senders, any thread                                     the owner's thread
+//!   push: lock, bound, append record, unlock                take: lock, swap the whole queue for an empty one, unlock
+//!     was neither scheduled nor busy? -> Host::inject         run up to a budget of records, publish what is left
+//!                                                           rest: lock, look again, unlock
+//! ```
+//!
+//! **Invariants** (by the names of the tests): `the_bound_is_exact`, `every_payload_is_dropped_exactly_once`,
+//! `no_push_is_missed_by_an_owner_that_comes_to_rest`, `a_message_on_its_way_into_a_turn_is_at_no_instant_unseen`.
+//!
+//! Imports `activity`, `clock`, `ident`, `wire`.
+
+mod bounded;
+mod buffers;
+mod chain;
+mod letter;
+mod payload;
+
+mod records;
+mod reply;
+
+pub use bounded::{Host, Mailbox, NotHere, Refused};
+pub use chain::Chain;
+pub use letter::{Body, Letter, ReplyTo, TypedMessage};
+pub use payload::{Asked, Form, Payload, Told};
+
+pub use records::{Front, PayloadType, Records};
+pub use reply::{Answer, Replied, ReplySender, ReplySlot, ReplyValue, ReplyWait, reply_pair};

@@ -1,0 +1,80 @@
+//! What a mailbox holds: messages of callers in this process as they are, all others as letters.
+
+use super::{Body, Chain, Letter, ReplySender, ReplyTo, TypedMessage};
+use crate::clock::Moment;
+use std::any::TypeId;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// [`Told`].
+    Told,
+    /// [`Asked`].
+    Asked,
+    /// [`Letter`].
+    Letter,
+}
+
+/// What can be put into a mailbox.
+pub trait Payload: Send + Sized + 'static {
+    /// What it is.
+    const FORM: Form;
+
+    /// The type of the message; of a letter, that of the letter.
+    const MESSAGE: TypeId;
+
+    /// The same as a letter.
+    fn into_letter(self) -> Letter;
+}
+
+/// A message that nobody waits for, from this process.
+pub struct Told<M>(pub M);
+
+impl<M: TypedMessage> Payload for Told<M> {
+    const FORM: Form = Form::Told;
+    const MESSAGE: TypeId = TypeId::of::<M>();
+
+    fn into_letter(self) -> Letter {
+        Letter {
+            body: Body::Typed(Box::new(self.0)),
+            reply: ReplyTo::Nobody,
+            deadline: None,
+            chain: Chain::NONE,
+        }
+    }
+}
+
+/// A message whose caller waits for the reply, in this process.
+pub struct Asked<M, R> {
+    /// The message.
+    pub message: M,
+    /// Where the reply goes; `None` if the caller looks at the turn itself ([`super::Host::run_here`]).
+    pub reply: Option<ReplySender<R>>,
+    /// The moment after which it must not start.
+    pub deadline: Option<Moment>,
+    /// The actors whose turns wait for it.
+    pub chain: Chain,
+}
+
+impl<M: TypedMessage, R: Send + 'static> Payload for Asked<M, R> {
+    const FORM: Form = Form::Asked;
+    const MESSAGE: TypeId = TypeId::of::<M>();
+
+    fn into_letter(self) -> Letter {
+        Letter {
+            body: Body::Typed(Box::new(self.message)),
+            reply: (self.reply).map_or(ReplyTo::Nobody, |sender| ReplyTo::Here(sender.into())),
+            deadline: self.deadline,
+            chain: self.chain,
+        }
+    }
+}
+
+impl Payload for Letter {
+    const FORM: Form = Form::Letter;
+    const MESSAGE: TypeId = TypeId::of::<Self>();
+
+    fn into_letter(self) -> Letter {
+        self
+    }
+}

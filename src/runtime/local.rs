@@ -1,0 +1,309 @@
+//! What a worker has on its own thread: activations, those that are ready, and turns that run where they are sent.
+
+use super::{
+    Activation, Control, Outside,
+    answer::fail,
+    slot::{Slot, Visit},
+    worker::Shared,
+};
+use crate::{
+    actor::{Memory, Scope, swap_scope},
+    clock::{Clock, Moment},
+    mailbox::{Front, Mailbox, NotHere, Records},
+    wire::{Failure, FailureCode, Ran},
+};
+use futures_util::task::waker_ref;
+use slab::Slab;
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    rc::{Rc, Weak},
+    sync::Arc,
+};
+
+/// How many messages an activation runs before the next one's turn.
+const BUDGET: u32 = 32;
+
+/// How deep turns run within each other.
+const DEPTH: u32 = 16;
+
+/// How many turns run where they are sent within one turn, or between two visits of the worker.
+const HERE_QUOTA: u32 = 64;
+
+/// How many blocks of turns' memory are kept.
+const MEMORIES: usize = 256;
+
+thread_local! {
+    /// The worker of this thread.
+    pub(super) static HERE: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
+}
+
+/// What an activation is told.
+pub(super) struct Told {
+    pub(super) activation: Arc<Activation>,
+    pub(super) control: Control,
+    /// What was taken out of the mailbox with it.
+    pub(super) queued: Records,
+}
+
+/// A worker on its own thread.
+pub(super) struct Local {
+    pub(super) this: Weak<Local>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) outside: Arc<dyn Outside>,
+    pub(super) clock: Clock,
+    pub(super) ready: RefCell<VecDeque<Arc<Mailbox>>>,
+    /// Parked: who makes something ready on this thread wakes it.
+    pub(super) idle: Cell<bool>,
+    slots: RefCell<Slab<Rc<RefCell<Slot>>>>,
+    memories: RefCell<Vec<Memory>>,
+    waits: RefCell<BinaryHeap<Reverse<Wait>>>,
+    depth: Cell<u32>,
+    here_left: Cell<u32>,
+    ran_here: Cell<u32>,
+}
+
+/// A turn that is to be woken.
+struct Wait {
+    at: Moment,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Local {
+    pub(super) fn new(shared: Arc<Shared>, outside: Arc<dyn Outside>, clock: Clock) -> Rc<Self> {
+        Rc::new_cyclic(|this| Self {
+            this: this.clone(),
+            shared,
+            outside,
+            clock,
+            ready: RefCell::default(),
+            idle: Cell::new(false),
+            slots: RefCell::default(),
+            memories: RefCell::default(),
+            waits: RefCell::default(),
+            depth: Cell::new(0),
+            here_left: Cell::new(HERE_QUOTA),
+            ran_here: Cell::new(0),
+        })
+    }
+
+    pub(super) fn next_ready(&self) -> Option<Arc<Mailbox>> {
+        if self.shared.is_held() {
+            return None;
+        }
+        self.ready.borrow_mut().pop_front()
+    }
+
+    pub(super) fn take_memory(&self) -> Option<Memory> {
+        self.memories.borrow_mut().pop()
+    }
+
+    pub(super) fn keep_memory(&self, memory: Option<Memory>) {
+        let mut memories = self.memories.borrow_mut();
+        if memories.len() < MEMORIES {
+            memories.extend(memory);
+        }
+    }
+
+    /// A turn of its own begins: it may run so many within itself.
+    pub(super) fn refill(&self) {
+        self.here_left.set(HERE_QUOTA);
+    }
+
+    fn slot(&self, mailbox: &Mailbox) -> Option<Rc<RefCell<Slot>>> {
+        self.slots.borrow().get(mailbox.slot()? as usize).cloned()
+    }
+
+    /// Goes on with an activation. `forced`: also if nothing has woken it. Answers how many messages were run.
+    pub(super) fn visit(&self, mailbox: Arc<Mailbox>, forced: bool, quota: u32) -> u32 {
+        let Some(cell) = self.slot(&mailbox) else {
+            // Nothing runs here yet; control comes by its own way.
+            if !mailbox.rest(true) {
+                mailbox.take_woken();
+                mailbox.rest(true);
+            }
+            return 0;
+        };
+        let mut slot = cell.borrow_mut();
+        let mut scope = slot.enter();
+        swap_scope(&mut scope);
+        let granted = BUDGET.min(quota);
+        let mut budget = granted;
+        let visit = slot.visit(self, &waker_ref(&mailbox), forced, &mut budget);
+        swap_scope(&mut scope);
+        self.left(&mut slot, scope, &mailbox);
+        let ran = granted - budget + self.ran_here.replace(0);
+        self.shared.ran(ran);
+        match visit {
+            Visit::Over => {
+                drop(slot);
+                self.remove(&mailbox);
+            }
+            Visit::HasMore => self.ready.borrow_mut().push_back(mailbox),
+            Visit::Rests { busy } => {
+                if !mailbox.rest(busy) {
+                    self.ready.borrow_mut().push_back(mailbox);
+                }
+            }
+        }
+        ran
+    }
+
+    fn left(&self, slot: &mut Slot, scope: Scope, mailbox: &Arc<Mailbox>) {
+        if let Some(at) = slot.leave(scope) {
+            let mailbox = mailbox.clone();
+            self.waits.borrow_mut().push(Reverse(Wait { at, mailbox }));
+        }
+    }
+
+    fn remove(&self, mailbox: &Mailbox) {
+        if let Some(number) = mailbox.slot() {
+            mailbox.set_slot(None);
+            let slot = self.slots.borrow_mut().try_remove(number as usize);
+            self.shared.removed();
+            drop(slot);
+        }
+    }
+
+    /// Does what an activation was told.
+    pub(super) fn obey(&self, told: Told) {
+        let Told {
+            activation,
+            control,
+            queued,
+        } = told;
+        let mailbox = activation.mailbox().clone();
+        let own = |slot: &Rc<RefCell<Slot>>| Arc::ptr_eq(&slot.borrow().activation, &activation);
+        let slot = match self.slot(&mailbox) {
+            Some(slot) if own(&slot) => slot,
+            other => {
+                if !matches!(control, Control::Activate(_) | Control::Prepare(_)) {
+                    tracing::debug!(?activation, ?control, "an activation that is over was told something");
+                    return;
+                }
+                if other.is_some() {
+                    tracing::error!(?activation, "an activation began before the last one had ended");
+                    self.remove(&mailbox);
+                }
+                let slot = Rc::new(RefCell::new(Slot::new(activation.clone())));
+                let number = self.slots.borrow_mut().insert(slot.clone());
+                mailbox.set_slot(Some(u32::try_from(number).expect("invariant: fewer than 2^32 activations")));
+                slot
+            }
+        };
+        slot.borrow_mut().obey(self, control, queued);
+        drop(slot);
+        self.visit(mailbox, true, BUDGET);
+    }
+
+    // Turns where they are sent.
+
+    pub(super) fn may_run_here(&self) -> bool {
+        self.here_left.get() > 0 && self.depth.get() < DEPTH && !self.shared.is_held()
+    }
+
+    pub(super) fn run_here(
+        &self,
+        mailbox: &Arc<Mailbox>,
+        message: Front<'_>,
+        reply: &mut dyn FnMut(&mut dyn Any),
+    ) -> Result<(), NotHere> {
+        let cell = self.slot(mailbox).ok_or(NotHere::Busy)?;
+        // Borrowed: it runs, further out.
+        let mut slot = cell.try_borrow_mut().map_err(|_| NotHere::Busy)?;
+        if !slot.is_free() {
+            return Err(NotHere::Busy);
+        }
+        self.here_left.set(self.here_left.get() - 1);
+        self.depth.set(self.depth.get() + 1);
+        let mut scope = slot.enter();
+        swap_scope(&mut scope);
+        let ran = slot.run_here(self, &waker_ref(mailbox), message, reply);
+        swap_scope(&mut scope);
+        self.left(&mut slot, scope, mailbox);
+        self.depth.set(self.depth.get() - 1);
+        self.ran_here.set(self.ran_here.get() + 1);
+        let (free, over, has_step) = (slot.is_free(), slot.is_over(), slot.has_step());
+        drop(slot);
+        if over {
+            self.remove(mailbox);
+        } else if has_step {
+            mailbox.wake();
+        } else if !free {
+            mailbox.rest_here();
+        }
+        ran
+    }
+
+    // Turns that wait for a moment.
+
+    /// When the worker is to look after its turns.
+    pub(super) fn next_wake(&self) -> Option<Moment> {
+        self.waits.borrow().peek().map(|Reverse(wait)| wait.at)
+    }
+
+    /// Wakes the turns whose moment has come.
+    pub(super) fn fire_due(&self) {
+        self.refill();
+        if self.next_wake().is_none_or(|at| !self.clock.is_past(at)) {
+            return;
+        }
+        let now = self.clock.now();
+        loop {
+            let mut waits = self.waits.borrow_mut();
+            if waits.peek().is_none_or(|Reverse(wait)| wait.at > now) {
+                return;
+            }
+            let Some(Reverse(Wait { at, mailbox })) = waits.pop() else { return };
+            drop(waits);
+            let Some(slot) = self.slot(&mailbox) else { continue };
+            let again = slot.borrow_mut().is_due(at, now);
+            drop(slot);
+            match again {
+                super::slot::Due::No => {}
+                super::slot::Due::Now => mailbox.wake(),
+                super::slot::Due::At(at) => self.waits.borrow_mut().push(Reverse(Wait { at, mailbox })),
+            }
+        }
+    }
+
+    /// Drops what runs; what waits is answered.
+    pub(super) fn end(&self) {
+        let slots: Vec<_> = self.slots.borrow_mut().drain().collect();
+        for cell in slots {
+            let mut slot = cell.borrow_mut();
+            let mailbox = slot.activation.mailbox().clone();
+            slot.stop();
+            mailbox.set_slot(None);
+            let text = format!("the silo of {} has ended; the message did not run", mailbox.actor());
+            let failure = Failure::new(FailureCode::ShuttingDown, Ran::No, text);
+            for letter in mailbox.close().into_letters() {
+                fail(&*self.outside, mailbox.actor(), letter, failure.clone());
+            }
+        }
+        self.ready.borrow_mut().clear();
+        self.waits.borrow_mut().clear();
+    }
+}
+
+impl PartialEq for Wait {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Wait {}
+
+impl PartialOrd for Wait {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Wait {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.at.cmp(&other.at)
+    }
+}
