@@ -157,10 +157,11 @@ async fn a_silo_drains_under_load_and_nobody_notices() {
                     } else {
                         client.actor::<Ledger>(&key)
                     };
-                    ledger.ask(Book {
+                    let book = Book {
                         sender: name.clone(),
                         n,
-                    })
+                    };
+                    ledger.ask(book).owned()
                 });
                 for reply in join_all(asks).await {
                     assert_eq!(reply.expect("no ask fails"), n + 1);
@@ -219,17 +220,15 @@ async fn waiting_messages_move_with_the_actor() {
     source.actor::<Ledger>("x").tell(SleepFor(150)).await.expect("sent");
     let outside = client.actor::<Ledger>("x");
     let inside = source.actor::<Ledger>("x");
+    let book = |sender: &str, n| Book {
+        sender: sender.into(),
+        n,
+    };
     let asks: Vec<_> = (0..50)
         .flat_map(|n| {
             [
-                tokio::spawn(outside.ask(Book {
-                    sender: "outside".into(),
-                    n,
-                })),
-                tokio::spawn(inside.ask(Book {
-                    sender: "inside".into(),
-                    n,
-                })),
+                tokio::spawn(outside.ask(book("outside", n)).owned()),
+                tokio::spawn(inside.ask(book("inside", n)).owned()),
             ]
         })
         .collect();

@@ -9,6 +9,7 @@ use crate::{
 use futures_util::future::BoxFuture;
 use std::{
     any::Any,
+    ops::Deref,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -81,6 +82,32 @@ struct NoRoom<R> {
     until: Until,
 }
 
+/// The port of a call: borrowed from its reference, unless the call is to outlive that.
+enum Line<'a> {
+    Borrowed(&'a Arc<dyn Port>),
+    Owned(Arc<dyn Port>),
+}
+
+impl Line<'_> {
+    fn owned(self) -> Line<'static> {
+        Line::Owned(match self {
+            Self::Borrowed(port) => port.clone(),
+            Self::Owned(port) => port,
+        })
+    }
+}
+
+impl Deref for Line<'_> {
+    type Target = dyn Port;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Borrowed(port) => &***port,
+            Self::Owned(port) => &**port,
+        }
+    }
+}
+
 // Messages are moved in and out by value, never pinned in place.
 impl<M: Message> Unpin for Ask<'_, M> {}
 impl<M: Message> Unpin for Tell<'_, M> {}
@@ -88,29 +115,38 @@ impl<M: Message> Unpin for Tell<'_, M> {}
 /// An ask under way; see [`super::ActorRef::ask`].
 #[must_use = "nothing is sent before it is awaited"]
 pub struct Ask<'a, M: Message> {
-    port: &'a dyn Port,
+    port: Line<'a>,
     timeout: Option<Duration>,
     state: State<M>,
 }
 
 impl<'a, M: Message> Ask<'a, M> {
-    pub(super) fn new(port: &'a dyn Port, message: M) -> Self {
+    pub(super) fn new(port: &'a Arc<dyn Port>, message: M) -> Self {
         Self {
-            port,
+            port: Line::Borrowed(port),
             timeout: None,
             state: State::New(message),
         }
     }
 
-    pub(super) fn sent(port: &'a dyn Port, wait: ReplyWait<M::Reply>, deadline: Option<Moment>) -> Self {
+    pub(super) fn sent(port: &'a Arc<dyn Port>, wait: ReplyWait<M::Reply>, deadline: Option<Moment>) -> Self {
         let until = Until {
             at: deadline,
             sleep: None,
         };
         Self {
-            port,
+            port: Line::Borrowed(port),
             timeout: None,
             state: State::Waiting { wait, until },
+        }
+    }
+
+    /// The same, independent of the reference it was made by: to be spawned, for instance.
+    pub fn owned(self) -> Ask<'static, M> {
+        Ask {
+            port: self.port.owned(),
+            timeout: self.timeout,
+            state: self.state,
         }
     }
 
@@ -122,7 +158,7 @@ impl<'a, M: Message> Ask<'a, M> {
 
     /// Sends the message, or runs it; what is to be waited for is in `state` then.
     fn start(&mut self, message: M) -> Option<Answer<M::Reply>> {
-        let Terms { deadline, chain } = Terms::now(self.port, self.timeout);
+        let Terms { deadline, chain } = Terms::now(&*self.port, self.timeout);
         let direct = self.port.direct().filter(|_| chain.is_empty() || !chain.contains(self.port.actor()));
         let asked = Asked {
             message,
@@ -131,9 +167,17 @@ impl<'a, M: Message> Ask<'a, M> {
             chain,
         };
         let asked = match direct {
-            Some(mailbox) if mailbox.may_run_here() => match self.run_here(mailbox, asked) {
-                Ok(answer) => return answer,
-                Err(asked) => asked,
+            Some(mailbox) if mailbox.may_run_here() => match run_here(mailbox, asked) {
+                Here::Ran(answer) => return Some(answer),
+                Here::Runs(wait) => {
+                    let until = Until {
+                        at: deadline,
+                        sleep: None,
+                    };
+                    self.state = State::Waiting { wait, until };
+                    return None;
+                }
+                Here::Busy(asked) => asked,
             },
             _ => asked,
         };
@@ -175,47 +219,48 @@ impl<'a, M: Message> Ask<'a, M> {
             until,
         }));
     }
+}
 
-    /// Runs the message as a turn now. `Ok(None)`: the turn has not ended.
-    #[allow(clippy::type_complexity, reason = "a message goes back as it came")]
-    fn run_here(
-        &mut self,
-        mailbox: &Arc<Mailbox>,
-        asked: Asked<M, M::Reply>,
-    ) -> Result<Option<Answer<M::Reply>>, Asked<M, M::Reply>> {
-        let until = asked.deadline;
-        let mut one = Records::new();
-        one.push(asked);
-        let (mut answer, mut wait) = (None, None);
-        let mut look = |reply: &mut dyn Any| {
-            let reply = reply.downcast_mut::<Reply<M::Reply>>().expect("invariant: a message has one reply type");
-            match reply {
-                Reply::Kept(kept @ Some(_)) => answer = kept.take(),
-                reply => {
-                    let (sender, end) = reply_pair();
-                    *reply = Reply::Sender(sender);
-                    wait = Some(end);
-                }
-            }
-        };
-        let front = one.front().expect("invariant: it was put there");
-        match mailbox.run_here(front, &mut look) {
-            Ok(()) => {}
-            Err(NotHere::Failed(failure)) => return Ok(Some(Err(failure))),
-            Err(NotHere::Busy) => {
-                let front = one.front().expect("invariant: a busy actor takes nothing");
-                return match front.take() {
-                    Ok(asked) => Err(asked),
-                    Err(_) => unreachable!("invariant: what was put there is there"),
-                };
+/// What became of a message that was to run where it was sent.
+enum Here<M, R> {
+    /// Its turn has ended.
+    Ran(Answer<R>),
+    /// Its turn has begun.
+    Runs(ReplyWait<R>),
+    /// It must wait its turn.
+    Busy(Asked<M, R>),
+}
+
+/// Runs the message as a turn now.
+fn run_here<M: Message>(mailbox: &Arc<Mailbox>, asked: Asked<M, M::Reply>) -> Here<M, M::Reply> {
+    let mut one = Records::new();
+    one.push(asked);
+    let (mut answer, mut wait) = (None, None);
+    let mut look = |reply: &mut dyn Any| {
+        let reply = reply.downcast_mut::<Reply<M::Reply>>().expect("invariant: a message has one reply type");
+        match reply {
+            Reply::Kept(kept @ Some(_)) => answer = kept.take(),
+            reply => {
+                let (sender, end) = reply_pair();
+                *reply = Reply::Sender(sender);
+                wait = Some(end);
             }
         }
-        if let Some(wait) = wait {
-            let until = Until { at: until, sleep: None };
-            self.state = State::Waiting { wait, until };
+    };
+    let front = one.front().expect("invariant: it was put there");
+    let ran = mailbox.run_here(front, &mut look);
+    match (ran, answer, wait) {
+        (Ok(()), Some(answer), _) => Here::Ran(answer),
+        (Ok(()), None, Some(wait)) => Here::Runs(wait),
+        (Ok(()), None, None) => unreachable!("invariant: what became of the reply is shown"),
+        (Err(NotHere::Failed(failure)), ..) => Here::Ran(Err(failure)),
+        (Err(NotHere::Busy), ..) => {
+            let front = one.front().expect("invariant: a busy actor takes nothing");
+            match front.take() {
+                Ok(asked) => Here::Busy(asked),
+                Err(_) => unreachable!("invariant: what was put there is there"),
+            }
         }
-        one.shrink();
-        Ok(answer)
     }
 }
 
@@ -240,24 +285,24 @@ impl<M: Message> Future for Ask<'_, M> {
                         unreachable!("invariant: it was looked at");
                     };
                     if let Some(answer) = this.start(message) {
-                        return Poll::Ready(typed(Some(answer), this.port, M::NAME));
+                        return Poll::Ready(typed(Some(answer), &*this.port, M::NAME));
                     }
                 }
                 State::Waiting { wait, until } => {
                     if let Poll::Ready(reply) = Pin::new(wait).poll(cx) {
                         this.state = State::Done;
-                        return Poll::Ready(typed(reply, this.port, M::NAME));
+                        return Poll::Ready(typed(reply, &*this.port, M::NAME));
                     }
                     if until.poll(this.port.clock(), cx) {
                         this.state = State::Done;
-                        return Poll::Ready(Err(timed_out(this.port, M::NAME, Ran::Unknown)));
+                        return Poll::Ready(Err(timed_out(&*this.port, M::NAME, Ran::Unknown)));
                     }
                     return Poll::Pending;
                 }
                 State::NoRoom(waits) => {
                     if waits.until.poll(this.port.clock(), cx) {
                         this.state = State::Done;
-                        return Poll::Ready(Err(timed_out(this.port, M::NAME, Ran::No)));
+                        return Poll::Ready(Err(timed_out(&*this.port, M::NAME, Ran::No)));
                     }
                     if waits.room.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
@@ -303,7 +348,7 @@ fn typed<R: serde::de::DeserializeOwned>(
 /// A tell under way; see [`super::ActorRef::tell`].
 #[must_use = "nothing is sent before it is awaited"]
 pub struct Tell<'a, M: Message> {
-    port: &'a dyn Port,
+    port: Line<'a>,
     state: TellState<M>,
 }
 
@@ -314,10 +359,18 @@ enum TellState<M> {
 }
 
 impl<'a, M: Message> Tell<'a, M> {
-    pub(super) fn new(port: &'a dyn Port, message: M) -> Self {
+    pub(super) fn new(port: &'a Arc<dyn Port>, message: M) -> Self {
         Self {
-            port,
+            port: Line::Borrowed(port),
             state: TellState::New(message),
+        }
+    }
+
+    /// The same, independent of the reference it was made by: to be spawned, for instance.
+    pub fn owned(self) -> Tell<'static, M> {
+        Tell {
+            port: self.port.owned(),
+            state: self.state,
         }
     }
 

@@ -40,7 +40,7 @@ impl<K: Kind> ActorRef<K> {
     where
         K: Accepts<M>,
     {
-        Ask::new(&*self.port, message)
+        Ask::new(&self.port, message)
     }
 
     /// Sends a message; ready when it is in the mailbox or on its way there. Nothing is sent before the first poll.
@@ -50,7 +50,7 @@ impl<K: Kind> ActorRef<K> {
     where
         K: Accepts<M>,
     {
-        Tell::new(&*self.port, message)
+        Tell::new(&self.port, message)
     }
 
     /// Sends a message if there is room now.
@@ -94,13 +94,13 @@ impl<K: Kind> ActorRef<K> {
         let asked = match port.direct().filter(|_| !asked.chain.contains(port.actor())) {
             None => asked,
             Some(mailbox) => match mailbox.push(asked) {
-                Ok(()) => return Ok(Ask::sent(port, wait, deadline)),
+                Ok(()) => return Ok(Ask::sent(&self.port, wait, deadline)),
                 Err(Refused::Full(asked)) => return Err(TryError::Full(asked.message)),
                 Err(Refused::Closed(asked)) => asked,
             },
         };
         send_or_return(port, asked.into_letter())?;
-        Ok(Ask::sent(port, wait, deadline))
+        Ok(Ask::sent(&self.port, wait, deadline))
     }
 }
 
