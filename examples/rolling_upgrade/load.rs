@@ -97,7 +97,7 @@ impl Load {
 
     fn passage<M: Message<Reply = Answer>>(
         &self,
-        ask: Result<Ask<M>, CallError>,
+        ask: Result<Ask<'static, M>, CallError>,
         passage: Passage,
         flight: &Flight,
     ) -> BoxFuture<'static, ()> {
@@ -153,7 +153,7 @@ async fn is_released(released: &mut watch::Receiver<usize>, flight: usize) -> Re
     waited.map(drop).context("the replay was stopped")
 }
 
-async fn answer<M: Message<Reply = Answer>>(ask: Result<Ask<M>, CallError>) -> Result<Answer, CallError> {
+async fn answer<M: Message<Reply = Answer>>(ask: Result<Ask<'static, M>, CallError>) -> Result<Answer, CallError> {
     ask?.await
 }
 

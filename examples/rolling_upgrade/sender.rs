@@ -64,7 +64,7 @@ impl Sender {
         &mut self,
         aircraft: usize,
         message: impl FnOnce(Stamp) -> M,
-    ) -> Result<Ask<M>, CallError>
+    ) -> Result<Ask<'static, M>, CallError>
     where
         Aircraft: Accepts<M>,
     {
@@ -77,7 +77,7 @@ impl Sender {
         &mut self,
         airport: usize,
         message: impl FnOnce(Stamp) -> M,
-    ) -> Result<Ask<M>, CallError>
+    ) -> Result<Ask<'static, M>, CallError>
     where
         Airport: Accepts<M>,
     {
@@ -103,10 +103,10 @@ impl Sender {
     }
 }
 
-async fn send<K: Accepts<M>, M: Message>(actor: &ActorRef<K>, mut message: M) -> Result<Ask<M>, CallError> {
+async fn send<K: Accepts<M>, M: Message>(actor: &ActorRef<K>, mut message: M) -> Result<Ask<'static, M>, CallError> {
     loop {
         match actor.try_ask(message) {
-            Ok(ask) => return Ok(ask),
+            Ok(ask) => return Ok(ask.owned()),
             Err(TryError::Full(back)) => message = back,
             Err(TryError::Failed(error)) => return Err(error),
             Err(other) => return Err(Failure::new(FailureCode::Unknown, Ran::Unknown, format!("{other:?}")).into()),
