@@ -111,7 +111,11 @@ fn every_actor_of_the_program_is_linked_with_kind_version_and_messages() {
     assert_eq!(cart.entry.type_name(), "registry::Cart");
     let names: Vec<_> = cart.entry.messages().iter().map(|message| message.name()).collect();
     assert_eq!(names, ["cart.add", "cart.clear"]);
-    assert!(cart.entry.message("cart.add").is_some_and(|entry| entry.name() == "cart.add"));
+    assert!(
+        cart.entry
+            .message("cart.add")
+            .is_some_and(|entry| entry.name() == "cart.add")
+    );
     assert!(cart.entry.message("cart.remove").is_none());
 }
 

@@ -3,7 +3,9 @@
 use super::{CallError, Message, Port, Reply, Undelivered, scope};
 use crate::{
     clock::{Clock, Moment, Sleep},
-    mailbox::{Answer, Asked, Chain, Letter, Mailbox, NotHere, Payload, Records, Refused, Replied, ReplyWait, Told, reply_pair},
+    mailbox::{
+        Answer, Asked, Chain, Letter, Mailbox, NotHere, Payload, Records, Refused, Replied, ReplyWait, Told, reply_pair,
+    },
     wire::{self, Failure, FailureCode, Ran},
 };
 use futures_util::future::BoxFuture;
@@ -159,7 +161,10 @@ impl<'a, M: Message> Ask<'a, M> {
     /// Sends the message, or runs it; what is to be waited for is in `state` then.
     fn start(&mut self, message: M) -> Option<Answer<M::Reply>> {
         let Terms { deadline, chain } = Terms::now(&*self.port, self.timeout);
-        let direct = self.port.direct().filter(|_| chain.is_empty() || !chain.contains(self.port.actor()));
+        let direct = self
+            .port
+            .direct()
+            .filter(|_| chain.is_empty() || !chain.contains(self.port.actor()));
         let asked = Asked {
             message,
             reply: None,
@@ -237,7 +242,9 @@ fn run_here<M: Message>(mailbox: &Arc<Mailbox>, asked: Asked<M, M::Reply>) -> He
     one.push(asked);
     let (mut answer, mut wait) = (None, None);
     let mut look = |reply: &mut dyn Any| {
-        let reply = reply.downcast_mut::<Reply<M::Reply>>().expect("invariant: a message has one reply type");
+        let reply = reply
+            .downcast_mut::<Reply<M::Reply>>()
+            .expect("invariant: a message has one reply type");
         match reply {
             Reply::Kept(kept @ Some(_)) => answer = kept.take(),
             reply => {
@@ -269,7 +276,10 @@ fn timed_out(port: &dyn Port, name: &str, ran: Ran) -> CallError {
         Ran::No => "it did not run",
         _ => "it may have run",
     };
-    let text = format!("{name} to {} was not answered before its deadline; {what}", port.actor());
+    let text = format!(
+        "{name} to {} was not answered before its deadline; {what}",
+        port.actor()
+    );
     Failure::new(FailureCode::TimedOut, ran, text).into()
 }
 
@@ -310,7 +320,9 @@ impl<M: Message> Future for Ask<'_, M> {
                     let State::NoRoom(waits) = std::mem::replace(&mut this.state, State::Done) else {
                         unreachable!("invariant: it was looked at");
                     };
-                    let NoRoom { letter, wait, until, .. } = *waits;
+                    let NoRoom {
+                        letter, wait, until, ..
+                    } = *waits;
                     match this.port.send(letter) {
                         Ok(()) => {
                             let wait = wait.expect("invariant: an ask waits for a reply");

@@ -10,8 +10,8 @@ use crate::{
     clock::{Clock, Moment},
     ident::{ProcessId, RequestId},
     mailbox::{
-        Answer, Asked, Body, Chain, Form, Front, Letter, Payload, Replied, ReplySender, ReplySlot, ReplyTo, ReplyValue, Told,
-        TypedMessage,
+        Answer, Asked, Body, Chain, Form, Front, Letter, Payload, Replied, ReplySender, ReplySlot, ReplyTo, ReplyValue,
+        Told, TypedMessage,
     },
     wire::{self, Failure, FailureCode, Outcome, Ran},
 };
@@ -203,7 +203,10 @@ fn unpack_letter<M: Message>(
     let (message, body) = match body {
         Body::Encoded { name, bytes } => (wire::decode::<M>(&bytes), Body::Encoded { name, bytes }),
         Body::Typed(message) if (&*message as &dyn Any).is::<M>() => {
-            let message = message.into_any().downcast::<M>().expect("invariant: it was asked before");
+            let message = message
+                .into_any()
+                .downcast::<M>()
+                .expect("invariant: it was asked before");
             let parts = Parts {
                 message: *message,
                 reply: reply_of(reply),
@@ -239,7 +242,12 @@ fn unpack_letter<M: Message>(
             callers: chain,
         }),
         Err(error) => {
-            let text = format!("{} cannot be read by {} {}: {error}", M::NAME, kind.kind(), kind.version());
+            let text = format!(
+                "{} cannot be read by {} {}: {error}",
+                M::NAME,
+                kind.kind(),
+                kind.version()
+            );
             let letter = Letter {
                 body,
                 reply,
@@ -336,7 +344,10 @@ impl<F: Future, M: Message> Turn for Running<F, M> {
         }));
         polled.unwrap_or_else(|panic| {
             let (said, actor) = (panic_text(&*panic), scope::running_actor());
-            let text = format!("{} panicked in {actor}: {said}; the activation is rebuilt from its saved state", M::NAME);
+            let text = format!(
+                "{} panicked in {actor}: {said}; the activation is rebuilt from its saved state",
+                M::NAME
+            );
             let remote = (this.reply).send(M::NAME, Err(Failure::new(FailureCode::Panicked, Ran::Yes, text)));
             Poll::Ready(TurnEnd::Panicked { text: said, remote })
         })

@@ -114,7 +114,11 @@ mod tests {
             let before = clock.now();
             let recently = clock.recently();
             assert!(recently <= clock.now(), "ahead");
-            assert!(before.since(recently) <= Clock::COARSE, "{:?} behind", before.since(recently));
+            assert!(
+                before.since(recently) <= Clock::COARSE,
+                "{:?} behind",
+                before.since(recently)
+            );
         }
     }
 

@@ -319,7 +319,8 @@ impl Mailbox {
         let rests = if busy { gate & WOKEN == 0 } else { gate & QUEUED == 0 };
         if rests {
             let flags = if busy { BUSY } else { 0 };
-            self.gate.store(gate & !(SCHEDULED | BUSY | WOKEN) | flags, Ordering::Release);
+            self.gate
+                .store(gate & !(SCHEDULED | BUSY | WOKEN) | flags, Ordering::Release);
         } else {
             self.gate.store(gate & !BUSY, Ordering::Release);
         }

@@ -55,7 +55,9 @@ impl Chain {
 impl From<Vec<ActorId>> for Chain {
     /// A chain of actors, outermost first.
     fn from(actors: Vec<ActorId>) -> Self {
-        actors.into_iter().fold(Self::NONE, |callers, actor| callers.with(actor))
+        actors
+            .into_iter()
+            .fold(Self::NONE, |callers, actor| callers.with(actor))
     }
 }
 

@@ -25,6 +25,8 @@ mod payload;
 
 mod records;
 mod reply;
+#[cfg(test)]
+mod tests;
 
 pub use bounded::{Host, Mailbox, NotHere, Refused};
 pub use chain::Chain;

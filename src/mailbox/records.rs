@@ -110,7 +110,11 @@ impl Records {
             return None;
         }
         // SAFETY: `len` > 0, so a record begins at `start`.
-        let of = unsafe { *self.memory[self.start as usize..].as_ptr().cast::<&'static PayloadType>() };
+        let of = unsafe {
+            *self.memory[self.start as usize..]
+                .as_ptr()
+                .cast::<&'static PayloadType>()
+        };
         Some(Front { records: self, of })
     }
 

@@ -189,7 +189,9 @@ impl Local {
                 }
                 let slot = Rc::new(RefCell::new(Slot::new(activation.clone())));
                 let number = self.slots.borrow_mut().insert(slot.clone());
-                mailbox.set_slot(Some(u32::try_from(number).expect("invariant: fewer than 2^32 activations")));
+                mailbox.set_slot(Some(
+                    u32::try_from(number).expect("invariant: fewer than 2^32 activations"),
+                ));
                 slot
             }
         };
@@ -256,7 +258,9 @@ impl Local {
             if waits.peek().is_none_or(|Reverse(wait)| wait.at > now) {
                 return;
             }
-            let Some(Reverse(Wait { at, mailbox })) = waits.pop() else { return };
+            let Some(Reverse(Wait { at, mailbox })) = waits.pop() else {
+                return;
+            };
             drop(waits);
             let Some(slot) = self.slot(&mailbox) else { continue };
             let again = slot.borrow_mut().is_due(at, now);

@@ -1,18 +1,18 @@
 //! An activation as its worker holds it: the actor, the turn under way, and what it was told to do.
 
 use super::{
-    Activation, Control, Event, FreezeError, Memory, Outside, Packed,
+    Activation, Event,
     answer::{fail, send},
     local::Local,
 };
 use crate::{
     actor::{
-        ActivationError, AnyActor, Begin, Begun, DeactivateReason, Frame, Hydrate, Memory as FrameMemory, SaveError, Scope,
+        ActivationError, AnyActor, Begin, Begun, DeactivateReason, Frame, Memory as FrameMemory, SaveError, Scope,
         TurnEnd, TurnScope, panic_text, set_turn,
     },
     clock::Moment,
     ident::{ActorId, Epoch},
-    mailbox::{Form, Front, Letter, Mailbox, NotHere, Records},
+    mailbox::{Form, Front, Mailbox, NotHere, Records},
     store::{StoreError, StoredState},
     wire::{Failure, FailureCode, Ran},
 };
@@ -25,7 +25,7 @@ use std::{
 };
 
 /// What a finished step left behind.
-enum Step {
+pub(super) enum Step {
     Activated(Box<dyn AnyActor>, Result<(), ActivationError>),
     Deactivated(Box<dyn AnyActor>),
     Saved(Result<(), SaveError>),
@@ -34,7 +34,7 @@ enum Step {
 
 /// What is being done besides turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Doing {
+pub(super) enum Doing {
     Activating,
     /// After a move that was called off.
     Reactivating,
@@ -45,12 +45,12 @@ enum Doing {
 }
 
 /// A future that owns the actor and is polled when it is woken.
-enum Work {
+pub(super) enum Work {
     Turn(Frame),
     Step(Doing, LocalBoxFuture<'static, Step>),
 }
 
-enum State {
+pub(super) enum State {
     /// No actor yet.
     Empty,
     Idle(Box<dyn AnyActor>),
@@ -68,22 +68,22 @@ enum State {
 /// An activation as its worker holds it.
 pub(super) struct Slot {
     pub(super) activation: Arc<Activation>,
-    state: State,
+    pub(super) state: State,
     /// Messages taken out of the mailbox, to be run in order.
-    taken: Records,
+    pub(super) taken: Records,
     /// Lent to the scope while it is visited.
     mailbox: Option<Arc<Mailbox>>,
     /// Of the turn under way.
     turn: TurnScope,
     /// The worker looks after the turn under way at that moment.
     awaited: Option<Moment>,
-    epoch: Epoch,
-    freezing: bool,
-    ending: Option<DeactivateReason>,
+    pub(super) epoch: Epoch,
+    pub(super) freezing: bool,
+    pub(super) ending: Option<DeactivateReason>,
     /// Whether a move brought it: `Started` is reported when it runs.
-    moved_here: bool,
+    pub(super) moved_here: bool,
     /// When it took no more turns because of a freeze, by the wall clock.
-    frozen_at_micros: u64,
+    pub(super) frozen_at_micros: u64,
 }
 
 /// What one visit came to.
@@ -124,7 +124,7 @@ impl Slot {
         }
     }
 
-    fn actor_id(&self) -> &ActorId {
+    pub(super) fn actor_id(&self) -> &ActorId {
         self.activation.actor()
     }
 
@@ -145,7 +145,10 @@ impl Slot {
             return None;
         }
         self.turn = scope.turn;
-        let at = self.turn.wake_by.filter(|at| self.awaited.is_none_or(|awaited| *at < awaited))?;
+        let at = self
+            .turn
+            .wake_by
+            .filter(|at| self.awaited.is_none_or(|awaited| *at < awaited))?;
         self.awaited = Some(at);
         Some(at)
     }
@@ -279,7 +282,10 @@ impl Slot {
         let left = self.taken.len();
         // A store per message costs senders on other threads dearly while many wait.
         if left < 32 || left.is_multiple_of(32) {
-            self.activation.mailbox().cell().left(u32::try_from(left).unwrap_or(u32::MAX));
+            self.activation
+                .mailbox()
+                .cell()
+                .left(u32::try_from(left).unwrap_or(u32::MAX));
         }
         match begun {
             Begun::Turn {
@@ -387,10 +393,6 @@ impl Slot {
         Ok(())
     }
 
-    fn begin(&mut self, doing: Doing, step: impl Future<Output = Step> + 'static) {
-        self.state = State::Busy(Work::Step(doing, Box::pin(step)));
-    }
-
     /// Polls what is under way. `true`: it has ended and its end was dealt with.
     fn poll_work(&mut self, local: &Local, waker: &Waker) -> bool {
         let cx = &mut Context::from_waker(waker);
@@ -443,7 +445,7 @@ impl Slot {
     }
 
     /// What an actor wants after a turn or hook.
-    fn wants(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
+    pub(super) fn wants(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
         if actor.is_stale() {
             return self.lost(local, actor);
         }
@@ -451,249 +453,6 @@ impl Slot {
             local.outside.report(&self.activation, Event::WantsToEnd);
         }
         self.state = State::Idle(actor);
-    }
-
-    fn ended(&mut self, local: &Local, doing: Doing, end: Step) {
-        match (doing, end) {
-            (Doing::Activating, Step::Activated(actor, Ok(()))) => {
-                if std::mem::take(&mut self.moved_here) {
-                    local.outside.report(&self.activation, Event::Started);
-                }
-                self.wants(local, actor);
-            }
-            (Doing::Activating, Step::Activated(_, Err(error))) => {
-                self.activation_failed(local, &format!("on_activate failed: {error}"));
-            }
-            (Doing::Reactivating, Step::Activated(actor, result)) => {
-                if let Err(error) = result {
-                    tracing::warn!(actor = %self.actor_id(), %error, "on_activate failed after a move that was called off");
-                }
-                self.wants(local, actor);
-            }
-            (Doing::HookBeforeFreeze, Step::Deactivated(actor)) => self.pack(local, actor),
-            (Doing::HookBeforeEnd, Step::Deactivated(actor)) => {
-                self.begin(Doing::Saving, async move {
-                    let (_actor, result) = actor.save_if_changed().await;
-                    Step::Saved(result)
-                });
-            }
-            (Doing::Saving, Step::Saved(result)) => {
-                self.state = State::Gone;
-                local.outside.report(&self.activation, Event::Ended(result));
-            }
-            (Doing::Loading, Step::Loaded(Ok(state))) => self.activate(local, Memory::saved(self.epoch, state)),
-            (Doing::Loading, Step::Loaded(Err(error))) => {
-                self.activation_failed(local, &format!("its state cannot be read after a panic: {error}"));
-            }
-            (doing, _) => unreachable!("invariant: {doing:?} ends in its own step"),
-        }
-    }
-
-    fn panicked(&mut self, local: &Local, doing: Doing, text: &str) {
-        let actor = self.actor_id().clone();
-        tracing::error!(%actor, ?doing, panic = text, "an actor panicked; its activation is rebuilt");
-        match doing {
-            Doing::Activating | Doing::Loading => {
-                self.activation_failed(local, &format!("on_activate panicked: {text}"));
-            }
-            Doing::Reactivating => self.reload(local),
-            Doing::HookBeforeFreeze => {
-                // The memory is gone with the panic; what is saved is what there is.
-                let event = Event::FreezeFailed(FreezeError::NotRunning);
-                local.outside.report(&self.activation, event);
-                self.reload(local);
-            }
-            Doing::HookBeforeEnd | Doing::Saving => {
-                self.state = State::Gone;
-                local.outside.report(&self.activation, Event::Ended(Ok(())));
-            }
-        }
-    }
-
-    fn reload(&mut self, local: &Local) {
-        let load = local.outside.load(self.actor_id().clone());
-        self.begin(Doing::Loading, async move { Step::Loaded(load.await) });
-    }
-
-    fn hydrate(&mut self, local: &Local, memory: Memory) -> Result<Box<dyn AnyActor>, String> {
-        self.epoch = memory.epoch;
-        let from = Hydrate {
-            id: self.actor_id().clone(),
-            epoch: memory.epoch,
-            services: local.outside.services(),
-            memory: memory.body,
-            etag: memory.etag,
-            unsaved: memory.unsaved,
-        };
-        let kind = self.activation.kind();
-        match catch_unwind(AssertUnwindSafe(|| kind.hydrate(from))) {
-            Ok(Ok(actor)) => Ok(actor),
-            Ok(Err(error)) => Err(format!(
-                "its state cannot be read by {} {}: {error}",
-                kind.kind(),
-                kind.version()
-            )),
-            Err(panic) => Err(format!("reading its state panicked: {}", panic_text(&*panic))),
-        }
-    }
-
-    fn activate(&mut self, local: &Local, memory: Memory) {
-        match self.hydrate(local, memory) {
-            Ok(actor) => self.run_activate(Doing::Activating, actor),
-            Err(why) => self.activation_failed(local, &why),
-        }
-    }
-
-    fn run_activate(&mut self, doing: Doing, actor: Box<dyn AnyActor>) {
-        self.begin(doing, async move {
-            let (actor, result) = actor.activate().await;
-            Step::Activated(actor, result)
-        });
-    }
-
-    /// Of an idle actor.
-    fn run_deactivate(&mut self, doing: Doing, reason: DeactivateReason) {
-        if let State::Idle(actor) = std::mem::replace(&mut self.state, State::Gone) {
-            self.begin(doing, async move { Step::Deactivated(actor.deactivate(reason).await) });
-        }
-    }
-
-    fn activation_failed(&mut self, local: &Local, why: &str) {
-        let actor = self.actor_id();
-        tracing::warn!(%actor, why, "an actor could not be activated");
-        let text = format!("{actor} could not be activated: {why}");
-        let failure = Failure::new(FailureCode::ActivationFailed, Ran::No, text);
-        self.over(local, Event::ActivationFailed(failure));
-    }
-
-    fn lost(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(actor)));
-        let id = self.actor_id();
-        let text = format!("{id} was taken over by another activation while this message waited; it did not run");
-        let failure = Failure::new(FailureCode::Discarded, Ran::No, text);
-        self.over(local, Event::OwnershipLost(failure));
-    }
-
-    /// Ends with messages in the mailbox, which the silo deals with.
-    fn over(&mut self, local: &Local, event: Event) {
-        self.state = State::Gone;
-        self.put_back();
-        local.outside.report(&self.activation, event);
-    }
-
-    fn put_back(&mut self) {
-        self.activation.mailbox().put_back(&mut self.taken);
-    }
-
-    fn pack(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
-        self.put_back();
-        self.activation.mailbox().take(&mut self.taken);
-        let mut letters: Vec<Letter> = std::mem::take(&mut self.taken).into_letters().collect();
-        let id = self.activation.actor();
-        let packed = catch_unwind(AssertUnwindSafe(|| {
-            let memory = actor.dehydrate()?;
-            let calls = letters.iter_mut().map(|letter| local.outside.to_call(id, letter));
-            Ok::<_, FreezeError>((memory, calls.collect::<Result<Vec<_>, _>>()?))
-        }));
-        for letter in letters {
-            self.taken.push(letter);
-        }
-        let event = match packed {
-            Ok(Ok((memory, waiting))) => Event::Packed(Box::new(Packed {
-                actor: memory,
-                waiting,
-                frozen_at_micros: self.frozen_at_micros,
-            })),
-            Ok(Err(error)) => Event::FreezeFailed(error),
-            Err(panic) => {
-                tracing::error!(actor = %id, panic = panic_text(&*panic), "serializing an actor panicked");
-                Event::FreezeFailed(FreezeError::NotRunning)
-            }
-        };
-        self.state = State::Stopped { actor, hook_ran: true };
-        local.outside.report(&self.activation, event);
-    }
-
-    fn cancel_freeze(&mut self, outside: &dyn Outside) {
-        if std::mem::take(&mut self.freezing) {
-            outside.report(&self.activation, Event::FreezeFailed(FreezeError::TimedOut));
-        }
-    }
-
-    /// Does what it was told. `queued` was taken out of the mailbox with it.
-    pub(super) fn obey(&mut self, local: &Local, control: Control, queued: Records) {
-        let outside = &*local.outside;
-        match (control, std::mem::replace(&mut self.state, State::Empty)) {
-            (Control::Activate(memory), State::Empty) => self.activate(local, memory),
-            (Control::Prepare(memory), State::Empty) => match self.hydrate(local, memory) {
-                Ok(actor) => {
-                    self.state = State::Prepared(actor);
-                    outside.report(&self.activation, Event::Prepared);
-                }
-                Err(why) => {
-                    self.state = State::Gone;
-                    outside.report(&self.activation, Event::PrepareFailed(why));
-                }
-            },
-            (Control::Start { epoch }, State::Prepared(mut actor)) => {
-                self.epoch = epoch;
-                actor.set_epoch(epoch);
-                self.moved_here = true;
-                self.run_activate(Doing::Activating, actor);
-            }
-            (Control::Resume { epoch }, State::Stopped { mut actor, hook_ran }) => {
-                self.epoch = epoch;
-                actor.set_epoch(epoch);
-                if hook_ran {
-                    self.run_activate(Doing::Reactivating, actor);
-                } else {
-                    self.state = State::Idle(actor);
-                }
-            }
-            (Control::Resume { epoch }, state) => {
-                self.epoch = epoch;
-                self.state = state;
-            }
-            (Control::Freeze, state @ (State::Idle(_) | State::Busy(_))) => {
-                self.freezing = true;
-                self.state = state;
-            }
-            (Control::Freeze, state) => {
-                self.state = state;
-                outside.report(&self.activation, Event::FreezeFailed(FreezeError::NotRunning));
-            }
-            (Control::CancelFreeze, state) => {
-                self.state = state;
-                self.cancel_freeze(outside);
-            }
-            (Control::End(reason), state) => {
-                self.ending = Some(reason);
-                self.state = state;
-            }
-            (Control::Drop, state) => {
-                drop_fenced(state);
-                self.taken = Records::new();
-                self.state = State::Gone;
-            }
-            (Control::Abandon, state) => {
-                drop_fenced(state);
-                let text = format!(
-                    "{} was moving and its new silo was lost; the message may have run",
-                    self.actor_id()
-                );
-                let failure = Failure::new(FailureCode::Unknown, Ran::Unknown, text);
-                for records in [std::mem::take(&mut self.taken), queued] {
-                    for letter in records.into_letters() {
-                        fail(outside, self.activation.actor(), letter, failure.clone());
-                    }
-                }
-                self.state = State::Gone;
-            }
-            (control, state) => {
-                tracing::debug!(actor = %self.actor_id(), ?control, "an activation was told what it cannot do now");
-                self.state = state;
-            }
-        }
     }
 }
 
@@ -706,6 +465,6 @@ fn leave(frame: Frame, end: &TurnEnd) -> Option<FrameMemory> {
     }
 }
 
-fn drop_fenced(state: State) {
+pub(super) fn drop_fenced(state: State) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(state)));
 }

@@ -287,7 +287,10 @@ impl Worker {
             if alarm.as_ref().map(|(at, _)| *at) != next {
                 *alarm = next.map(|at| (at, self.clock.sleep_until(at)));
             }
-            let rung = !held && alarm.as_mut().is_some_and(|(_, sleep)| Pin::new(sleep).poll(cx).is_ready());
+            let rung = !held
+                && alarm
+                    .as_mut()
+                    .is_some_and(|(_, sleep)| Pin::new(sleep).poll(cx).is_ready());
             if !rung {
                 return Poll::Pending;
             }

@@ -128,13 +128,7 @@ impl Node {
         let mut ranks: Vec<Rank> = self.seats.select(|actor, place| {
             let is_active = matches!(place.seat.phase(), Some((migration::Phase::Active, _)));
             let activation = place.activation.as_ref().filter(|_| is_active)?;
-            let rank = Rank::new(
-                policy,
-                actor.clone(),
-                place.heat,
-                &activation.activity(),
-                now,
-            );
+            let rank = Rank::new(policy, actor.clone(), place.heat, &activation.activity(), now);
             place.heat = rank.heat;
             Some(rank)
         });

@@ -49,7 +49,10 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
     ("reminder", ENGINE),
     ("rollout", ENGINE),
     ("runtime", &[L0, ENGINES, &["actor", "mailbox", "store", "wire"]]),
-    ("caller", &[L0, &["actor", "directory", "mailbox", "store", "transport", "wire"]]),
+    (
+        "caller",
+        &[L0, &["actor", "directory", "mailbox", "store", "transport", "wire"]],
+    ),
     ("client", &[L0, L1, &["caller", "directory"]]),
     ("silo", BELOW_SILO),
     ("admin", &[L0, L1, ENGINES, &["caller", "client", "runtime", "silo"]]),
@@ -68,7 +71,10 @@ const IN_TESTS: &[&[&str]] = &[L0, L1, &["prelude", "testkit"]];
 
 /// Files that may hold `unsafe`, or lift the lint against it, and why.
 const UNSAFE: &[(&str, &str)] = &[
-    ("src/actor/frame.rs", "the future of a turn in memory that is used again"),
+    (
+        "src/actor/frame.rs",
+        "the future of a turn in memory that is used again",
+    ),
     ("src/mailbox/records.rs", "messages in place in a buffer"),
     ("src/actor/registry.rs", "linkme's slice needs a section of its own"),
     (

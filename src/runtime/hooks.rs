@@ -1,0 +1,180 @@
+//! What an activation does besides turns: coming up, its hooks, packing, saving, coming to its end.
+
+use super::{
+    Event, FreezeError, Memory, Packed,
+    local::Local,
+    slot::{Doing, Slot, State, Step, Work},
+};
+use crate::{
+    actor::{AnyActor, DeactivateReason, Hydrate, panic_text},
+    mailbox::Letter,
+    wire::{Failure, FailureCode, Ran},
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+impl Slot {
+    pub(super) fn begin(&mut self, doing: Doing, step: impl Future<Output = Step> + 'static) {
+        self.state = State::Busy(Work::Step(doing, Box::pin(step)));
+    }
+
+    pub(super) fn ended(&mut self, local: &Local, doing: Doing, end: Step) {
+        match (doing, end) {
+            (Doing::Activating, Step::Activated(actor, Ok(()))) => {
+                if std::mem::take(&mut self.moved_here) {
+                    local.outside.report(&self.activation, Event::Started);
+                }
+                self.wants(local, actor);
+            }
+            (Doing::Activating, Step::Activated(_, Err(error))) => {
+                self.activation_failed(local, &format!("on_activate failed: {error}"));
+            }
+            (Doing::Reactivating, Step::Activated(actor, result)) => {
+                if let Err(error) = result {
+                    tracing::warn!(actor = %self.actor_id(), %error, "on_activate failed after a move that was called off");
+                }
+                self.wants(local, actor);
+            }
+            (Doing::HookBeforeFreeze, Step::Deactivated(actor)) => self.pack(local, actor),
+            (Doing::HookBeforeEnd, Step::Deactivated(actor)) => {
+                self.begin(Doing::Saving, async move {
+                    let (_actor, result) = actor.save_if_changed().await;
+                    Step::Saved(result)
+                });
+            }
+            (Doing::Saving, Step::Saved(result)) => {
+                self.state = State::Gone;
+                local.outside.report(&self.activation, Event::Ended(result));
+            }
+            (Doing::Loading, Step::Loaded(Ok(state))) => self.activate(local, Memory::saved(self.epoch, state)),
+            (Doing::Loading, Step::Loaded(Err(error))) => {
+                self.activation_failed(local, &format!("its state cannot be read after a panic: {error}"));
+            }
+            (doing, _) => unreachable!("invariant: {doing:?} ends in its own step"),
+        }
+    }
+
+    pub(super) fn panicked(&mut self, local: &Local, doing: Doing, text: &str) {
+        let actor = self.actor_id().clone();
+        tracing::error!(%actor, ?doing, panic = text, "an actor panicked; its activation is rebuilt");
+        match doing {
+            Doing::Activating | Doing::Loading => {
+                self.activation_failed(local, &format!("on_activate panicked: {text}"));
+            }
+            Doing::Reactivating => self.reload(local),
+            Doing::HookBeforeFreeze => {
+                // The memory is gone with the panic; what is saved is what there is.
+                let event = Event::FreezeFailed(FreezeError::NotRunning);
+                local.outside.report(&self.activation, event);
+                self.reload(local);
+            }
+            Doing::HookBeforeEnd | Doing::Saving => {
+                self.state = State::Gone;
+                local.outside.report(&self.activation, Event::Ended(Ok(())));
+            }
+        }
+    }
+
+    pub(super) fn reload(&mut self, local: &Local) {
+        let load = local.outside.load(self.actor_id().clone());
+        self.begin(Doing::Loading, async move { Step::Loaded(load.await) });
+    }
+
+    pub(super) fn hydrate(&mut self, local: &Local, memory: Memory) -> Result<Box<dyn AnyActor>, String> {
+        self.epoch = memory.epoch;
+        let from = Hydrate {
+            id: self.actor_id().clone(),
+            epoch: memory.epoch,
+            services: local.outside.services(),
+            memory: memory.body,
+            etag: memory.etag,
+            unsaved: memory.unsaved,
+        };
+        let kind = self.activation.kind();
+        match catch_unwind(AssertUnwindSafe(|| kind.hydrate(from))) {
+            Ok(Ok(actor)) => Ok(actor),
+            Ok(Err(error)) => Err(format!(
+                "its state cannot be read by {} {}: {error}",
+                kind.kind(),
+                kind.version()
+            )),
+            Err(panic) => Err(format!("reading its state panicked: {}", panic_text(&*panic))),
+        }
+    }
+
+    pub(super) fn activate(&mut self, local: &Local, memory: Memory) {
+        match self.hydrate(local, memory) {
+            Ok(actor) => self.run_activate(Doing::Activating, actor),
+            Err(why) => self.activation_failed(local, &why),
+        }
+    }
+
+    pub(super) fn run_activate(&mut self, doing: Doing, actor: Box<dyn AnyActor>) {
+        self.begin(doing, async move {
+            let (actor, result) = actor.activate().await;
+            Step::Activated(actor, result)
+        });
+    }
+
+    /// Of an idle actor.
+    pub(super) fn run_deactivate(&mut self, doing: Doing, reason: DeactivateReason) {
+        if let State::Idle(actor) = std::mem::replace(&mut self.state, State::Gone) {
+            self.begin(doing, async move { Step::Deactivated(actor.deactivate(reason).await) });
+        }
+    }
+
+    pub(super) fn activation_failed(&mut self, local: &Local, why: &str) {
+        let actor = self.actor_id();
+        tracing::warn!(%actor, why, "an actor could not be activated");
+        let text = format!("{actor} could not be activated: {why}");
+        let failure = Failure::new(FailureCode::ActivationFailed, Ran::No, text);
+        self.over(local, Event::ActivationFailed(failure));
+    }
+
+    pub(super) fn lost(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(actor)));
+        let id = self.actor_id();
+        let text = format!("{id} was taken over by another activation while this message waited; it did not run");
+        let failure = Failure::new(FailureCode::Discarded, Ran::No, text);
+        self.over(local, Event::OwnershipLost(failure));
+    }
+
+    /// Ends with messages in the mailbox, which the silo deals with.
+    pub(super) fn over(&mut self, local: &Local, event: Event) {
+        self.state = State::Gone;
+        self.put_back();
+        local.outside.report(&self.activation, event);
+    }
+
+    pub(super) fn put_back(&mut self) {
+        self.activation.mailbox().put_back(&mut self.taken);
+    }
+
+    pub(super) fn pack(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
+        self.put_back();
+        self.activation.mailbox().take(&mut self.taken);
+        let mut letters: Vec<Letter> = std::mem::take(&mut self.taken).into_letters().collect();
+        let id = self.activation.actor();
+        let packed = catch_unwind(AssertUnwindSafe(|| {
+            let memory = actor.dehydrate()?;
+            let calls = letters.iter_mut().map(|letter| local.outside.to_call(id, letter));
+            Ok::<_, FreezeError>((memory, calls.collect::<Result<Vec<_>, _>>()?))
+        }));
+        for letter in letters {
+            self.taken.push(letter);
+        }
+        let event = match packed {
+            Ok(Ok((memory, waiting))) => Event::Packed(Box::new(Packed {
+                actor: memory,
+                waiting,
+                frozen_at_micros: self.frozen_at_micros,
+            })),
+            Ok(Err(error)) => Event::FreezeFailed(error),
+            Err(panic) => {
+                tracing::error!(actor = %id, panic = panic_text(&*panic), "serializing an actor panicked");
+                Event::FreezeFailed(FreezeError::NotRunning)
+            }
+        };
+        self.state = State::Stopped { actor, hook_ran: true };
+        local.outside.report(&self.activation, event);
+    }
+}

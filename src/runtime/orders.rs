@@ -1,0 +1,96 @@
+//! What an activation is told, done between turns.
+
+use super::{
+    Control, Event, FreezeError, Outside,
+    answer::fail,
+    local::Local,
+    slot::{Doing, Slot, State, drop_fenced},
+};
+use crate::{
+    mailbox::Records,
+    wire::{Failure, FailureCode, Ran},
+};
+
+impl Slot {
+    pub(super) fn cancel_freeze(&mut self, outside: &dyn Outside) {
+        if std::mem::take(&mut self.freezing) {
+            outside.report(&self.activation, Event::FreezeFailed(FreezeError::TimedOut));
+        }
+    }
+
+    /// Does what it was told. `queued` was taken out of the mailbox with it.
+    pub(super) fn obey(&mut self, local: &Local, control: Control, queued: Records) {
+        let outside = &*local.outside;
+        match (control, std::mem::replace(&mut self.state, State::Empty)) {
+            (Control::Activate(memory), State::Empty) => self.activate(local, memory),
+            (Control::Prepare(memory), State::Empty) => match self.hydrate(local, memory) {
+                Ok(actor) => {
+                    self.state = State::Prepared(actor);
+                    outside.report(&self.activation, Event::Prepared);
+                }
+                Err(why) => {
+                    self.state = State::Gone;
+                    outside.report(&self.activation, Event::PrepareFailed(why));
+                }
+            },
+            (Control::Start { epoch }, State::Prepared(mut actor)) => {
+                self.epoch = epoch;
+                actor.set_epoch(epoch);
+                self.moved_here = true;
+                self.run_activate(Doing::Activating, actor);
+            }
+            (Control::Resume { epoch }, State::Stopped { mut actor, hook_ran }) => {
+                self.epoch = epoch;
+                actor.set_epoch(epoch);
+                if hook_ran {
+                    self.run_activate(Doing::Reactivating, actor);
+                } else {
+                    self.state = State::Idle(actor);
+                }
+            }
+            (Control::Resume { epoch }, state) => {
+                self.epoch = epoch;
+                self.state = state;
+            }
+            (Control::Freeze, state @ (State::Idle(_) | State::Busy(_))) => {
+                self.freezing = true;
+                self.state = state;
+            }
+            (Control::Freeze, state) => {
+                self.state = state;
+                outside.report(&self.activation, Event::FreezeFailed(FreezeError::NotRunning));
+            }
+            (Control::CancelFreeze, state) => {
+                self.state = state;
+                self.cancel_freeze(outside);
+            }
+            (Control::End(reason), state) => {
+                self.ending = Some(reason);
+                self.state = state;
+            }
+            (Control::Drop, state) => {
+                drop_fenced(state);
+                self.taken = Records::new();
+                self.state = State::Gone;
+            }
+            (Control::Abandon, state) => {
+                drop_fenced(state);
+                let text = format!(
+                    "{} was moving and its new silo was lost; the message may have run",
+                    self.actor_id()
+                );
+                let failure = Failure::new(FailureCode::Unknown, Ran::Unknown, text);
+                for records in [std::mem::take(&mut self.taken), queued] {
+                    for letter in records.into_letters() {
+                        fail(outside, self.activation.actor(), letter, failure.clone());
+                    }
+                }
+                self.state = State::Gone;
+            }
+            (control, state) => {
+                tracing::debug!(actor = %self.actor_id(), ?control, "an activation was told what it cannot do now");
+                self.state = state;
+            }
+        }
+    }
+}
