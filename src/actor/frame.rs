@@ -111,3 +111,106 @@ impl Drop for InPlace {
         self.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{cell::Cell, marker::PhantomPinned, rc::Rc};
+
+    /// Tells where it is polled and dropped, and how often.
+    struct Probe<const WORDS: usize> {
+        ballast: [u64; WORDS],
+        at: Cell<usize>,
+        drops: Rc<Cell<u32>>,
+        reply: u64,
+        panics_in_drop: bool,
+        _pinned: PhantomPinned,
+    }
+
+    impl<const WORDS: usize> Probe<WORDS> {
+        fn new(drops: &Rc<Cell<u32>>) -> Self {
+            Self {
+                ballast: [7; WORDS],
+                at: Cell::new(0),
+                drops: drops.clone(),
+                reply: 5,
+                panics_in_drop: false,
+                _pinned: PhantomPinned,
+            }
+        }
+
+        fn look(&self) {
+            let here = ptr::from_ref(self).addr();
+            let before = self.at.replace(here);
+            assert!(before == 0 || before == here, "it moved between two polls");
+            assert!(self.ballast.iter().all(|word| *word == 7));
+        }
+    }
+
+    impl<const WORDS: usize> Turn for Probe<WORDS> {
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<TurnEnd> {
+            self.look();
+            Poll::Pending
+        }
+
+        fn reply(self: Pin<&mut Self>) -> &mut dyn Any {
+            // SAFETY: `reply` is not pinned structurally.
+            unsafe { &mut self.get_unchecked_mut().reply }
+        }
+    }
+
+    impl<const WORDS: usize> Drop for Probe<WORDS> {
+        fn drop(&mut self) {
+            self.look();
+            self.drops.set(self.drops.get() + 1);
+            assert!(!self.panics_in_drop, "a drop that panics");
+        }
+    }
+
+    fn poll(frame: &mut Frame) {
+        let cx = &mut Context::from_waker(std::task::Waker::noop());
+        assert!(frame.poll(cx).is_pending());
+    }
+
+    /// The moved future of a turn that waits is the first thing that goes wrong with memory used again.
+    #[test]
+    fn a_polled_turn_does_not_move_and_is_dropped_once() {
+        let drops = Rc::new(Cell::new(0));
+        let mut memory = Some(Memory::default());
+        let mut frame = Frame::new(&mut memory, Probe::<10>::new(&drops));
+        assert!(memory.is_none(), "the turn is in it");
+        poll(&mut frame);
+        let mut elsewhere = Box::new(frame);
+        poll(&mut elsewhere);
+        assert_eq!(elsewhere.reply().downcast_ref::<u64>(), Some(&5));
+        let memory = elsewhere.into_memory();
+        assert_eq!((drops.get(), memory.is_some()), (1, true));
+        // Used again.
+        let mut frame = Frame::new(&mut { memory }, Probe::<100>::new(&drops));
+        poll(&mut frame);
+        drop(frame);
+        assert_eq!(drops.get(), 2);
+    }
+
+    #[test]
+    fn a_turn_that_does_not_fit_has_memory_of_its_own() {
+        let drops = Rc::new(Cell::new(0));
+        let mut memory = Some(Memory::default());
+        let mut frame = Frame::new(&mut memory, Probe::<200>::new(&drops));
+        assert!(memory.is_some(), "not used");
+        poll(&mut frame);
+        assert!(frame.into_memory().is_none());
+        assert_eq!(drops.get(), 1);
+    }
+
+    #[test]
+    fn a_turn_whose_drop_panics_is_not_dropped_again() {
+        let drops = Rc::new(Cell::new(0));
+        let mut probe = Probe::<10>::new(&drops);
+        probe.panics_in_drop = true;
+        let frame = Frame::new(&mut None, probe);
+        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| frame.into_memory()));
+        assert!(dropped.is_err());
+        assert_eq!(drops.get(), 1);
+    }
+}
