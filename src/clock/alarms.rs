@@ -20,6 +20,9 @@ pub(super) struct Alarms {
 struct State {
     by_moment: BTreeMap<(Moment, u64), Waker>,
     last: u64,
+    /// When who fires the alarms will look again by itself. Alarms that are dropped do not move it: one that is set and
+    /// dropped again and again, as by asks, disturbs nobody.
+    planned: Option<Moment>,
 }
 
 impl Alarms {
@@ -34,10 +37,13 @@ impl Alarms {
         let mut state = self.state.lock();
         state.last += 1;
         let number = state.last;
-        let earliest = state.by_moment.first_key_value().is_none_or(|(key, _)| at < key.0);
+        let earlier = state.planned.is_none_or(|planned| at < planned);
+        if earlier {
+            state.planned = Some(at);
+        }
         state.by_moment.insert((at, number), waker);
         drop(state);
-        if let (true, Some(tell)) = (earliest, &self.on_earlier) {
+        if let (true, Some(tell)) = (earlier, &self.on_earlier) {
             tell();
         }
         number
@@ -75,6 +81,13 @@ impl Alarms {
 
     pub(super) fn next(&self) -> Option<Moment> {
         self.state.lock().by_moment.first_key_value().map(|(key, _)| key.0)
+    }
+
+    /// The same, for who will look again then and not before, unless told.
+    pub(super) fn plan(&self) -> Option<Moment> {
+        let mut state = self.state.lock();
+        state.planned = state.by_moment.first_key_value().map(|(key, _)| key.0);
+        state.planned
     }
 }
 

@@ -66,8 +66,8 @@ impl System {
         loop {
             self.alarms.fire(self.now());
             let mut rung = self.bell.rung.lock();
-            // An alarm set after `fire` either is seen by `next` or rings the bell.
-            let wait = match self.alarms.next() {
+            // An alarm set after `fire` either is seen by `plan` or rings the bell.
+            let wait = match self.alarms.plan() {
                 Some(next) => next.since(self.now()),
                 None => Duration::from_secs(3600),
             };
