@@ -329,3 +329,35 @@ fn forwards_come_home_before_newer_messages_run() {
     );
     assert_eq!(after(&mut seat, |seat| seat.rested(STREAM, 1)), [rest("b")]);
 }
+
+/// S forwards "a" to T and T on to U, which hands the actor back to S. S holds "b" of the same caller. T dies, so that S
+/// knows nothing of "a" any more; U brings it all the same.
+#[test]
+fn what_was_lost_on_a_dead_silo_and_comes_home_is_not_overtaken() {
+    let mut seat = forwarder();
+    let _ = send(&mut seat, L, "a");
+    assert!(seat.package(&u(), Epoch(3)));
+    seat.prepared(Epoch(3));
+    seat.entry_read(&owned(s(), 4), nobody);
+    let _ = seat.take_commands();
+    assert_eq!(send(&mut seat, L, "b"), []);
+    seat.go(&u(), Epoch(4));
+    let _ = seat.take_commands();
+    assert_eq!(
+        after(&mut seat, |seat| seat.silo_died(&t())),
+        [Command::Unknown { message: "a" }],
+        "U may still bring \"a\""
+    );
+    assert!(!seat.is_open_to(L) && !seat.is_movable());
+    let home = Command::SendRested {
+        to: u(),
+        stream: Epoch(4),
+        n: 1,
+    };
+    assert_eq!(
+        after(&mut seat, |seat| seat.forwarded(&u(), Epoch(4), 1, "a")),
+        [rest("a"), home]
+    );
+    assert_eq!(after(&mut seat, |seat| seat.closed(Epoch(4))), [rest("b")]);
+    assert!(seat.is_open_to(L) && seat.is_movable());
+}
