@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: all test fmt clippy docs example bench prerequisites
+.PHONY: all test model fmt clippy docs example bench prerequisites
 
 all: fmt clippy docs test example
 
@@ -17,6 +17,10 @@ prerequisites:
 
 test: prerequisites
 	$(CARGO) test --workspace --all-features
+
+# The protocol, explored in every order of events: minutes. See docs/testing.md.
+model: prerequisites
+	$(CARGO) test --profile model --test model
 
 fmt:
 	$(CARGO) fmt --all --check

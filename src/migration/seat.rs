@@ -17,6 +17,8 @@ pub struct Seat<I> {
     pub(super) bounced: BTreeSet<LinkId>,
     /// Whether messages were lost here.
     pub(super) lost: bool,
+    /// Whether what was lost here may still come on the stream of the tenure's predecessor.
+    pub(super) astray: bool,
     /// Streams whose tenure is gone, until their sender closes them.
     pub(super) ended: Vec<Predecessor>,
     /// Callers that wait to enter.
@@ -36,6 +38,7 @@ impl<I> Seat<I> {
             forwarding: None,
             bounced: BTreeSet::new(),
             lost: false,
+            astray: false,
             ended: Vec::new(),
             entering: Vec::new(),
             commands: Vec::new(),
@@ -67,7 +70,7 @@ impl<I> Seat<I> {
 
     /// Whether messages of a link may go straight into the mailbox.
     pub fn is_open_to(&self, link: LinkId) -> bool {
-        let home = self.forwarding.as_ref().is_none_or(Forwarding::is_empty);
+        let home = !self.is_away();
         let active =
             (self.tenure.as_ref()).is_some_and(|tenure| tenure.phase == Phase::Active && tenure.held.is_empty());
         active && home && !self.bounced.contains(&link)
@@ -77,7 +80,14 @@ impl<I> Seat<I> {
     /// come from the silo before; they follow the actor.
     pub fn is_movable(&self) -> bool {
         let active = |tenure: &Tenure<I>| tenure.phase == Phase::Active && tenure.held.is_empty();
-        self.tenure.as_ref().is_some_and(active) && self.forwarding.is_none()
+        self.tenure.as_ref().is_some_and(active) && self.forwarding.is_none() && !self.is_away()
+    }
+
+    /// Whether older messages than those that callers send here are still on their way to the actor.
+    fn is_away(&self) -> bool {
+        let open = |tenure: &Tenure<I>| tenure.predecessor.is_some();
+        let forwards = self.forwarding.as_ref().is_some_and(|f| !f.is_empty());
+        forwards || (self.astray && self.tenure.as_ref().is_some_and(open))
     }
 
     /// Whether the actor may be deactivated: it may be moved, and no forwards can come any more.
@@ -198,11 +208,12 @@ impl<I> Seat<I> {
             }
         }
         let forwards = self.forwarding.as_ref().is_some_and(|f| !f.broken);
-        let away = self.forwarding.as_ref().is_some_and(|f| !f.is_empty());
+        let away = self.is_away();
+        let waits = self.forwarding.as_ref().is_some_and(|f| !f.is_empty());
         let from_caller = matches!(source, Source::Link(_));
         let is_fence = matches!(arrival, Arrival::Fence { .. });
         let Some(tenure) = &mut self.tenure else {
-            return if forwards || (away && is_fence) {
+            return if forwards || (waits && is_fence) {
                 self.forward(arrival, source)
             } else if may_register && self.forwarding.is_none() && from_caller && !is_fence {
                 let mut tenure = Tenure::new(Phase::Registering, Epoch::ZERO);
@@ -332,6 +343,7 @@ impl<I> Seat<I> {
     /// Ends an arrival whose outcome is not known.
     pub(super) fn outcome_unknown(&mut self, arrival: Arrival<I>, source: Source) {
         self.lost = true;
+        self.astray = true;
         match (source, arrival) {
             (Source::Stream { from, stream, n }, _) => {
                 if let Some(predecessor) = self.stream_mut(stream) {
@@ -366,9 +378,16 @@ impl<I> Seat<I> {
     }
 
     fn rest_one_held(&mut self) -> bool {
-        let away = self.forwarding.as_ref().is_some_and(|f| !f.is_empty());
+        let away = self.is_away();
         let Some(tenure) = &mut self.tenure else { return false };
-        if tenure.phase != Phase::Active || tenure.held.is_empty() {
+        if tenure.phase != Phase::Active {
+            return false;
+        }
+        if tenure.predecessor.is_none() {
+            // Nothing older can reach the actor.
+            self.astray = false;
+        }
+        if tenure.held.is_empty() {
             return false;
         }
         // What comes on a stream is older than what callers sent here meanwhile.

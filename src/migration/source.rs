@@ -1,11 +1,12 @@
 //! The source's side of a move: freeze, package, hand over, forward; resume when it comes to nothing.
 
-use super::{Arrival, Command, Forwarding, Phase, Purpose, Seat, Source};
+use super::{Command, Forwarding, Phase, Purpose, Seat, Source};
 use crate::{
     ident::{Epoch, Hint, SiloId},
     store::Entry,
     wire::BounceReason,
 };
+use std::collections::VecDeque;
 
 impl<I> Seat<I> {
     /// Starts a move to `to`. Answers whether it can start now ([`Seat::is_movable`]).
@@ -171,9 +172,18 @@ impl<I> Seat<I> {
         self.settle();
     }
 
-    /// The target never took forward `n`.
+    /// The target never took forward `n`, nor any behind it: it takes nothing more of this stream.
+    ///
+    /// What is behind it goes back in the same breath, so that nothing that comes now is given back before.
     pub fn returned(&mut self, stream: Epoch, n: u64) {
-        if let Some((arrival, source)) = self.take_forward(stream, n, true) {
+        let Some(forwarding) = self.forwarding.as_mut().filter(|f| f.stream == stream) else {
+            return;
+        };
+        forwarding.broken = true;
+        let all = std::mem::take(&mut forwarding.unacknowledged);
+        let (back, kept): (VecDeque<_>, VecDeque<_>) = all.into_iter().partition(|(number, ..)| *number >= n);
+        forwarding.unacknowledged = kept;
+        for (_, arrival, source) in back {
             self.give_back(arrival, source, BounceReason::NotOwner);
         }
         self.settle();
@@ -182,18 +192,13 @@ impl<I> Seat<I> {
     /// The target took forward `n` and lost it.
     pub fn forward_lost(&mut self, stream: Epoch, n: u64) {
         self.lost = true;
-        if let Some((arrival, source)) = self.take_forward(stream, n, false) {
+        if let Some(forwarding) = self.forwarding.as_mut().filter(|f| f.stream == stream)
+            && let Some(index) = forwarding.unacknowledged.iter().position(|(number, ..)| *number == n)
+            && let Some((_, arrival, source)) = forwarding.unacknowledged.remove(index)
+        {
             self.outcome_unknown(arrival, source);
         }
         self.settle();
-    }
-
-    fn take_forward(&mut self, stream: Epoch, n: u64, breaks: bool) -> Option<(Arrival<I>, Source)> {
-        let forwarding = self.forwarding.as_mut().filter(|f| f.stream == stream)?;
-        forwarding.broken |= breaks;
-        let index = forwarding.unacknowledged.iter().position(|(number, ..)| *number == n)?;
-        let (_, arrival, source) = forwarding.unacknowledged.remove(index)?;
-        Some((arrival, source))
     }
 
     /// Forgets the forwarding entry if nothing in it waits and nothing more can come. Answers whether there is none now.

@@ -195,6 +195,10 @@ impl<I> Seat<I> {
     pub fn entry_read(&mut self, entry: &Entry, dead: impl Fn(&SiloId) -> bool) {
         let Some(tenure) = &self.tenure else { return };
         let epoch = tenure.epoch;
+        if entry.epoch < epoch {
+            // A late answer to what an earlier tenure asked: epochs only grow.
+            return;
+        }
         let is_mine = |epoch| *entry == Entry::owned(self.me.clone(), epoch);
         let hint = entry.owner.clone().filter(|owner| *owner != self.me).map(|silo| Hint {
             silo,

@@ -6,7 +6,7 @@ use crate::{
 };
 use quark::{
     directory::{Step, Way},
-    ident::{Hint, SiloId},
+    ident::{Epoch, Hint, SiloId},
 };
 
 /// One caller at work in the world.
@@ -17,6 +17,7 @@ pub(crate) struct AtCaller<'a> {
 }
 
 impl AtCaller<'_> {
+    /// Gives the way an event and carries out what it wants.
     fn on(&mut self, event: impl FnOnce(&mut Way<Msg>, &mut Vec<Step<Msg>>)) {
         let mut steps = Vec::new();
         event(&mut self.world.caller(self.c).way, &mut steps);
@@ -120,7 +121,7 @@ impl AtCaller<'_> {
         }
     }
 
-    /// Where a look-up would lead: `None` while it names a silo that leaves.
+    /// Where a look-up would lead: `None` while it names a silo that leaves, `Some(None)` if nobody may have the actor.
     pub(crate) fn look_up(config: &Config, world: &World, c: u8) -> Option<Option<Hint>> {
         let caller = &world.callers[usize::from(c)];
         let epoch = world.entry.epoch;
@@ -129,6 +130,11 @@ impl AtCaller<'_> {
         } else {
             caller.left
         };
+        let free = |x: &&u8| **x < config.silos && (caller.seen | caller.left) & (1 << **x) == 0;
+        let placed = |epoch| config.place.iter().find(free).map(|x| Hint { silo: id(*x), epoch });
+        if config.guess && caller.way.route().is_none() && caller.locating == Some(0) {
+            return Some(placed(Epoch::ZERO));
+        }
         match &world.entry.owner {
             Some(owner) if caller.seen & (1 << number(owner)) == 0 => {
                 let leaves = left & (1 << number(owner)) != 0;
@@ -139,13 +145,11 @@ impl AtCaller<'_> {
                     })
                 })
             }
-            _ => {
-                let free = |x: &&u8| **x < config.silos && (caller.seen | caller.left) & (1 << **x) == 0;
-                Some(config.place.iter().find(free).map(|x| Hint { silo: id(*x), epoch }))
-            }
+            _ => Some(placed(epoch)),
         }
     }
 
+    /// The look-up is answered.
     pub(crate) fn locates(&mut self) {
         let Some(found) = Self::look_up(self.config, self.world, self.c) else {
             return;
@@ -183,11 +187,13 @@ impl AtCaller<'_> {
         self.on(|way, steps| way.link_lost(&id(x), steps));
     }
 
+    /// Dials a silo anew and tells its way.
     pub(crate) fn redials(&mut self, x: u8) {
         self.world.redial(SILOS + self.c, x);
         self.on(|way, steps| way.link_renewed(&id(x), steps));
     }
 
+    /// Acts on a death: first its link, unread.
     pub(crate) fn sees_death(&mut self, x: u8) {
         if self.world.conn(SILOS + self.c, x).line != Line::Down {
             self.notices_cut(x);

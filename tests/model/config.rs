@@ -1,4 +1,4 @@
-//! What is explored: who moves, crashes, is cut, leaves, and which rule is broken on purpose.
+//! What a scenario is: who moves, crashes, is cut, leaves, how often, and which rule is broken on purpose.
 
 use crate::world::{S, T};
 
@@ -33,8 +33,23 @@ pub(crate) enum Mutant {
     ChoosesLeaver,
     /// Nothing is sent again on a new link between silos.
     NoResend,
+    /// A forwarder does not send the first forward of a stream.
+    DropsForward,
+    /// The store takes every change of the entry, whatever was expected.
+    BlindUpsert,
+    /// The store compares an entry's owner and not its epoch.
+    EpochNotCompared,
+    /// The target says that it has committed before it has asked the directory.
+    CommittedEarly,
+    /// The source of a move goes on running what it handed over.
+    KeepsCopy,
+    /// The queue of a package that comes again is taken again.
+    QueueTwice,
+    /// A source takes any `Committed` for that of its present move.
+    AnyCommitted,
 }
 
+/// A scenario. Each number bounds how often something happens; where in time it happens is what is explored.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// How many silos there are.
@@ -68,10 +83,15 @@ pub(crate) struct Config {
     pub(crate) leave: Option<u8>,
     /// Who stops for longer than the failure timeout.
     pub(crate) pause: Option<u8>,
+    /// Who may lose the actor's activation unasked (it cannot begin, or not again after a panic), and how often that is.
+    pub(crate) fail: Vec<u8>,
+    pub(crate) failures: u8,
     /// Who may deactivate the actor, once.
     pub(crate) deactivate: Vec<u8>,
     /// Where placement puts the actor: the first that is there.
     pub(crate) place: Vec<u8>,
+    /// Whether a caller that knows nothing goes where placement points, without asking the directory.
+    pub(crate) guess: bool,
     /// Whether a silo that gets a message of an actor which it knows nothing of tries to register it.
     pub(crate) register: bool,
     /// How many messages a mailbox takes from callers.
@@ -80,8 +100,7 @@ pub(crate) struct Config {
     pub(crate) give_up: u8,
     /// Whether turns save the state.
     pub(crate) saves: bool,
-    /// Whether all that one silo sends to another shares one line, whoever dialled.
-    pub(crate) one_line: bool,
+    /// The rule that is broken, if one is.
     pub(crate) mutant: Option<Mutant>,
 }
 
@@ -105,19 +124,22 @@ impl Default for Config {
             failed_freezes: 0,
             leave: None,
             pause: None,
+            fail: Vec::new(),
+            failures: 0,
             deactivate: Vec::new(),
             place: vec![S, T, 2, 3],
+            guess: false,
             register: true,
             room: 9,
             give_up: 0,
             saves: true,
-            one_line: false,
             mutant: None,
         }
     }
 }
 
 impl Config {
+    /// Whether this rule is broken.
     pub(crate) fn has(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
     }

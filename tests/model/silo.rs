@@ -8,7 +8,7 @@ use crate::{
     },
 };
 use quark::{
-    ident::{Epoch, LinkId, SiloId},
+    ident::{Epoch, Hint, LinkId, SiloId},
     migration::{Command, Phase, Seat},
     store::Entry,
     wire::{BounceReason, Refusal},
@@ -22,6 +22,7 @@ pub(crate) struct AtSilo<'a> {
 }
 
 impl AtSilo<'_> {
+    /// What this silo knows of the actor.
     pub(crate) fn seat(&mut self) -> &mut Seat<Msg> {
         &mut self.world.silo(self.x).seat
     }
@@ -46,6 +47,7 @@ impl AtSilo<'_> {
         self.carry_out();
     }
 
+    /// Carries out what the seat wants by now.
     pub(crate) fn carry_out(&mut self) {
         let commands = self.seat().take_commands();
         let started = commands.iter().any(|command| matches!(command, Command::Start { .. }));
@@ -54,9 +56,7 @@ impl AtSilo<'_> {
         let mut goes = None;
         for command in commands {
             packs |= command == Command::Freeze;
-            if let (Command::SendCommitted { to, epoch }, Mutant::NoGo) =
-                (&command, self.config.mutant.unwrap_or(Mutant::NoFence))
-            {
+            if let (Command::SendCommitted { to, epoch }, true) = (&command, self.config.has(Mutant::NoGo)) {
                 goes = Some((to.clone(), *epoch));
             }
             if let (Command::Rest { message }, true, true) = (&command, started, self.config.has(Mutant::HeldFirst)) {
@@ -117,27 +117,34 @@ impl AtSilo<'_> {
             Command::Start { epoch } => self.turn_into(&[Run::Prepared], Run::Running, Some(epoch)),
             Command::Deactivate => self.turn_into(&[Run::Running], Run::Ending, None),
             Command::Drop => {
-                if self.activation().take().is_none() {
-                    self.world.violates(BAD_COMMAND);
+                let dropped = self.activation().take();
+                match dropped {
+                    None => self.world.violates(BAD_COMMAND),
+                    Some(copy) if copy.run == Run::Frozen && self.config.has(Mutant::KeepsCopy) => {
+                        let run = Run::Running;
+                        *self.activation() = Some(Activation { run, ..copy });
+                    }
+                    Some(_) => {}
                 }
             }
             Command::Abandon => self.abandon(),
             Command::SendPackage { to, epoch } => self.send_package(&to, epoch),
-            Command::SendRefused { to, epoch, why } => self.to_source(&to, Frame::Refused(epoch, why)),
-            Command::SendCommitted { to, epoch } => self.to_source(&to, Frame::Committed(epoch)),
-            Command::SendGo { to, epoch } => self.to_target(&to, Frame::Go(epoch)),
+            Command::SendRefused { to, epoch, why } => self.tell_source(&to, Frame::Refused(epoch, why)),
+            Command::SendCommitted { to, epoch } => self.tell_source(&to, Frame::Committed(epoch)),
+            Command::SendGo { to, epoch } => self.tell_target(&to, Frame::Go(epoch)),
+            Command::SendForward { n: 1, .. } if self.config.has(Mutant::DropsForward) => {}
             Command::SendForward { to, stream, n } => {
                 let message = self.seat().forwarding_mut().and_then(|f| f.message_mut(n).copied());
                 match message {
-                    Some(message) => self.to_target(&to, Frame::Forward { stream, n, message }),
+                    Some(message) => self.tell_target(&to, Frame::Forward { stream, n, message }),
                     None => self.world.violates(BAD_COMMAND),
                 }
             }
-            Command::SendRested { to, stream, n } => self.to_source(&to, Frame::Rested(stream, n)),
-            Command::SendReturned { to, stream, n } => self.to_source(&to, Frame::Returned(stream, n)),
-            Command::SendLost { to, stream, n } => self.to_source(&to, Frame::Lost(stream, n)),
-            Command::SendClosed { to, stream } => self.to_target(&to, Frame::Closed(stream)),
-            Command::SendAskClosed { to, stream } => self.to_source(&to, Frame::AskClosed(stream)),
+            Command::SendRested { to, stream, n } => self.tell_source(&to, Frame::Rested(stream, n)),
+            Command::SendReturned { to, stream, n } => self.tell_source(&to, Frame::Returned(stream, n)),
+            Command::SendLost { to, stream, n } => self.tell_source(&to, Frame::Lost(stream, n)),
+            Command::SendClosed { to, stream } => self.tell_target(&to, Frame::Closed(stream)),
+            Command::SendAskClosed { to, stream } => self.tell_source(&to, Frame::AskClosed(stream)),
         }
     }
 
@@ -146,21 +153,17 @@ impl AtSilo<'_> {
         self.world.push_back(SILOS + caller, self.x, generation, frame);
     }
 
-    fn to_target(&mut self, to: &SiloId, frame: Frame) {
+    fn tell_target(&mut self, to: &SiloId, frame: Frame) {
         self.world.push_down(self.x, number(to), frame);
     }
 
-    fn to_source(&mut self, to: &SiloId, frame: Frame) {
+    fn tell_source(&mut self, to: &SiloId, frame: Frame) {
         let to = number(to);
-        if self.config.one_line {
-            self.world.push_down(self.x, to, frame);
-        } else {
-            let generation = self.world.conn(to, self.x).accepted;
-            self.world.push_back(to, self.x, generation, frame);
-        }
+        let generation = self.world.conn(to, self.x).accepted;
+        self.world.push_back(to, self.x, generation, frame);
     }
 
-    fn ask(&mut self, ask: Ask) {
+    pub(crate) fn ask(&mut self, ask: Ask) {
         self.world.ops.push(Op {
             silo: self.x,
             ask,
@@ -169,6 +172,7 @@ impl AtSilo<'_> {
         });
     }
 
+    /// The activation goes from one of these states to another; from any other the command did not fit.
     fn turn_into(&mut self, from: &[Run], to: Run, epoch: Option<Epoch>) {
         match self.activation() {
             Some(activation) if from.contains(&activation.run) => {
@@ -191,9 +195,9 @@ impl AtSilo<'_> {
         };
         let frame = Frame::Package { epoch, queue, mem };
         if self.config.duplicate_package {
-            self.to_target(to, frame.clone());
+            self.tell_target(to, frame.clone());
         }
-        self.to_target(to, frame);
+        self.tell_target(to, frame);
     }
 
     fn abandon(&mut self) {
@@ -286,6 +290,11 @@ impl AtSilo<'_> {
                     if self.world.silo(self.x).leaving {
                         self.seat().refuse(epoch, Refusal::NotActive);
                     }
+                    if self.config.has(Mutant::CommittedEarly) {
+                        self.tell_source(&peer, Frame::Committed(epoch.next()));
+                    }
+                } else if let (true, Some(activation)) = (self.config.has(Mutant::QueueTwice), self.activation()) {
+                    activation.queue.extend(queue);
                 }
                 self.carry_out();
             }
@@ -293,12 +302,18 @@ impl AtSilo<'_> {
             Frame::Forward { stream, n, message } => {
                 self.on(|seat| seat.forwarded(&peer, stream, n, message));
                 if self.config.has(Mutant::HopAck) && self.seat().forwarding().is_some() {
-                    self.to_source(&peer, Frame::Rested(stream, n));
+                    self.tell_source(&peer, Frame::Rested(stream, n));
                 }
             }
             Frame::Closed(stream) => self.on(|seat| seat.closed(stream)),
             Frame::Refused(epoch, _) => self.on(|seat| seat.refused(&peer, epoch)),
-            Frame::Committed(epoch) => self.on(|seat| seat.committed(&peer, epoch)),
+            Frame::Committed(epoch) => {
+                let present = self.seat().phase().map(|(_, epoch)| epoch.next());
+                let epoch = present
+                    .filter(|_| self.config.has(Mutant::AnyCommitted))
+                    .unwrap_or(epoch);
+                self.on(|seat| seat.committed(&peer, epoch));
+            }
             Frame::Rested(stream, n) => self.on(|seat| seat.rested(stream, n)),
             Frame::Returned(stream, n) => self.on(|seat| seat.returned(stream, n)),
             Frame::Lost(stream, n) => self.on(|seat| seat.forward_lost(stream, n)),
@@ -346,6 +361,17 @@ impl AtSilo<'_> {
         self.world.executed(message);
     }
 
+    /// The activation cannot go on; what waits for it ends with the proof that it did not run.
+    pub(crate) fn fails(&mut self) {
+        let Some(activation) = self.activation().take() else {
+            return;
+        };
+        for message in activation.queue {
+            self.world.not_run(message);
+        }
+        self.on(Seat::activation_failed);
+    }
+
     /// The queue has run to its end and the state is saved.
     pub(crate) fn deactivated(&mut self) {
         let Some(activation) = self.activation().take() else {
@@ -376,6 +402,14 @@ impl AtSilo<'_> {
         }
     }
 
+    /// Another owns the actor.
+    pub(crate) fn register_failed(&mut self, entry: Entry) {
+        let epoch = entry.epoch;
+        let hint = (entry.owner.filter(|owner| *owner != id(self.x))).map(|silo| Hint { silo, epoch });
+        self.on(|seat| seat.register_failed(hint, BounceReason::NotOwner));
+    }
+
+    /// Whether the silo waits for the store's word on a registration.
     pub(crate) fn is_registering(&mut self) -> bool {
         self.seat()
             .phase()
@@ -398,15 +432,15 @@ impl AtSilo<'_> {
     /// Goes on, writes what the turn did, and finds out that it is dead.
     pub(crate) fn wake(&mut self) {
         let silo = self.world.silo(self.x);
-        if let Some((message, epoch)) = silo.turn {
-            if self.may_write(epoch) {
-                if self.world.entry.epoch > epoch {
-                    self.world.violates(OLD_WRITE);
-                }
-                self.world.row = epoch;
-                self.world.saved |= message.bit();
-                self.world.executed(message);
+        if let Some((message, epoch)) = silo.turn
+            && self.may_write(epoch)
+        {
+            if self.world.entry.epoch > epoch {
+                self.world.violates(OLD_WRITE);
             }
+            self.world.row = epoch;
+            self.world.saved |= message.bit();
+            self.world.executed(message);
         }
         self.world.end_silo(self.x, false);
     }

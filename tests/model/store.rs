@@ -1,25 +1,24 @@
 //! The directory register: requests take effect late, their answers come later or are lost.
 
 use crate::{
-    config::Config,
+    config::{Config, Mutant},
     silo::AtSilo,
     world::{Answer, Ask, Op, World, id},
 };
 use quark::{
-    ident::Hint,
     store::{Entry, EntryOutcome},
     wire::BounceReason,
 };
 
 impl World {
     /// The request takes effect; the answer waits.
-    pub(crate) fn apply(&mut self, index: usize) {
+    pub(crate) fn apply(&mut self, config: &Config, index: usize) {
         let ask = self.ops[index].ask.clone();
         let silo = self.ops[index].silo;
         let answer = match ask {
             Ask::Read => Answer::Entry(self.entry.clone()),
             Ask::Change { expected, new, .. } | Ask::Take { expected, new } => {
-                Answer::Changed(self.compare_and_set(&expected, new))
+                Answer::Changed(self.compare_and_set(config, &expected, new))
             }
             Ask::Register if self.entry.owner.is_none() => {
                 let epoch = self.entry.epoch.next();
@@ -35,8 +34,13 @@ impl World {
         }
     }
 
-    fn compare_and_set(&mut self, expected: &Entry, new: Entry) -> Option<Entry> {
-        if self.entry == *expected {
+    fn compare_and_set(&mut self, config: &Config, expected: &Entry, new: Entry) -> Option<Entry> {
+        let fits = match config.mutant {
+            Some(Mutant::BlindUpsert) => true,
+            Some(Mutant::EpochNotCompared) => self.entry.owner == expected.owner,
+            _ => self.entry == *expected,
+        };
+        if fits {
             self.entry = new;
             None
         } else {
@@ -44,25 +48,31 @@ impl World {
         }
     }
 
-    /// The answer does not come: a change is decided by a read, a registration is asked for again. The request may still
-    /// be under way.
-    pub(crate) fn lose_answer(&mut self, index: usize) {
+    /// Whether a silo's earlier registration is under way: it registers one at a time.
+    pub(crate) fn registers_before(&self, index: usize) -> bool {
+        let silo = self.ops[index].silo;
+        let registers = |op: &Op| op.silo == silo && !op.orphan && matches!(op.ask, Ask::Register | Ask::Take { .. });
+        registers(&self.ops[index]) && self.ops[..index].iter().any(registers)
+    }
+
+    /// The answer does not come: a change is decided by a read, a registration has failed. The request may still be under
+    /// way.
+    pub(crate) fn lose_answer(&mut self, config: &Config, index: usize) {
         let op = self.ops[index].clone();
         if op.answer.is_some() {
             self.ops.remove(index);
         } else {
             self.ops[index].orphan = true;
         }
-        let ask = match op.ask {
-            Ask::Change { .. } | Ask::Read => Ask::Read,
-            Ask::Register | Ask::Take { .. } => Ask::Register,
+        let mut at = AtSilo {
+            config,
+            world: self,
+            x: op.silo,
         };
-        self.ops.push(Op {
-            silo: op.silo,
-            ask,
-            orphan: false,
-            answer: None,
-        });
+        match op.ask {
+            Ask::Change { .. } | Ask::Read => at.ask(Ask::Read),
+            Ask::Register | Ask::Take { .. } => at.on(|seat| seat.register_failed(None, BounceReason::NotNow)),
+        }
     }
 
     /// The silo gets its answer.
@@ -75,7 +85,7 @@ impl World {
             x: op.silo,
         };
         let dead = at.dead();
-        match (op.ask, answer) {
+        match (op.ask.clone(), answer) {
             (Ask::Read, Answer::Entry(entry)) => at.on(|seat| seat.entry_read(&entry, dead)),
             (Ask::Change { purpose, new, .. }, Answer::Changed(actual)) => {
                 let outcome = actual.map_or(EntryOutcome::Changed, EntryOutcome::Conflict);
@@ -83,33 +93,25 @@ impl World {
             }
             (Ask::Register, Answer::Registered(epoch)) => at.registered(epoch),
             (Ask::Register, Answer::Owned(entry)) if at.is_registering() => {
-                let owner = entry.owner.clone().expect("an owned entry");
-                if owner == id(op.silo) || dead(&owner) {
+                let takes = (entry.owner.as_ref()).is_some_and(|owner| *owner == id(op.silo) || dead(owner));
+                if takes {
                     let new = Entry::owned(id(op.silo), entry.epoch.next());
+                    let (orphan, answer) = (false, None);
                     let ask = Ask::Take { expected: entry, new };
-                    self.ops.push(Op {
-                        silo: op.silo,
+                    // Where the registration was: the next one waits.
+                    let take = Op {
                         ask,
-                        orphan: false,
-                        answer: None,
-                    });
-                } else {
-                    let hint = Hint {
-                        silo: owner,
-                        epoch: entry.epoch,
+                        orphan,
+                        answer,
+                        ..op
                     };
-                    at.on(|seat| seat.register_failed(Some(hint), BounceReason::NotOwner));
+                    self.ops.insert(index, take);
+                } else {
+                    at.register_failed(entry);
                 }
             }
             (Ask::Take { new, .. }, Answer::Changed(None)) => at.registered(new.epoch),
-            (Ask::Take { .. }, Answer::Changed(Some(_))) if at.is_registering() => {
-                self.ops.push(Op {
-                    silo: op.silo,
-                    ask: Ask::Register,
-                    orphan: false,
-                    answer: None,
-                });
-            }
+            (Ask::Take { .. }, Answer::Changed(Some(actual))) => at.register_failed(actual),
             _ => {}
         }
     }

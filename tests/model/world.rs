@@ -1,4 +1,7 @@
-//! The state that is explored: silos, callers, links, the directory, and what went wrong.
+//! The state that is explored: silos, callers, links, the directory, the saved state, and what went wrong.
+//!
+//! Compared and hashed as a whole, so that it holds nothing that makes no difference: no counters of what happened but
+//! those that bound a scenario, and small numbers and bits for silos, callers and messages.
 
 use crate::config::Config;
 use quark::{
@@ -15,6 +18,7 @@ use std::{
 
 /// The most silos; callers are numbered from here.
 pub(crate) const SILOS: u8 = 4;
+
 pub(crate) const S: u8 = 0;
 pub(crate) const T: u8 = 1;
 pub(crate) const U: u8 = 2;
@@ -29,10 +33,12 @@ static IDS: LazyLock<[SiloId; SILOS as usize]> = LazyLock::new(|| {
     ]
 });
 
+/// The id of a silo by its number.
 pub(crate) fn id(silo: u8) -> SiloId {
     IDS[usize::from(silo)].clone()
 }
 
+/// The number of a silo by its id.
 pub(crate) fn number(silo: &SiloId) -> u8 {
     let place = IDS.iter().position(|other| other == silo);
     u8::try_from(place.expect("a silo of the model")).expect("few silos")
@@ -46,6 +52,7 @@ pub(crate) struct Msg {
 }
 
 impl Msg {
+    /// Its place in a set of messages.
     pub(crate) fn bit(self) -> u16 {
         1 << (self.caller * 4 + self.n)
     }
@@ -56,13 +63,16 @@ pub(crate) fn link(caller: u8, generation: u8) -> LinkId {
     LinkId(1 + u64::from(caller) * 16 + u64::from(generation))
 }
 
+/// The caller and the generation of its link.
 pub(crate) fn link_parts(link: LinkId) -> (u8, u8) {
     let value = u8::try_from(link.0 - 1).expect("few links");
     (value / 16, value % 16)
 }
 
+/// What links carry: the frames of `wire` that concern an actor, as far as they differ.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Frame {
+    // A caller to a silo.
     /// The first of a new link.
     Hello,
     Call(Msg),
@@ -70,6 +80,7 @@ pub(crate) enum Frame {
     Enter(u64),
     LeavingAck,
 
+    // A silo to a caller.
     Bounce {
         message: Msg,
         hint: Option<Hint>,
@@ -85,6 +96,7 @@ pub(crate) enum Frame {
     Leaving,
     Flushed,
 
+    // A source to its target.
     Package {
         epoch: Epoch,
         queue: Vec<Msg>,
@@ -98,6 +110,7 @@ pub(crate) enum Frame {
     },
     Closed(Epoch),
 
+    // A target to its source.
     Refused(Epoch, Refusal),
     Committed(Epoch),
     Rested(Epoch, u64),
@@ -109,6 +122,7 @@ pub(crate) enum Frame {
 /// How the dialler of a link sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Line {
+    /// What is sent arrives.
     Up,
     /// It is cut and the dialler has not noticed: what it sends is lost.
     Cut,
@@ -120,13 +134,17 @@ pub(crate) enum Line {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Conn {
     pub(crate) line: Line,
+    /// How often the dialler has dialled anew.
     pub(crate) generation: u8,
     /// The generation that the callee reads.
     pub(crate) accepted: u8,
+    /// From the dialler, with the generation of the link that each was sent on.
     pub(crate) down: Vec<(u8, Frame)>,
+    /// The answers.
     pub(crate) back: Vec<Frame>,
 }
 
+/// What the runtime does with an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Run {
     Running,
@@ -146,6 +164,7 @@ pub(crate) struct Activation {
     pub(crate) mem: u16,
 }
 
+/// A silo's process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Silo {
     pub(crate) up: bool,
@@ -157,9 +176,11 @@ pub(crate) struct Silo {
     /// Deaths that it has acted on, as bits.
     pub(crate) seen: u8,
     pub(crate) leaving: bool,
+    /// Callers that have acknowledged its leaving, as bits.
     pub(crate) acks: u8,
 }
 
+/// What a caller knows of a message of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Out {
     Unsent,
@@ -167,25 +188,34 @@ pub(crate) enum Out {
     Waiting,
     /// Sent to this silo.
     Sent(u8),
+    /// Answered.
     Done,
+    /// Failed as "may have run".
     Unknown,
     /// Failed at last as "did not run".
     NotRun,
 }
 
+/// A process that sends messages to the actor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Caller {
     pub(crate) way: Way<Msg>,
     pub(crate) out: Vec<Out>,
+    /// The number of its next message.
     pub(crate) next: u8,
+    /// The attempt of the look-up that its way waits for.
     pub(crate) locating: Option<u32>,
+    /// Silos that it knows to be gone, as bits.
     pub(crate) seen: u8,
     /// Silos whose `Leaving` was acknowledged, as bits.
     pub(crate) left: u8,
+    /// The latest of its messages that has run.
     pub(crate) last_run: u8,
+    /// Its messages that have run, as bits.
     pub(crate) has_run: u8,
 }
 
+/// What the store is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Ask {
     Read,
@@ -202,6 +232,7 @@ pub(crate) enum Ask {
     },
 }
 
+/// What the store answers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Answer {
     Entry(Entry),
@@ -221,20 +252,28 @@ pub(crate) struct Op {
     pub(crate) answer: Option<Answer>,
 }
 
+/// Everything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct World {
+    /// The directory's.
     pub(crate) entry: Entry,
+    /// The messages whose effect the saved state holds, as bits.
     pub(crate) saved: u16,
     /// The epoch of the last write.
     pub(crate) row: Epoch,
+    /// Requests on their way to the store and back.
     pub(crate) ops: Vec<Op>,
     pub(crate) silos: Vec<Arc<Silo>>,
     pub(crate) callers: Vec<Arc<Caller>>,
+    /// By dialler and callee.
     pub(crate) conns: BTreeMap<(u8, u8), Arc<Conn>>,
+    /// Silos that are dead or gone by common consent, as bits.
     pub(crate) dead: u8,
+    /// Silos that have left in order, as bits.
     pub(crate) gone: u8,
     /// Executed messages, as bits.
     pub(crate) ran: u16,
+    // How often what a scenario bounds has happened.
     pub(crate) moves: u8,
     pub(crate) crashes: u8,
     pub(crate) cuts: u8,
@@ -242,11 +281,15 @@ pub(crate) struct World {
     pub(crate) refusals: u8,
     pub(crate) deactivations: u8,
     pub(crate) failed_freezes: u8,
+    pub(crate) failures: u8,
     pub(crate) given_up: u8,
+    /// Whether anything has happened that may cost messages and unsaved effects.
     pub(crate) faults: bool,
+    /// The laws that are broken, as bits.
     pub(crate) broken: u16,
 }
 
+// The laws of `check`, as bits of `World::broken`.
 pub(crate) const TWO: u16 = 1;
 pub(crate) const NOT_OWNER: u16 = 2;
 pub(crate) const TWICE: u16 = 4;
@@ -258,6 +301,7 @@ pub(crate) const BAD_COMMAND: u16 = 128;
 pub(crate) const SENT_TO_LEAVER: u16 = 256;
 
 impl World {
+    /// Where a scenario begins.
     pub(crate) fn new(config: &Config) -> Self {
         let owner = config.owner;
         let silos = (0..SILOS).map(|x| Silo {
@@ -334,6 +378,7 @@ impl World {
             refusals: 0,
             deactivations: 0,
             failed_freezes: 0,
+            failures: 0,
             given_up: 0,
             faults: false,
             broken: 0,
@@ -370,10 +415,12 @@ impl World {
         Arc::make_mut(self.conns.get_mut(&(dialler, callee)).expect("all are linked"))
     }
 
+    /// Whether a process is there; callers always are.
     pub(crate) fn is_up(&self, process: u8) -> bool {
         process >= SILOS || self.silos[usize::from(process)].up
     }
 
+    /// A law is broken: nothing more happens in this world.
     pub(crate) fn violates(&mut self, law: u16) {
         self.broken |= law;
     }
@@ -427,6 +474,18 @@ impl World {
         }
         self.ran |= message.bit();
         self.violates(broken);
+    }
+
+    /// The message ends with the proof that it did not run.
+    pub(crate) fn not_run(&mut self, message: Msg) {
+        let caller = self.caller(message.caller);
+        if caller.has_run & (1 << message.n) != 0 {
+            return self.violates(FALSE_PROOF);
+        }
+        let out = &mut caller.out[usize::from(message.n)];
+        if matches!(*out, Out::Sent(_)) {
+            *out = Out::NotRun;
+        }
     }
 
     /// The message ends: whether it ran is not known.

@@ -180,6 +180,38 @@ fn a_returned_forward_goes_back_to_its_caller_and_ends_the_forwarding() {
     assert_eq!(send(&mut seat, M, "b"), [bounce(M, "b", None)]);
 }
 
+/// T has lost the actor without having taken anything of S's stream. Its word on "a" reaches S, then "c" of the same caller,
+/// then its word on "b".
+#[test]
+fn what_is_behind_a_returned_forward_goes_back_before_what_comes_later() {
+    let mut seat = forwarder();
+    for message in ["a", "b"] {
+        let _ = send(&mut seat, L, message);
+    }
+    seat.fence(M, 4);
+    assert_eq!(
+        after(&mut seat, |seat| seat.returned(STREAM, 1)),
+        [bounce(L, "a", None), bounce(L, "b", None), fenced(M, 4, None)]
+    );
+    assert_eq!(send(&mut seat, L, "c"), [bounce(L, "c", None)]);
+    assert_eq!(after(&mut seat, |seat| seat.returned(STREAM, 2)), []);
+}
+
+#[test]
+fn what_is_before_a_returned_forward_may_still_rest() {
+    let mut seat = forwarder();
+    for message in ["a", "b"] {
+        let _ = send(&mut seat, L, message);
+    }
+    seat.fence(L, 4);
+    assert_eq!(
+        after(&mut seat, |seat| seat.returned(STREAM, 2)),
+        [bounce(L, "b", None)],
+        "\"a\" is open, and the fence is behind it"
+    );
+    assert_eq!(after(&mut seat, |seat| seat.rested(STREAM, 1)), [fenced(L, 4, None)]);
+}
+
 #[test]
 fn forwards_in_a_chain_are_acknowledged_end_to_end() {
     let mut seat = middle();
@@ -214,8 +246,8 @@ fn outcomes_go_back_down_the_stream() {
         seat.forwarded(&s(), STREAM, n, "a");
     }
     let _ = seat.take_commands();
-    assert_eq!(after(&mut seat, |seat| seat.returned(Epoch(3), 1)), [returned(1)]);
-    assert_eq!(after(&mut seat, |seat| seat.forward_lost(Epoch(3), 2)), [gone(2)]);
+    assert_eq!(after(&mut seat, |seat| seat.forward_lost(Epoch(3), 1)), [gone(1)]);
+    assert_eq!(after(&mut seat, |seat| seat.returned(Epoch(3), 2)), [returned(2)]);
 }
 
 #[test]
@@ -224,20 +256,20 @@ fn a_lost_forward_that_comes_again_is_lost_again() {
     for n in 1..=2 {
         seat.forwarded(&s(), STREAM, n, "a");
     }
-    seat.returned(Epoch(3), 1);
-    seat.forward_lost(Epoch(3), 2);
+    seat.forward_lost(Epoch(3), 1);
+    seat.returned(Epoch(3), 2);
     let _ = seat.take_commands();
     let ask = Command::SendAskClosed {
         to: s(),
         stream: STREAM,
     };
     let commands = after(&mut seat, |seat| seat.predecessor_link_renewed(&s()));
-    assert_eq!(commands, [returned(1), gone(2), ask]);
+    assert_eq!(commands, [returned(2), gone(1), ask]);
+    assert_eq!(after(&mut seat, |seat| seat.forwarded(&s(), STREAM, 1, "a")), [gone(1)]);
     assert_eq!(
-        after(&mut seat, |seat| seat.forwarded(&s(), STREAM, 1, "a")),
-        [returned(1)]
+        after(&mut seat, |seat| seat.forwarded(&s(), STREAM, 2, "a")),
+        [returned(2)]
     );
-    assert_eq!(after(&mut seat, |seat| seat.forwarded(&s(), STREAM, 2, "a")), [gone(2)]);
 }
 
 #[test]
@@ -296,4 +328,36 @@ fn forwards_come_home_before_newer_messages_run() {
         ]
     );
     assert_eq!(after(&mut seat, |seat| seat.rested(STREAM, 1)), [rest("b")]);
+}
+
+/// S forwards "a" to T and T on to U, which hands the actor back to S. S holds "b" of the same caller. T dies, so that S
+/// knows nothing of "a" any more; U brings it all the same.
+#[test]
+fn what_was_lost_on_a_dead_silo_and_comes_home_is_not_overtaken() {
+    let mut seat = forwarder();
+    let _ = send(&mut seat, L, "a");
+    assert!(seat.package(&u(), Epoch(3)));
+    seat.prepared(Epoch(3));
+    seat.entry_read(&owned(s(), 4), nobody);
+    let _ = seat.take_commands();
+    assert_eq!(send(&mut seat, L, "b"), []);
+    seat.go(&u(), Epoch(4));
+    let _ = seat.take_commands();
+    assert_eq!(
+        after(&mut seat, |seat| seat.silo_died(&t())),
+        [Command::Unknown { message: "a" }],
+        "U may still bring \"a\""
+    );
+    assert!(!seat.is_open_to(L) && !seat.is_movable());
+    let home = Command::SendRested {
+        to: u(),
+        stream: Epoch(4),
+        n: 1,
+    };
+    assert_eq!(
+        after(&mut seat, |seat| seat.forwarded(&u(), Epoch(4), 1, "a")),
+        [rest("a"), home]
+    );
+    assert_eq!(after(&mut seat, |seat| seat.closed(Epoch(4))), [rest("b")]);
+    assert!(seat.is_open_to(L) && seat.is_movable());
 }

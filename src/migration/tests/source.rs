@@ -253,3 +253,18 @@ fn a_package_goes_again_on_a_new_link() {
     );
     assert_eq!(after(&mut seat, |seat| seat.link_renewed(&u())), []);
 }
+
+/// S has the actor back and freezes it for T again when the answer to a look at the entry comes that dates from T's tenure.
+#[test]
+fn a_frozen_source_does_not_give_up_the_actor_for_a_late_answer() {
+    let mut seat = active(s());
+    seat.ownership_lost(None);
+    seat.arrive(M, "again", true, true);
+    assert!(seat.registered(Epoch(5)));
+    assert!(seat.freeze(t()));
+    seat.packed();
+    seat.resolve();
+    let _ = seat.take_commands();
+    assert_eq!(after(&mut seat, |seat| seat.entry_read(&owned(t(), 4), nobody)), []);
+    assert!(matches!(seat.phase(), Some((Phase::Frozen { .. }, Epoch(5)))));
+}

@@ -256,3 +256,25 @@ fn a_target_asks_again_on_a_new_link() {
     );
     assert_eq!(after(&mut seat, |seat| seat.predecessor_link_renewed(&u())), []);
 }
+
+/// T has gone on to raise the epoch for its start when the answer to a look at the entry comes that an earlier tenure of T
+/// had asked for.
+#[test]
+fn a_late_answer_of_an_earlier_epoch_changes_nothing() {
+    let mut seat = Seat::new(t());
+    assert!(seat.package(&s(), Epoch(3)));
+    seat.prepared(Epoch(3));
+    seat.entry_read(&owned(t(), 4), nobody);
+    seat.start_without_source();
+    let _ = seat.take_commands();
+    assert_eq!(after(&mut seat, |seat| seat.entry_read(&owned(s(), 3), nobody)), []);
+    let commands = after(&mut seat, |seat| {
+        let outcome = EntryOutcome::Conflict(owned(s(), 2));
+        seat.entry_changed(Purpose::Resume, &owned(t(), 2), outcome, nobody);
+    });
+    assert_eq!(commands, []);
+    let commands = after(&mut seat, |seat| {
+        seat.entry_changed(Purpose::Start, &owned(t(), 5), EntryOutcome::Changed, nobody);
+    });
+    assert_eq!(commands, [Command::Start { epoch: Epoch(5) }]);
+}
