@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 /// mailbox is counted there, under the mailbox's own lock ([`crate::mailbox`]); a snapshot takes both together.
 ///
 /// A message on its way from the mailbox into a turn is at no instant unseen: its new counter goes up before the old one
-/// goes down, and a snapshot reads in the order of the way. It may see a message twice for that instant.
+/// goes down, a snapshot reads in the order of the way, and one that saw nothing looks again if messages were taken
+/// meanwhile. It may see a message twice for that instant.
 #[derive(Debug)]
 pub struct ActivityCell {
     /// Messages taken out of the mailbox whose turns have not begun.
@@ -19,6 +20,8 @@ pub struct ActivityCell {
     calls: AtomicU32,
     last: AtomicU64,
     streams: AtomicU32,
+    /// How often messages were taken.
+    takes: AtomicU32,
 }
 
 impl ActivityCell {
@@ -29,11 +32,14 @@ impl ActivityCell {
             calls: AtomicU32::new(0),
             last: AtomicU64::new(now.0),
             streams: AtomicU32::new(0),
+            takes: AtomicU32::new(0),
         }
     }
 
     /// So many messages left the mailbox and are to run one after the other. Before the mailbox counts them no more.
     pub fn taken(&self, messages: u32) {
+        let takes = self.takes.load(Ordering::Relaxed);
+        self.takes.store(takes.wrapping_add(1), Ordering::Release);
         self.taken.store(messages, Ordering::Release);
     }
 
@@ -73,14 +79,21 @@ impl ActivityCell {
     }
 
     /// What happens, and when something last did. `queued` reads how many messages are in the mailbox.
-    pub fn snapshot(&self, queued: impl FnOnce() -> u32) -> Activity {
-        let queued = queued();
-        let taken = self.waiting();
-        Activity {
-            depth: queued + taken,
-            calls: self.calls.load(Ordering::Acquire),
-            streams: self.streams.load(Ordering::Relaxed),
-            last: Moment(self.last.load(Ordering::Relaxed)),
+    pub fn snapshot(&self, queued: impl Fn() -> u32) -> Activity {
+        loop {
+            let takes = self.takes.load(Ordering::Acquire);
+            let depth = queued() + self.waiting();
+            let calls = self.calls.load(Ordering::Acquire);
+            let came = queued();
+            let is_idle = depth == 0 && calls == 0 && came == 0;
+            if !is_idle || self.takes.load(Ordering::Acquire) == takes {
+                return Activity {
+                    depth: depth.max(came),
+                    calls,
+                    streams: self.streams.load(Ordering::Relaxed),
+                    last: Moment(self.last.load(Ordering::Relaxed)),
+                };
+            }
         }
     }
 }

@@ -1,16 +1,14 @@
 //! Calls under way.
 
-use super::{CallError, Message, Port, Reply, Undelivered, scope};
+use super::{CallError, Message, Port, Undelivered, scope};
 use crate::{
     clock::{Clock, Moment, Sleep},
-    mailbox::{
-        Answer, Asked, Chain, Letter, Mailbox, NotHere, Payload, Records, Refused, Replied, ReplyWait, Told, reply_pair,
-    },
+    mailbox::{Answer, Asked, Call, Chain, Letter, Mailbox, Payload, Refused, Replied, ReplyWait, Told, reply_pair},
     wire::{self, Failure, FailureCode, Ran},
 };
 use futures_util::future::BoxFuture;
 use std::{
-    any::Any,
+    any::TypeId,
     ops::Deref,
     pin::Pin,
     sync::Arc,
@@ -238,36 +236,21 @@ enum Here<M, R> {
 
 /// Runs the message as a turn now.
 fn run_here<M: Message>(mailbox: &Arc<Mailbox>, asked: Asked<M, M::Reply>) -> Here<M, M::Reply> {
-    let mut one = Records::new();
-    one.push(asked);
-    let (mut answer, mut wait) = (None, None);
-    let mut look = |reply: &mut dyn Any| {
-        let reply = reply
-            .downcast_mut::<Reply<M::Reply>>()
-            .expect("invariant: a message has one reply type");
-        match reply {
-            Reply::Kept(kept @ Some(_)) => answer = kept.take(),
-            reply => {
-                let (sender, end) = reply_pair();
-                *reply = Reply::Sender(sender);
-                wait = Some(end);
-            }
-        }
+    let mut call = Call {
+        asked: Some(asked),
+        answer: None,
+        wait: None,
     };
-    let front = one.front().expect("invariant: it was put there");
-    let ran = mailbox.run_here(front, &mut look);
-    match (ran, answer, wait) {
-        (Ok(()), Some(answer), _) => Here::Ran(answer),
-        (Ok(()), None, Some(wait)) => Here::Runs(wait),
-        (Ok(()), None, None) => unreachable!("invariant: what became of the reply is shown"),
-        (Err(NotHere::Failed(failure)), ..) => Here::Ran(Err(failure)),
-        (Err(NotHere::Busy), ..) => {
-            let front = one.front().expect("invariant: a busy actor takes nothing");
-            match front.take() {
-                Ok(asked) => Here::Busy(asked),
-                Err(_) => unreachable!("invariant: what was put there is there"),
-            }
-        }
+    match (mailbox.run_here(TypeId::of::<M>(), &mut call), call) {
+        (_, Call { asked: Some(asked), .. }) => Here::Busy(asked),
+        (
+            _,
+            Call {
+                answer: Some(answer), ..
+            },
+        ) => Here::Ran(answer),
+        (_, Call { wait: Some(wait), .. }) => Here::Runs(wait),
+        (ran, _) => unreachable!("invariant: a call that ran shows what became of it: {ran:?}"),
     }
 }
 

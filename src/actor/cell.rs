@@ -1,8 +1,8 @@
 //! An actor with its context, and the erased tables by which the runtime runs it.
 
 use super::{
-    ActivationError, Actor, Begin, Begun, Context, DeactivateReason, Grant, Handler, Message, SaveError, Services,
-    turn::begin,
+    ActivationError, Actor, Begin, Context, DeactivateReason, Grant, Handler, Message, Ran, SaveError, Services,
+    turn::run,
 };
 use crate::{
     ident::{ActorId, Epoch},
@@ -16,6 +16,7 @@ use std::{
     fmt,
     marker::PhantomData,
     sync::Arc,
+    task,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -184,7 +185,7 @@ impl<A: Actor> AnyActor for Cell<A> {
 pub struct MessageEntry {
     name: &'static str,
     type_id: TypeId,
-    begin: fn(Begin<'_>) -> Begun,
+    run: fn(Begin<'_>, &mut task::Context<'_>) -> Ran,
 }
 
 impl MessageEntry {
@@ -193,7 +194,7 @@ impl MessageEntry {
         Self {
             name: M::NAME,
             type_id: TypeId::of::<M>(),
-            begin: begin::<A, M>,
+            run: run::<A, M>,
         }
     }
 
@@ -202,9 +203,9 @@ impl MessageEntry {
         self.name
     }
 
-    /// Makes the message a turn. It must be of this entry's name, and the actor of its kind.
-    pub fn begin(&self, parts: Begin<'_>) -> Begun {
-        (self.begin)(parts)
+    /// Runs the message as a turn, until it ends or waits. It must be of this entry's name, and the actor of its kind.
+    pub fn run(&self, begin: Begin<'_>, cx: &mut task::Context<'_>) -> Ran {
+        (self.run)(begin, cx)
     }
 }
 

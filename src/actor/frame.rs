@@ -7,7 +7,6 @@
 
 use super::TurnEnd;
 use std::{
-    any::Any,
     mem::MaybeUninit,
     pin::Pin,
     ptr::{self, NonNull},
@@ -19,8 +18,8 @@ pub trait Turn {
     /// Goes on. Not to be called again after its end.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TurnEnd>;
 
-    /// Where the reply goes, or is: a [`super::Reply`] of the message's reply type.
-    fn reply(self: Pin<&mut Self>) -> &mut dyn Any;
+    /// The wire name of its message.
+    fn name(&self) -> &'static str;
 }
 
 const WORDS: usize = 128;
@@ -51,21 +50,38 @@ pub struct InPlace {
 }
 
 impl Frame {
-    /// Puts a turn into `memory`, if it fits. Takes the memory only then.
-    pub fn new<T: Turn + 'static>(memory: &mut Option<Memory>, turn: T) -> Self {
+    /// Puts a turn into `memory`, if it fits, and polls it once. The memory is back when the turn has ended; one that waits
+    /// has it, or memory of its own.
+    pub fn start<T: Turn + 'static, O>(
+        memory: &mut Option<Memory>,
+        turn: T,
+        poll: impl FnOnce(Pin<&mut T>) -> Poll<O>,
+    ) -> Result<O, Self> {
         let fits = size_of::<T>() <= WORDS * size_of::<u64>() && align_of::<T>() <= align_of::<u64>();
         if !fits {
-            return Self::Boxed(Box::pin(turn));
+            let mut turn = Box::pin(turn);
+            return match poll(turn.as_mut()) {
+                Poll::Ready(output) => Ok(output),
+                Poll::Pending => Err(Self::Boxed(turn)),
+            };
         }
-        let mut memory = memory.take().unwrap_or_default();
-        let at = memory.0.as_mut_ptr().cast::<T>();
+        let mut memory_of_turn = memory.take().unwrap_or_default();
+        let at = memory_of_turn.0.as_mut_ptr().cast::<T>();
         // SAFETY: the memory is large enough and aligned, and nobody else's.
         unsafe { at.write(turn) };
         let turn: NonNull<dyn Turn> = NonNull::new(at).expect("invariant: a box is not null");
-        Self::InPlace(InPlace {
+        let mut place = InPlace {
             turn,
-            memory: Some(memory),
-        })
+            memory: Some(memory_of_turn),
+        };
+        // SAFETY: `at` is the turn in `place`, which drops it, and does not move it: see `turn`.
+        match poll(unsafe { Pin::new_unchecked(&mut *at) }) {
+            Poll::Pending => Err(Self::InPlace(place)),
+            Poll::Ready(output) => {
+                *memory = place.clear();
+                Ok(output)
+            }
+        }
     }
 
     fn turn(&mut self) -> Pin<&mut (dyn Turn + 'static)> {
@@ -82,9 +98,9 @@ impl Frame {
         self.turn().poll(cx)
     }
 
-    /// Where the reply goes, or is: a [`super::Reply`] of the message's reply type.
-    pub fn reply(&mut self) -> &mut dyn Any {
-        self.turn().reply()
+    /// The wire name of its message.
+    pub fn name(&mut self) -> &'static str {
+        self.turn().name()
     }
 
     /// Drops the turn; its memory can be used again.
@@ -122,7 +138,6 @@ mod tests {
         ballast: [u64; WORDS],
         at: Cell<usize>,
         drops: Rc<Cell<u32>>,
-        reply: u64,
         panics_in_drop: bool,
         _pinned: PhantomPinned,
     }
@@ -133,7 +148,6 @@ mod tests {
                 ballast: [7; WORDS],
                 at: Cell::new(0),
                 drops: drops.clone(),
-                reply: 5,
                 panics_in_drop: false,
                 _pinned: PhantomPinned,
             }
@@ -153,9 +167,8 @@ mod tests {
             Poll::Pending
         }
 
-        fn reply(self: Pin<&mut Self>) -> &mut dyn Any {
-            // SAFETY: `reply` is not pinned structurally.
-            unsafe { &mut self.get_unchecked_mut().reply }
+        fn name(&self) -> &'static str {
+            "probe"
         }
     }
 
@@ -164,6 +177,15 @@ mod tests {
             self.look();
             self.drops.set(self.drops.get() + 1);
             assert!(!self.panics_in_drop, "a drop that panics");
+        }
+    }
+
+    /// A turn that waits.
+    fn begun<const WORDS: usize>(memory: &mut Option<Memory>, probe: Probe<WORDS>) -> Frame {
+        let cx = &mut Context::from_waker(std::task::Waker::noop());
+        match Frame::start(memory, probe, |turn| turn.poll(cx)) {
+            Err(frame) => frame,
+            Ok(_) => unreachable!("it never ends"),
         }
     }
 
@@ -177,16 +199,16 @@ mod tests {
     fn a_polled_turn_does_not_move_and_is_dropped_once() {
         let drops = Rc::new(Cell::new(0));
         let mut memory = Some(Memory::default());
-        let mut frame = Frame::new(&mut memory, Probe::<10>::new(&drops));
+        let mut frame = begun(&mut memory, Probe::<10>::new(&drops));
         assert!(memory.is_none(), "the turn is in it");
         poll(&mut frame);
         let mut elsewhere = Box::new(frame);
         poll(&mut elsewhere);
-        assert_eq!(elsewhere.reply().downcast_ref::<u64>(), Some(&5));
+        assert_eq!(elsewhere.name(), "probe");
         let memory = elsewhere.into_memory();
         assert_eq!((drops.get(), memory.is_some()), (1, true));
         // Used again.
-        let mut frame = Frame::new(&mut { memory }, Probe::<100>::new(&drops));
+        let mut frame = begun(&mut { memory }, Probe::<100>::new(&drops));
         poll(&mut frame);
         drop(frame);
         assert_eq!(drops.get(), 2);
@@ -196,7 +218,7 @@ mod tests {
     fn a_turn_that_does_not_fit_has_memory_of_its_own() {
         let drops = Rc::new(Cell::new(0));
         let mut memory = Some(Memory::default());
-        let mut frame = Frame::new(&mut memory, Probe::<200>::new(&drops));
+        let mut frame = begun(&mut memory, Probe::<200>::new(&drops));
         assert!(memory.is_some(), "not used");
         poll(&mut frame);
         assert!(frame.into_memory().is_none());
@@ -208,7 +230,7 @@ mod tests {
         let drops = Rc::new(Cell::new(0));
         let mut probe = Probe::<10>::new(&drops);
         probe.panics_in_drop = true;
-        let frame = Frame::new(&mut None, probe);
+        let frame = begun(&mut None, probe);
         let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| frame.into_memory()));
         assert!(dropped.is_err());
         assert_eq!(drops.get(), 1);

@@ -50,7 +50,7 @@ pub fn swap_scope(scope: &mut Scope) {
 }
 
 /// Begins a turn within the scope of this thread.
-pub fn set_turn(deadline: Option<Moment>, callers: Chain) {
+pub(super) fn set_turn(deadline: Option<Moment>, callers: Chain) {
     CURRENT.with_borrow_mut(|current| {
         let turn = &mut current.turn;
         turn.deadline = deadline;
@@ -62,11 +62,6 @@ pub fn set_turn(deadline: Option<Moment>, callers: Chain) {
         }
         turn.wake_by = None;
     });
-}
-
-/// Exchanges the turn within the scope of this thread.
-pub fn swap_turn(turn: &mut TurnScope) {
-    CURRENT.with_borrow_mut(|current| mem::swap(&mut current.turn, turn));
 }
 
 /// Asks that the turn which is polled with `waker` be polled again at `at`, if nothing else does. `false` if `waker` is not

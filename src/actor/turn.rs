@@ -10,10 +10,10 @@ use crate::{
     clock::{Clock, Moment},
     ident::{ProcessId, RequestId},
     mailbox::{
-        Answer, Asked, Body, Chain, Form, Front, Letter, Payload, Replied, ReplySender, ReplySlot, ReplyTo, ReplyValue,
-        Told, TypedMessage,
+        Asked, Body, Call, Chain, Form, Front, Letter, Payload, Replied, ReplySender, ReplySlot, ReplyTo, ReplyValue,
+        Told, TypedMessage, reply_pair,
     },
-    wire::{self, Failure, FailureCode, Outcome, Ran},
+    wire::{self, Failure, FailureCode, Outcome},
 };
 use std::{
     any::Any,
@@ -23,7 +23,7 @@ use std::{
 };
 
 /// Where the reply of a turn goes.
-pub enum Reply<R> {
+enum Reply<R> {
     /// Nobody waits.
     Nobody,
     /// To a caller in this process that holds the other end.
@@ -32,8 +32,6 @@ pub enum Reply<R> {
     Slot(ReplySlot),
     /// To a process, by its request.
     Process(ProcessId, RequestId),
-    /// It stays here, for who looks at the turn.
-    Kept(Option<Answer<R>>),
 }
 
 /// The answer to a process, which the silo sends.
@@ -67,12 +65,20 @@ pub enum TurnEnd {
     },
 }
 
+/// Where a message comes from.
+pub enum Source<'a> {
+    /// The first in a queue.
+    Queue(Front<'a>),
+    /// A caller on this thread, who looks at what became of it: a [`Call`] of the message's types.
+    Here(&'a mut dyn Any),
+}
+
 /// What a turn is made of.
 pub struct Begin<'a> {
     /// Of the entry's kind.
     pub actor: Box<dyn AnyActor>,
     /// The message.
-    pub message: Front<'a>,
+    pub source: Source<'a>,
     /// What the message belongs to.
     pub kind: &'a KindEntry,
     /// For deadlines.
@@ -81,18 +87,13 @@ pub struct Begin<'a> {
     pub memory: &'a mut Option<Memory>,
 }
 
-/// A message that a turn was or was not made of.
-pub enum Begun {
-    /// It was.
-    Turn {
-        /// The turn, not polled yet.
-        frame: Frame,
-        /// The moment after which nobody waits for it.
-        deadline: Option<Moment>,
-        /// Whose turns wait for it.
-        callers: Chain,
-    },
-    /// It was not, and why.
+/// What became of a message.
+pub enum Ran {
+    /// Its turn has ended.
+    Ended(TurnEnd),
+    /// Its turn has begun and waits.
+    Waits(Frame),
+    /// It did not run, and why.
     Refused {
         /// The actor, unchanged.
         actor: Box<dyn AnyActor>,
@@ -109,44 +110,115 @@ struct Parts<M: Message> {
     callers: Chain,
 }
 
-/// Makes the first message a turn of the actor: in time, of its type, readable. What is not is refused, unrun.
-pub(super) fn begin<A: Handler<M>, M: Message>(begin: Begin<'_>) -> Begun {
+/// Runs the message as a turn of the actor, until it ends or waits: in time, of its type, readable. What is not is refused.
+pub(super) fn run<A: Handler<M>, M: Message>(begin: Begin<'_>, cx: &mut Context<'_>) -> Ran {
     let Begin {
         actor,
-        message,
+        source,
         kind,
         clock,
         memory,
     } = begin;
-    match unpack::<M>(message, kind, clock) {
-        Ok(parts) => {
-            let Parts {
-                message,
-                reply,
-                deadline,
-                callers,
-            } = parts;
-            let mut cell = Cell::<A>::of(actor);
-            let future = async move {
-                let Cell { actor, ctx, .. } = &mut *cell;
-                let reply = actor.handle(message, ctx).await;
-                (cell, reply)
-            };
-            Begun::Turn {
-                frame: Frame::new(
-                    memory,
-                    Running::<_, M> {
-                        future,
-                        reply,
-                        end: end::<A, M>,
-                    },
-                ),
-                deadline,
-                callers,
+    let mut here = None;
+    let parts = match source {
+        Source::Queue(front) => match unpack::<M>(front, kind, clock) {
+            Ok(parts) => parts,
+            Err(refused) => return Ran::Refused { actor, refused },
+        },
+        Source::Here(call) => {
+            let call = call
+                .downcast_mut::<Call<M, M::Reply>>()
+                .expect("invariant: an entry runs calls of its message only");
+            let asked = call.asked.take().expect("invariant: a call runs once");
+            here = Some(call);
+            Parts {
+                message: asked.message,
+                reply: Reply::Nobody,
+                deadline: asked.deadline,
+                callers: asked.chain,
             }
         }
-        Err(refused) => Begun::Refused { actor, refused },
+    };
+    scope::set_turn(parts.deadline, parts.callers);
+    let (message, mut cell) = (parts.message, Cell::<A>::of(actor));
+    let turn = Running::<_, M> {
+        future: async move {
+            let Cell { actor, ctx, .. } = &mut *cell;
+            let reply = actor.handle(message, ctx).await;
+            (cell, reply)
+        },
+        reply: parts.reply,
+        end: end::<A, M>,
+    };
+    let ran = Frame::start(memory, turn, |turn| {
+        let this = turn.project();
+        let Some(call) = &mut here else {
+            return go_on::<_, M>(this.future, this.reply, end::<A, M>, cx);
+        };
+        // The caller has a look: no reply is sent.
+        let polled = catch_unwind(AssertUnwindSafe(|| this.future.poll(cx)));
+        match polled {
+            Ok(Poll::Ready(handled)) => {
+                let (actor, wants, reply) = end::<A, M>(handled);
+                call.answer = Some(Ok(Replied::Typed(reply)));
+                Poll::Ready(TurnEnd::Done {
+                    actor,
+                    wants,
+                    remote: None,
+                })
+            }
+            Ok(Poll::Pending) => {
+                let (sender, wait) = reply_pair();
+                *this.reply = Reply::Sender(sender);
+                call.wait = Some(wait);
+                Poll::Pending
+            }
+            Err(panic) => {
+                let (text, failure) = panicked(&*panic, M::NAME);
+                call.answer = Some(Err(failure));
+                Poll::Ready(TurnEnd::Panicked { text, remote: None })
+            }
+        }
+    });
+    match ran {
+        Ok(end) => Ran::Ended(end),
+        Err(frame) => Ran::Waits(frame),
     }
+}
+
+/// Polls a turn and sends its reply when it has ended.
+#[inline]
+fn go_on<F: Future, M: Message>(
+    future: Pin<&mut F>,
+    reply: &mut Reply<M::Reply>,
+    end: fn(F::Output) -> (Box<dyn AnyActor>, bool, M::Reply),
+    cx: &mut Context<'_>,
+) -> Poll<TurnEnd> {
+    // The reply as well: the user's code serializes and drops it.
+    let polled = catch_unwind(AssertUnwindSafe(|| match future.poll(cx) {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(output) => {
+            let (actor, wants, value) = end(output);
+            let remote = if matches!(reply, Reply::Nobody) {
+                None
+            } else {
+                reply.send(M::NAME, Ok(value))
+            };
+            Poll::Ready(TurnEnd::Done { actor, wants, remote })
+        }
+    }));
+    polled.unwrap_or_else(|panic| {
+        let (text, failure) = panicked(&*panic, M::NAME);
+        let remote = reply.send(M::NAME, Err(failure));
+        Poll::Ready(TurnEnd::Panicked { text, remote })
+    })
+}
+
+#[cold]
+fn panicked(panic: &(dyn Any + Send), name: &str) -> (String, Failure) {
+    let (said, actor) = (panic_text(panic), scope::running_actor());
+    let text = format!("{name} panicked in {actor}: {said}; the activation is rebuilt from its saved state");
+    (said, Failure::new(FailureCode::Panicked, wire::Ran::Yes, text))
 }
 
 fn unpack<M: Message>(front: Front<'_>, kind: &KindEntry, clock: &Clock) -> Result<Parts<M>, Box<(Letter, Failure)>> {
@@ -168,7 +240,7 @@ fn unpack<M: Message>(front: Front<'_>, kind: &KindEntry, clock: &Clock) -> Resu
             }
             Ok(asked) => Ok(Parts {
                 message: asked.message,
-                reply: asked.reply.map_or(Reply::Kept(None), Reply::Sender),
+                reply: asked.reply.map_or(Reply::Nobody, Reply::Sender),
                 deadline: asked.deadline,
                 callers: asked.chain,
             }),
@@ -181,7 +253,7 @@ fn unpack<M: Message>(front: Front<'_>, kind: &KindEntry, clock: &Clock) -> Resu
 fn too_late(name: &str) -> Failure {
     let actor = scope::running_actor();
     let text = format!("{name} to {actor} waited past its deadline; it did not run");
-    Failure::new(FailureCode::TimedOut, Ran::No, text)
+    Failure::new(FailureCode::TimedOut, wire::Ran::No, text)
 }
 
 #[cold]
@@ -223,7 +295,7 @@ fn unpack_letter<M: Message>(
             }
             Err(error) => {
                 let text = format!("{} cannot be serialized: {error}", message.name());
-                let failure = Failure::new(FailureCode::Unreadable, Ran::No, text);
+                let failure = Failure::new(FailureCode::Unreadable, wire::Ran::No, text);
                 let letter = Letter {
                     body: Body::Typed(message),
                     reply,
@@ -254,7 +326,10 @@ fn unpack_letter<M: Message>(
                 deadline,
                 chain,
             };
-            Err(Box::new((letter, Failure::new(FailureCode::Unreadable, Ran::No, text))))
+            Err(Box::new((
+                letter,
+                Failure::new(FailureCode::Unreadable, wire::Ran::No, text),
+            )))
         }
     }
 }
@@ -289,7 +364,6 @@ impl<R: serde::Serialize + Send + 'static> Reply<R> {
             Self::Sender(sender) => {
                 sender.answer(reply.map(Replied::Typed));
             }
-            Self::Kept(_) => *self = Self::Kept(Some(reply.map(Replied::Typed))),
             Self::Slot(slot) => {
                 slot.answer(reply.map(|reply| ReplyValue::Typed(Box::new(reply))));
             }
@@ -297,7 +371,7 @@ impl<R: serde::Serialize + Send + 'static> Reply<R> {
                 let encoded = reply.and_then(|reply| {
                     wire::encode(&reply).map_err(|error| {
                         let text = format!("the reply to {name} cannot be serialized: {error}");
-                        Failure::new(FailureCode::BadReply, Ran::Yes, text)
+                        Failure::new(FailureCode::BadReply, wire::Ran::Yes, text)
                     })
                 });
                 return Some(Box::new(Remote {
@@ -335,26 +409,11 @@ fn end<A: Actor, M: Message>((cell, reply): Handled<A, M>) -> (Box<dyn AnyActor>
 impl<F: Future, M: Message> Turn for Running<F, M> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TurnEnd> {
         let this = self.project();
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            this.future.poll(cx).map(|output| {
-                let (actor, wants, reply) = (this.end)(output);
-                let remote = this.reply.send(M::NAME, Ok(reply));
-                TurnEnd::Done { actor, wants, remote }
-            })
-        }));
-        polled.unwrap_or_else(|panic| {
-            let (said, actor) = (panic_text(&*panic), scope::running_actor());
-            let text = format!(
-                "{} panicked in {actor}: {said}; the activation is rebuilt from its saved state",
-                M::NAME
-            );
-            let remote = (this.reply).send(M::NAME, Err(Failure::new(FailureCode::Panicked, Ran::Yes, text)));
-            Poll::Ready(TurnEnd::Panicked { text: said, remote })
-        })
+        go_on::<F, M>(this.future, this.reply, *this.end, cx)
     }
 
-    fn reply(self: Pin<&mut Self>) -> &mut dyn Any {
-        self.project().reply
+    fn name(&self) -> &'static str {
+        M::NAME
     }
 }
 

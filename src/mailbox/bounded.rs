@@ -1,16 +1,15 @@
 //! The bounded mailbox of one actor in this process.
 
-use super::{Front, Letter, Payload, Records};
+use super::{Letter, Payload, Records};
 use crate::{
     activity::{Activity, ActivityCell},
     clock::Moment,
     ident::ActorId,
-    wire::Failure,
 };
 use futures_util::task::ArcWake;
 use parking_lot::Mutex;
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     fmt, mem,
     sync::{
         Arc,
@@ -27,27 +26,17 @@ pub trait Host: Send + Sync {
     /// Whether [`Host::run_here`] would run a turn: this thread runs the actor, and may do so now.
     fn may_run_here(&self, mailbox: &Mailbox) -> bool;
 
-    /// Runs a message that is nowhere in a queue as a turn of its own, here and now, and shows what became of its reply: of a
-    /// turn that has not ended, `reply` may say where it goes to.
+    /// Runs a message that is nowhere in a queue as a turn of its own, here and now. `message` is its type and `call` a
+    /// [`super::Call`] with it.
     ///
     /// # Errors
-    /// [`NotHere`]; no turn has run.
-    fn run_here(
-        &self,
-        mailbox: &Arc<Mailbox>,
-        message: Front<'_>,
-        reply: &mut dyn FnMut(&mut dyn Any),
-    ) -> Result<(), NotHere>;
+    /// [`NotHere`]; no turn has run, and the message is where it was.
+    fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere>;
 }
 
-/// Why no turn has run here and now.
+/// The actor cannot run a turn here and now; the message must wait its turn.
 #[derive(Debug)]
-pub enum NotHere {
-    /// The message is where it was: it must wait its turn.
-    Busy,
-    /// The message is gone: it cannot run at all.
-    Failed(Failure),
-}
+pub struct NotHere;
 
 /// A message that was not taken.
 pub enum Refused<P> {
@@ -184,8 +173,8 @@ impl Mailbox {
     ///
     /// # Errors
     /// [`NotHere`]; no turn has run.
-    pub fn run_here(self: &Arc<Self>, message: Front<'_>, reply: &mut dyn FnMut(&mut dyn Any)) -> Result<(), NotHere> {
-        self.host.run_here(self, message, reply)
+    pub fn run_here(self: &Arc<Self>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
+        self.host.run_here(self, message, call)
     }
 
     /// Ready when there is room, or the mailbox is closed.

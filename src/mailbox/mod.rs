@@ -31,7 +31,7 @@ mod tests;
 pub use bounded::{Host, Mailbox, NotHere, Refused};
 pub use chain::Chain;
 pub use letter::{Body, Letter, ReplyTo, TypedMessage};
-pub use payload::{Asked, Form, Payload, Told};
+pub use payload::{Asked, Call, Form, Payload, Told};
 
 pub use records::{Front, PayloadType, Records};
 pub use reply::{Answer, Replied, ReplySender, ReplySlot, ReplyValue, ReplyWait, reply_pair};

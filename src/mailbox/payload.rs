@@ -1,6 +1,6 @@
 //! What a mailbox holds: messages of callers in this process as they are, all others as letters.
 
-use super::{Body, Chain, Letter, ReplySender, ReplyTo, TypedMessage};
+use super::{Answer, Body, Chain, Letter, ReplySender, ReplyTo, ReplyWait, TypedMessage};
 use crate::clock::Moment;
 use std::any::TypeId;
 
@@ -48,12 +48,22 @@ impl<M: TypedMessage> Payload for Told<M> {
 pub struct Asked<M, R> {
     /// The message.
     pub message: M,
-    /// Where the reply goes; `None` if the caller looks at the turn itself ([`super::Host::run_here`]).
+    /// Where the reply goes; `None` if nowhere yet.
     pub reply: Option<ReplySender<R>>,
     /// The moment after which it must not start.
     pub deadline: Option<Moment>,
     /// The actors whose turns wait for it.
     pub chain: Chain,
+}
+
+/// A message that is run where it is sent ([`super::Host::run_here`]), and what became of it.
+pub struct Call<M, R> {
+    /// The message, until it runs.
+    pub asked: Option<Asked<M, R>>,
+    /// Its answer, if its turn has ended.
+    pub answer: Option<Answer<R>>,
+    /// Its answer later, if its turn waits.
+    pub wait: Option<ReplyWait<R>>,
 }
 
 impl<M: TypedMessage, R: Send + 'static> Payload for Asked<M, R> {

@@ -1,15 +1,11 @@
 //! The laws of the mailbox.
 
 use super::*;
-use crate::{
-    clock::Moment,
-    ident::ActorId,
-    wire::{EncodeError, Failure},
-};
+use crate::{clock::Moment, ident::ActorId, wire::EncodeError};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicUsize, Ordering},
@@ -169,7 +165,7 @@ fn a_payload_is_taken_as_its_own_type_only() {
         .expect("another type");
     assert_eq!(
         (front.form(), front.message()),
-        (Form::Told, std::any::TypeId::of::<Counted<1>>())
+        (Form::Told, TypeId::of::<Counted<1>>())
     );
     let Told(counted) = front.take::<Told<Counted<1>>>().ok().expect("its type");
     assert_eq!(counted.number, 7);
@@ -189,12 +185,8 @@ impl Host for Ready {
         false
     }
 
-    fn run_here(&self, _: &Arc<Mailbox>, _: Front<'_>, _: &mut dyn FnMut(&mut dyn Any)) -> Result<(), NotHere> {
-        Err(NotHere::Failed(Failure::new(
-            crate::wire::FailureCode::Unknown,
-            crate::wire::Ran::No,
-            "not here",
-        )))
+    fn run_here(&self, _: &Arc<Mailbox>, _: TypeId, _: &mut dyn Any) -> Result<(), NotHere> {
+        Err(NotHere)
     }
 }
 

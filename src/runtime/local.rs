@@ -9,13 +9,13 @@ use super::{
 use crate::{
     actor::{Memory, Scope, swap_scope},
     clock::{Clock, Moment},
-    mailbox::{Front, Mailbox, NotHere, Records},
+    mailbox::{Mailbox, NotHere, Records},
     wire::{Failure, FailureCode, Ran},
 };
 use futures_util::task::waker_ref;
 use slab::Slab;
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     cell::{Cell, RefCell},
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
@@ -206,23 +206,18 @@ impl Local {
         self.here_left.get() > 0 && self.depth.get() < DEPTH && !self.shared.is_held()
     }
 
-    pub(super) fn run_here(
-        &self,
-        mailbox: &Arc<Mailbox>,
-        message: Front<'_>,
-        reply: &mut dyn FnMut(&mut dyn Any),
-    ) -> Result<(), NotHere> {
-        let cell = self.slot(mailbox).ok_or(NotHere::Busy)?;
+    pub(super) fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
+        let cell = self.slot(mailbox).ok_or(NotHere)?;
         // Borrowed: it runs, further out.
-        let mut slot = cell.try_borrow_mut().map_err(|_| NotHere::Busy)?;
+        let mut slot = cell.try_borrow_mut().map_err(|_| NotHere)?;
         if !slot.is_free() {
-            return Err(NotHere::Busy);
+            return Err(NotHere);
         }
         self.here_left.set(self.here_left.get() - 1);
         self.depth.set(self.depth.get() + 1);
         let mut scope = slot.enter();
         swap_scope(&mut scope);
-        let ran = slot.run_here(self, &waker_ref(mailbox), message, reply);
+        let ran = slot.run_here(self, &waker_ref(mailbox), message, call);
         swap_scope(&mut scope);
         self.left(&mut slot, scope, mailbox);
         self.depth.set(self.depth.get() - 1);

@@ -7,18 +7,18 @@ use super::{
 };
 use crate::{
     actor::{
-        ActivationError, AnyActor, Begin, Begun, DeactivateReason, Frame, Memory as FrameMemory, SaveError, Scope,
-        TurnEnd, TurnScope, panic_text, set_turn,
+        ActivationError, AnyActor, Begin, DeactivateReason, Frame, KindEntry, Memory as FrameMemory, Ran, SaveError,
+        Scope, Source, TurnEnd, TurnScope, panic_text,
     },
     clock::Moment,
     ident::{ActorId, Epoch},
-    mailbox::{Form, Front, Mailbox, NotHere, Records},
+    mailbox::{Form, Letter, Mailbox, NotHere, Records},
     store::{StoreError, StoredState},
-    wire::{Failure, FailureCode, Ran},
+    wire::{self, Failure, FailureCode},
 };
 use futures_util::future::LocalBoxFuture;
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -229,9 +229,7 @@ impl Slot {
                         self.activation.mailbox().cell().turns_started(local.clock.recently());
                         memory = local.take_memory();
                     }
-                    *budget -= 1;
-                    local.refill();
-                    self.next_turn(local, waker, &mut memory);
+                    self.run_taken(local, waker, &mut memory, budget);
                     // What a turn left to be done was not polled yet.
                     woken = self.has_step();
                 }
@@ -258,51 +256,65 @@ impl Slot {
         }
     }
 
-    /// Begins the turn of the first message taken, and polls it. There is one, and the actor is idle.
-    fn next_turn(&mut self, local: &Local, waker: &Waker, memory: &mut Option<FrameMemory>) {
-        let State::Idle(actor) = std::mem::replace(&mut self.state, State::Gone) else {
-            unreachable!("invariant: only an idle actor begins a turn");
+    /// Runs what was taken, until it is all run, the budget is used up, or the actor is not idle any more. It is now.
+    fn run_taken(&mut self, local: &Local, waker: &Waker, memory: &mut Option<FrameMemory>, budget: &mut u32) {
+        let State::Idle(mut actor) = std::mem::replace(&mut self.state, State::Gone) else {
+            unreachable!("invariant: only an idle actor runs messages");
         };
-        let front = self.taken.front().expect("invariant: there is a message");
+        let cx = &mut Context::from_waker(waker);
+        let cell = self.activation.mailbox().cell();
         let kind = self.activation.kind();
-        let entry = match front.form() {
-            Form::Letter => None,
-            Form::Told | Form::Asked => kind.message_of(front.message()),
-        };
-        let begun = match entry {
-            Some(entry) => entry.begin(Begin {
-                actor,
-                message: front,
-                kind,
-                clock: &local.clock,
-                memory,
-            }),
-            None => self.begin_letter(actor, local, memory),
-        };
-        let left = self.taken.len();
-        // A store per message costs senders on other threads dearly while many wait.
-        if left < 32 || left.is_multiple_of(32) {
-            self.activation
-                .mailbox()
-                .cell()
-                .left(u32::try_from(left).unwrap_or(u32::MAX));
-        }
-        match begun {
-            Begun::Turn {
-                mut frame,
-                deadline,
-                callers,
-            } => {
-                set_turn(deadline, callers);
-                match frame.poll(&mut Context::from_waker(waker)) {
-                    Poll::Pending => self.state = State::Busy(Work::Turn(frame)),
-                    Poll::Ready(end) => {
-                        *memory = leave(frame, &end);
-                        self.end_turn(local, end);
+        let ran = loop {
+            let Some(front) = self.taken.front().filter(|_| *budget > 0) else {
+                self.state = State::Idle(actor);
+                return;
+            };
+            *budget -= 1;
+            local.refill();
+            let entry = match front.form() {
+                Form::Letter => None,
+                Form::Told | Form::Asked => kind.message_of(front.message()),
+            };
+            let ran = match entry {
+                Some(entry) => entry.run(
+                    Begin {
+                        actor,
+                        source: Source::Queue(front),
+                        kind,
+                        clock: &local.clock,
+                        memory,
+                    },
+                    cx,
+                ),
+                None => run_letter(front.into_letter(), actor, kind, local, memory, cx),
+            };
+            let left = self.taken.len();
+            // A store per message costs senders on other threads dearly while many wait.
+            if left < 32 || left.is_multiple_of(32) {
+                cell.left(u32::try_from(left).unwrap_or(u32::MAX));
+            }
+            match ran {
+                Ran::Ended(TurnEnd::Done {
+                    actor: back,
+                    wants: false,
+                    remote,
+                }) => {
+                    actor = back;
+                    if remote.is_some() {
+                        send(&*local.outside, remote);
                     }
                 }
+                ran => break ran,
             }
-            Begun::Refused { actor, refused } => {
+        };
+        self.after(local, ran);
+    }
+
+    fn after(&mut self, local: &Local, ran: Ran) {
+        match ran {
+            Ran::Waits(frame) => self.state = State::Busy(Work::Turn(frame)),
+            Ran::Ended(end) => self.end_turn(local, end),
+            Ran::Refused { actor, refused } => {
                 self.state = State::Idle(actor);
                 let (letter, failure) = *refused;
                 fail(&*local.outside, self.actor_id(), letter, failure);
@@ -310,86 +322,35 @@ impl Slot {
         }
     }
 
-    /// A message that is found by its name: it came by the wire, or by another type of that name.
-    #[cold]
-    fn begin_letter(&mut self, actor: Box<dyn AnyActor>, local: &Local, memory: &mut Option<FrameMemory>) -> Begun {
-        let front = self.taken.front().expect("invariant: there is a message");
-        let letter = front.into_letter();
-        let kind = self.activation.kind();
-        let Some(entry) = kind.message(letter.body.name()) else {
-            let text = format!(
-                "{} {} does not know the message {:?}",
-                kind.kind(),
-                kind.version(),
-                letter.body.name()
-            );
-            let failure = Failure::new(FailureCode::UnknownMessage, Ran::No, text);
-            return Begun::Refused {
-                actor,
-                refused: Box::new((letter, failure)),
-            };
-        };
-        let mut one = Records::new();
-        one.push(letter);
-        entry.begin(Begin {
-            actor,
-            message: one.front().expect("invariant: it was put there"),
-            kind,
-            clock: &local.clock,
-            memory,
-        })
-    }
-
     /// Runs a message of a caller on this thread. The actor is idle.
     pub(super) fn run_here(
         &mut self,
         local: &Local,
         waker: &Waker,
-        message: Front<'_>,
-        reply: &mut dyn FnMut(&mut dyn Any),
+        message: TypeId,
+        call: &mut dyn Any,
     ) -> Result<(), NotHere> {
         let kind = self.activation.kind();
-        let Some(entry) = kind.message_of(message.message()) else {
-            return Err(NotHere::Busy);
-        };
+        let entry = kind.message_of(message).ok_or(NotHere)?;
         let State::Idle(actor) = std::mem::replace(&mut self.state, State::Gone) else {
-            unreachable!("invariant: only an idle actor begins a turn");
+            unreachable!("invariant: only an idle actor runs messages");
         };
+        let cell = self.activation.mailbox().cell();
+        cell.turns_started(local.clock.recently());
         let mut memory = local.take_memory();
-        let begun = entry.begin(Begin {
+        let begin = Begin {
             actor,
-            message,
+            source: Source::Here(call),
             kind,
             clock: &local.clock,
             memory: &mut memory,
-        });
-        let (mut frame, deadline, callers) = match begun {
-            Begun::Turn {
-                frame,
-                deadline,
-                callers,
-            } => (frame, deadline, callers),
-            Begun::Refused { actor, refused } => {
-                self.state = State::Idle(actor);
-                local.keep_memory(memory);
-                return Err(NotHere::Failed(refused.1));
-            }
         };
-        let mailbox = self.activation.mailbox();
-        mailbox.cell().turns_started(local.clock.recently());
-        set_turn(deadline, callers);
-        match frame.poll(&mut Context::from_waker(waker)) {
-            Poll::Pending => {
-                reply(frame.reply());
-                self.state = State::Busy(Work::Turn(frame));
-            }
-            Poll::Ready(end) => {
-                reply(frame.reply());
-                local.keep_memory(leave(frame, &end));
-                mailbox.cell().turns_ended();
-                self.end_turn(local, end);
-            }
+        let ran = entry.run(begin, &mut Context::from_waker(waker));
+        local.keep_memory(memory);
+        if !matches!(ran, Ran::Waits(_)) {
+            cell.turns_ended();
         }
+        self.after(local, ran);
         Ok(())
     }
 
@@ -400,7 +361,7 @@ impl Slot {
             State::Busy(Work::Turn(frame)) => {
                 let Poll::Ready(end) = frame.poll(cx) else { return false };
                 if let State::Busy(Work::Turn(frame)) = std::mem::replace(&mut self.state, State::Gone) {
-                    local.keep_memory(leave(frame, &end));
+                    local.keep_memory(frame.into_memory());
                 }
                 self.end_turn(local, end);
             }
@@ -456,13 +417,35 @@ impl Slot {
     }
 }
 
-/// Drops a turn that has ended.
-fn leave(frame: Frame, end: &TurnEnd) -> Option<FrameMemory> {
-    match end {
-        TurnEnd::Done { .. } => frame.into_memory(),
-        // What is left of the handler is dropped within the fence.
-        TurnEnd::Panicked { .. } => catch_unwind(AssertUnwindSafe(|| frame.into_memory())).ok().flatten(),
-    }
+/// A message that is found by its name: it came by the wire, or by another type of that name.
+#[cold]
+fn run_letter(
+    letter: Letter,
+    actor: Box<dyn AnyActor>,
+    kind: &KindEntry,
+    local: &Local,
+    memory: &mut Option<FrameMemory>,
+    cx: &mut Context<'_>,
+) -> Ran {
+    let Some(entry) = kind.message(letter.body.name()) else {
+        let (kind, version, name) = (kind.kind(), kind.version(), letter.body.name());
+        let text = format!("{kind} {version} does not know the message {name:?}");
+        let failure = Failure::new(FailureCode::UnknownMessage, wire::Ran::No, text);
+        return Ran::Refused {
+            actor,
+            refused: Box::new((letter, failure)),
+        };
+    };
+    let mut one = Records::new();
+    one.push(letter);
+    let begin = Begin {
+        actor,
+        source: Source::Queue(one.front().expect("invariant: it was put there")),
+        kind,
+        clock: &local.clock,
+        memory,
+    };
+    entry.run(begin, cx)
 }
 
 pub(super) fn drop_fenced(state: State) {

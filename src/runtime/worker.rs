@@ -6,11 +6,11 @@ use super::{
 };
 use crate::{
     clock::{Clock, Moment, Sleep},
-    mailbox::{Front, Host, Mailbox, NotHere, Records},
+    mailbox::{Host, Mailbox, NotHere, Records},
 };
 use parking_lot::Mutex;
 use std::{
-    any::Any,
+    any::{Any, TypeId},
     collections::VecDeque,
     future::poll_fn,
     mem,
@@ -163,17 +163,10 @@ impl Host for Shared {
         self.here(Local::may_run_here).unwrap_or(false)
     }
 
-    fn run_here(
-        &self,
-        mailbox: &Arc<Mailbox>,
-        message: Front<'_>,
-        reply: &mut dyn FnMut(&mut dyn Any),
-    ) -> Result<(), NotHere> {
+    fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
         // Not within the borrow: the turn may do anything.
-        match self.here(|local| local.this.upgrade()).flatten() {
-            Some(local) => local.run_here(mailbox, message, reply),
-            None => Err(NotHere::Busy),
-        }
+        let local = self.here(|local| local.this.upgrade()).flatten().ok_or(NotHere)?;
+        local.run_here(mailbox, message, call)
     }
 }
 
