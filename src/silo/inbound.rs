@@ -161,8 +161,13 @@ impl LinkEvents for NodeLinks {
     }
 
     fn unsent(&self, silo: &SiloId, frame: Frame, why: Unsent) {
-        if let Some(node) = self.0.upgrade() {
-            node.board().unsent(silo, frame, why);
+        let Some(node) = self.0.upgrade() else { return };
+        match (frame, why) {
+            (Frame::Package(package), Unsent::TooLarge(why)) => {
+                tracing::warn!(actor = %package.actor, why, "an actor is too large to move");
+                node.at(&package.actor, |place| place.seat.refused(silo, package.epoch));
+            }
+            (frame, why) => node.board().unsent(silo, frame, why),
         }
     }
 }
