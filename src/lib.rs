@@ -45,3 +45,16 @@ pub mod macro_support {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// What docs/ shows compiles.
+#[cfg(doctest)]
+mod docs {
+    #[doc = include_str!("../docs/operations.md")]
+    struct Operations;
+
+    #[doc = include_str!("../docs/upgrade-guide.md")]
+    struct UpgradeGuide;
+
+    #[doc = include_str!("../docs/wire-format.md")]
+    struct WireFormat;
+}

@@ -7,9 +7,12 @@ mod common;
 use common::*;
 use futures_util::future::join_all;
 use quark::{
+    actor::CallError,
     client::Client,
     ident::ActorId,
+    prelude::*,
     silo::{MoveFailure, SiloHandle},
+    wire::Ran,
 };
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -281,4 +284,66 @@ async fn a_client_says_what_happened_at_each_address() {
         .expect_err("nobody is there");
     let text = error.to_string();
     assert!(text.contains("127.0.0.1:1") && text.contains("127.0.0.1:2"), "{text}");
+}
+
+/// A reference does not keep its client.
+#[tokio::test]
+async fn references_end_with_the_last_clone_of_their_client() {
+    let cluster = cluster_name();
+    let silo = start(&cluster, "a").await;
+    let client = client_of(&cluster, &[&silo]).await;
+    let (ledger, clone) = (client.actor::<Ledger>("x"), client.clone());
+    drop(client);
+    ledger.ask(Read).await.expect("a clone keeps the client");
+    drop(clone);
+    let error = ledger.ask(Read).await.expect_err("the client has ended");
+    assert!(matches!(error, CallError::ShuttingDown(_)), "{error}");
+    assert_eq!(error.ran(), Ran::No);
+    silo.stop().await.expect("stops in order");
+}
+
+/// Holds a text of a length.
+#[derive(Default, Serialize, Deserialize)]
+struct Heavy {
+    text: String,
+}
+
+#[derive(Message, Serialize, Deserialize)]
+#[message(name = "heavy.grow", reply = usize)]
+struct Grow(usize);
+
+#[actor(kind = "heavy", messages(Grow), volatile)]
+impl Actor for Heavy {}
+
+impl Handler<Grow> for Heavy {
+    async fn handle(&mut self, grow: Grow, _: &mut Context<Self>) -> usize {
+        self.text.extend(std::iter::repeat_n('x', grow.0));
+        self.text.len()
+    }
+}
+
+/// Not when the migration timeout (30 s) has passed: it is known at once that the package cannot be sent.
+#[tokio::test]
+async fn an_actor_that_is_too_large_to_move_goes_on_where_it_was() {
+    let cluster = cluster_name();
+    let (a, b) = (start(&cluster, "a").await, start(&cluster, "b").await);
+    know_each_other(&[&a, &b]).await;
+    let bytes = quark::wire::Limits::default().max_frame_bytes;
+    let heavy = a.actor::<Heavy>("x");
+    assert_eq!(heavy.ask(Grow(bytes)).await.expect("answered"), bytes);
+    let id = ActorId::new("heavy", "x").expect("valid");
+    let clock = quark::clock::Clock::system();
+    for (source, target) in [(&a, &b), (&b, &a)] {
+        let begun = clock.now();
+        match source.migrate(&id, Some(target.id())).await {
+            Err(MoveFailure::NotHere) => continue,
+            moved => assert_eq!(moved, Err(MoveFailure::CalledOff)),
+        }
+        assert!(clock.now().since(begun) < Duration::from_secs(25));
+    }
+    assert_eq!(heavy.ask(Grow(1)).await.expect("answered"), bytes + 1);
+    for silo in [a, b] {
+        let report = silo.stop().await.expect("stops in order");
+        assert_eq!(report.forced, []);
+    }
 }

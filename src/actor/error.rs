@@ -151,3 +151,31 @@ impl fmt::Debug for ActivationError {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of codes in docs/wire-format.md.
+    #[test]
+    fn every_code_becomes_the_error_that_is_documented() {
+        let page = include_str!("../../docs/wire-format.md");
+        let rows = (page.lines())
+            .skip_while(|line| !line.starts_with("| code | name |"))
+            .skip(2)
+            .take_while(|line| line.starts_with('|'));
+        let mut codes = 0;
+        for row in rows {
+            let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+            let failure = Failure {
+                code: cells[0].parse().expect("a number"),
+                ran: Ran::No,
+                text: String::new(),
+            };
+            let error = format!("{:?}", CallError::from(failure));
+            assert!(error.starts_with(&format!("{}(", cells[2])), "{row}: {error}");
+            codes += 1;
+        }
+        assert_eq!(codes, FailureCode::BadName as usize, "all of them");
+    }
+}

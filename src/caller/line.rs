@@ -65,9 +65,9 @@ impl Line {
         event: impl FnOnce(&mut Way<Letter>, &mut Vec<Step<Letter>>) -> T,
     ) -> T {
         let mut state = self.state.lock();
+        self.set_direct(None);
         let mut steps = Vec::new();
         let result = event(&mut state.way, &mut steps);
-        self.set_direct(None);
         self.carry_out(board, &mut state, steps);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);

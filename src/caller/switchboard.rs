@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     actor::Port,
-    clock::Clock,
+    clock::{Clock, Moment},
     directory::{Step, Way},
     ident::{ActorId, Hint, ProcessId, RequestId, SiloId},
     mailbox::{Letter, Mailbox, ReplyTo},
@@ -15,7 +15,7 @@ use crate::{
 };
 use parking_lot::{Mutex, RwLock};
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     hash::BuildHasher,
     sync::Arc,
     task::Waker,
@@ -23,6 +23,12 @@ use std::{
 };
 
 const SHARDS: usize = 32;
+
+/// How long a line stays that nobody holds, before a fence is spent on forgetting it.
+const FORGET_AFTER: Duration = Duration::from_secs(30);
+
+/// How many lines of a shard a sweep looks at, if no more than a quarter as many were made since the last.
+const LOOKS: usize = 64;
 
 /// What a process does for its switchboard.
 pub trait Uplink: Send + Sync + 'static {
@@ -63,12 +69,29 @@ pub(super) enum Followed {
     Located(Hint),
 }
 
+#[derive(Default)]
+struct Shard {
+    lines: HashMap<ActorId, Known, foldhash::fast::RandomState>,
+    /// The same lines, in the order in which sweeps look at them.
+    round: VecDeque<Arc<Line>>,
+    /// How many lines were made since the last sweep.
+    made: usize,
+}
+
+struct Known {
+    line: Arc<Line>,
+    /// Since when no reference was seen to hold it.
+    unheld_since: Option<Moment>,
+}
+
 /// All lines of a process.
 pub struct Switchboard {
     process: ProcessId,
     clock: Clock,
     ask_timeout: Duration,
-    lines: [Mutex<HashMap<ActorId, Arc<Line>, foldhash::fast::RandomState>>; SHARDS],
+    lines: [Mutex<Shard>; SHARDS],
+    /// The actors to which messages may wait for a way.
+    unsettled: [Mutex<HashSet<ActorId, foldhash::fast::RandomState>>; SHARDS],
     hasher: foldhash::fast::FixedState,
     pending: Pending,
     links: Arc<Links>,
@@ -92,6 +115,7 @@ impl Switchboard {
             clock,
             ask_timeout,
             lines: std::array::from_fn(|_| Mutex::default()),
+            unsettled: std::array::from_fn(|_| Mutex::default()),
             hasher: foldhash::fast::FixedState::default(),
             pending: Pending::default(),
             links,
@@ -103,12 +127,25 @@ impl Switchboard {
 
     /// The port of an actor.
     pub fn port(self: &Arc<Self>, actor: ActorId) -> Arc<dyn Port> {
-        let mut lines = self.shard(&actor).lock();
-        let line = lines.entry(actor).or_insert_with_key(|actor| {
-            let board = Arc::downgrade(self);
-            Arc::new(Line::new(actor.clone(), self.clock.clone(), self.ask_timeout, board))
-        });
-        Arc::new(LinePort(line.clone()))
+        Arc::new(LinePort(self.line_or_new(&actor)))
+    }
+
+    fn line_or_new(self: &Arc<Self>, actor: &ActorId) -> Arc<Line> {
+        let mut shard = self.lines[self.shard(actor)].lock();
+        if let Some(known) = shard.lines.get_mut(actor) {
+            known.unheld_since = None;
+            return known.line.clone();
+        }
+        let board = Arc::downgrade(self);
+        let line = Arc::new(Line::new(actor.clone(), self.clock.clone(), self.ask_timeout, board));
+        let known = Known {
+            line: line.clone(),
+            unheld_since: None,
+        };
+        shard.lines.insert(actor.clone(), known);
+        shard.round.push_back(line.clone());
+        shard.made += 1;
+        line
     }
 
     /// The mailbox that this process's callers know the actor by, if they have seen it run here.
@@ -126,21 +163,24 @@ impl Switchboard {
         &self.links
     }
 
-    fn shard(&self, actor: &ActorId) -> &Mutex<HashMap<ActorId, Arc<Line>, foldhash::fast::RandomState>> {
-        let hash = self.hasher.hash_one(actor);
-        &self.lines[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
+    fn shard(&self, actor: &ActorId) -> usize {
+        usize::try_from(self.hasher.hash_one(actor) % SHARDS as u64).unwrap_or(0)
     }
 
     fn line(&self, actor: &ActorId) -> Option<Arc<Line>> {
-        self.shard(actor).lock().get(actor).cloned()
+        let shard = self.lines[self.shard(actor)].lock();
+        shard.lines.get(actor).map(|known| known.line.clone())
     }
 
     fn all_lines(&self) -> Vec<Arc<Line>> {
-        (self
-            .lines
-            .iter()
-            .flat_map(|shard| shard.lock().values().cloned().collect::<Vec<_>>()))
-        .collect()
+        (self.lines.iter())
+            .flat_map(|shard| shard.lock().round.iter().cloned().collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// Messages may wait for the actor's way from now on.
+    fn unsettled(&self, actor: &ActorId) {
+        self.unsettled[self.shard(actor)].lock().insert(actor.clone());
     }
 
     pub(super) fn is_congested(&self, silo: &SiloId) -> bool {
@@ -200,6 +240,7 @@ impl Switchboard {
                 if let Some(hint) = self.usable(hint) {
                     return Followed::Located(hint);
                 }
+                self.unsettled(actor);
             }
         }
         Followed::Nothing
@@ -273,7 +314,7 @@ impl Switchboard {
     // What comes back.
 
     /// A message came back unrun.
-    pub fn bounced(&self, from: &SiloId, call: Call, hint: Option<Hint>, why: BounceReason) {
+    pub fn bounced(self: &Arc<Self>, from: &SiloId, call: Call, hint: Option<Hint>, why: BounceReason) {
         let actor = call.actor.clone();
         let letter = from_call(call, self.clock.now());
         self.letter_bounced(from, &actor, letter, hint, why);
@@ -281,7 +322,7 @@ impl Switchboard {
 
     /// A letter came back unrun.
     pub fn letter_bounced(
-        &self,
+        self: &Arc<Self>,
         from: &SiloId,
         actor: &ActorId,
         mut letter: Letter,
@@ -294,17 +335,20 @@ impl Switchboard {
                 // Its ask has ended; the way still has to be switched.
                 None => {
                     letter.reply = ReplyTo::Nobody;
-                    letter.deadline = Some(crate::clock::Moment(0));
+                    letter.deadline = Some(Moment(0));
                 }
             }
         }
         let wait = why != BounceReason::NotOwner;
         let hint = self.usable(hint);
-        self.event(actor, |way, steps| way.bounced(from, letter, hint, wait, steps));
+        // Even if nobody holds the line any more: what came back is not to be lost.
+        self.change(&self.line_or_new(actor), |way, steps| {
+            way.bounced(from, letter, hint, wait, steps);
+        });
     }
 
     /// A frame for a silo was not sent.
-    pub fn unsent(&self, silo: &SiloId, frame: Frame, why: Unsent) {
+    pub fn unsent(self: &Arc<Self>, silo: &SiloId, frame: Frame, why: Unsent) {
         match (frame, why) {
             (Frame::Call(call), Unsent::TooLarge(why)) => {
                 let (actor, letter) = (call.actor.clone(), from_call(call, self.clock.now()));
@@ -376,7 +420,17 @@ impl Switchboard {
 
     fn event(&self, actor: &ActorId, event: impl FnOnce(&mut Way<Letter>, &mut Vec<Step<Letter>>)) {
         if let Some(line) = self.line(actor) {
-            line.change(self, event);
+            self.change(&line, event);
+        }
+    }
+
+    fn change(&self, line: &Line, event: impl FnOnce(&mut Way<Letter>, &mut Vec<Step<Letter>>)) {
+        let unsettled = line.change(self, |way, steps| {
+            event(way, steps);
+            way.is_unsettled()
+        });
+        if unsettled {
+            self.unsettled(line.actor());
         }
     }
 
@@ -387,7 +441,7 @@ impl Switchboard {
     pub fn leaving(&self, silo: &SiloId) {
         self.leaving.write().insert(silo.clone());
         for line in self.all_lines() {
-            line.change(self, |way, _| way.leaving(silo));
+            self.change(&line, |way, _| way.leaving(silo));
         }
     }
 
@@ -395,7 +449,7 @@ impl Switchboard {
     pub fn flushed(&self, silo: &SiloId) {
         self.pending.flushed(silo);
         for line in self.all_lines() {
-            line.change(self, |way, steps| way.flushed(silo, steps));
+            self.change(&line, |way, steps| way.flushed(silo, steps));
         }
     }
 
@@ -403,14 +457,14 @@ impl Switchboard {
     pub fn link_lost(&self, silo: &SiloId) {
         self.pending.link_lost(silo);
         for line in self.all_lines() {
-            line.change(self, |way, steps| way.link_lost(silo, steps));
+            self.change(&line, |way, steps| way.link_lost(silo, steps));
         }
     }
 
     /// There is a link to a silo again.
     pub fn link_renewed(&self, silo: &SiloId) {
         for line in self.all_lines() {
-            line.change(self, |way, steps| way.link_renewed(silo, steps));
+            self.change(&line, |way, steps| way.link_renewed(silo, steps));
         }
     }
 
@@ -418,22 +472,65 @@ impl Switchboard {
     pub fn silo_died(&self, silo: &SiloId) {
         self.pending.link_lost(silo);
         for line in self.all_lines() {
-            line.change(self, |way, steps| way.silo_died(silo, steps));
+            self.change(&line, |way, steps| way.silo_died(silo, steps));
         }
         self.leaving.write().remove(silo);
     }
 
     // Upkeep.
 
-    /// Ends what waits past its deadline, and forgets lines that nobody holds. To be called now and then.
+    /// Ends what waits past its deadline, and forgets lines that nobody holds. To be called now and then. Looks at the lines
+    /// where something may wait, and at some of the others.
     pub fn sweep(&self) {
         self.pending.sweep();
-        for line in self.all_lines() {
-            self.end_overdue(&line);
+        for unsettled in &self.unsettled {
+            let actors = std::mem::take(&mut *unsettled.lock());
+            for line in actors.iter().filter_map(|actor| self.line(actor)) {
+                self.end_overdue(&line);
+                if line.peek(|way| way.is_unsettled()) {
+                    self.unsettled(line.actor());
+                }
+            }
         }
         for shard in &self.lines {
-            (shard.lock()).retain(|_, line| Arc::strong_count(line) > 1 || !line.peek(|way| way.is_idle()));
+            let (_, unused) = self.look_round(&mut shard.lock());
+            for line in unused {
+                self.change(&line, Way::retire);
+            }
         }
+    }
+
+    /// Looks at the next lines of a shard. Forgets those that nobody holds and that can be forgotten; answers how many it
+    /// looked at and those whose ways are to be retired first.
+    fn look_round(&self, shard: &mut Shard) -> (usize, Vec<Arc<Line>>) {
+        let now = self.clock.now();
+        let looks = LOOKS.max(std::mem::take(&mut shard.made) * 4).min(shard.round.len());
+        let mut unused = Vec::new();
+        for _ in 0..looks {
+            let Some(line) = shard.round.pop_front() else { break };
+            // This one and the map's.
+            let held = Arc::strong_count(&line) > 2;
+            if !held && line.peek(|way| way.is_idle()) {
+                shard.lines.remove(line.actor());
+                continue;
+            }
+            if let Some(known) = shard.lines.get_mut(line.actor()) {
+                let since = *known.unheld_since.get_or_insert(now);
+                if held {
+                    known.unheld_since = None;
+                } else if now.since(since) >= FORGET_AFTER {
+                    known.unheld_since = Some(now);
+                    unused.push(line.clone());
+                }
+            }
+            shard.round.push_back(line);
+        }
+        if shard.lines.len() < shard.lines.capacity() / 4 {
+            let room = shard.lines.len() * 2;
+            shard.lines.shrink_to(room);
+            shard.round.shrink_to(room);
+        }
+        (looks, unused)
     }
 
     fn drop_overdue(&self, actor: &ActorId) {
@@ -471,3 +568,7 @@ impl Switchboard {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "switchboard_tests.rs"]
+mod tests;

@@ -13,6 +13,9 @@ use std::{fmt, sync::Arc, time::Duration};
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A caller outside the cluster. Cheap to clone; works in any executor. All clones are one sender.
+///
+/// The client ends with its last clone, whatever references there are: what they wait for then ends in an error, and calls
+/// through them fail with [`CallError`] `ShuttingDown`. Keep a clone as long as its references are used.
 #[derive(Clone)]
 pub struct Client {
     core: Arc<Core>,
@@ -36,7 +39,8 @@ impl Client {
         Self::builder().seeds(seeds).connect().await
     }
 
-    /// A reference to an actor of the cluster. Calls through it fail if the key cannot be used ([`ActorId::new`]).
+    /// A reference to an actor of the cluster. Calls through it fail if the key cannot be used ([`ActorId::new`]), and when the
+    /// last clone of the client has been dropped: a reference does not keep the client.
     pub fn actor<K: Kind>(&self, key: &str) -> ActorRef<K> {
         let port: Arc<dyn Port> = match ActorId::new(K::KIND, key) {
             Ok(actor) => self.core.board().port(actor),

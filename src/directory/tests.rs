@@ -462,3 +462,108 @@ fn only_a_way_that_owes_no_fence_is_idle() {
     assert!(Way::<&str>::default().is_idle());
     assert!(unused().is_idle());
 }
+
+fn retire(way: &mut Way<&'static str>) -> Steps {
+    after(way, Way::retire)
+}
+
+#[test]
+fn a_used_way_is_forgotten_only_when_a_fence_has_shown_that_all_of_it_is_at_rest() {
+    let mut way = open();
+    assert_eq!(retire(&mut way), [fence(s(), 1)]);
+    assert!(!way.is_idle());
+    assert_eq!(retire(&mut way), [], "one fence at a time");
+    assert_eq!(fenced(&mut way, 1, Some(hint(t(), 4))), []);
+    assert!(way.is_idle());
+    assert_eq!(way.route(), None);
+    assert_eq!(say(&mut way, "a"), [LOCATE], "as a new way");
+}
+
+#[test]
+fn a_way_that_nothing_was_sent_on_needs_no_fence_to_be_forgotten() {
+    let (mut new, mut unused) = (Way::default(), unused());
+    assert_eq!(retire(&mut new), []);
+    assert_eq!(retire(&mut unused), []);
+    assert!(new.is_idle() && unused.is_idle());
+}
+
+#[test]
+fn a_message_that_meets_a_retiring_way_waits_for_the_fence_and_goes_on_as_before() {
+    let mut way = open();
+    let _ = retire(&mut way);
+    assert_eq!(say(&mut way, "a"), []);
+    assert!(!way.is_idle());
+    assert_eq!(fenced(&mut way, 1, Some(hint(s(), 3))), [send(s(), "a")]);
+}
+
+#[test]
+fn a_message_that_meets_a_retiring_way_follows_the_actor_behind_the_fence() {
+    let mut way = open();
+    let _ = retire(&mut way);
+    assert_eq!(say(&mut way, "a"), []);
+    assert_eq!(fenced(&mut way, 1, Some(hint(t(), 4))), [send(t(), "a")]);
+}
+
+#[test]
+fn what_comes_back_to_a_retiring_way_goes_before_what_is_sent_meanwhile() {
+    let mut way = open();
+    let _ = retire(&mut way);
+    let _ = say(&mut way, "a");
+    assert_eq!(bounce(&mut way, "first", None), []);
+    assert_eq!(fenced(&mut way, 1, None), [LOCATE_LATER]);
+    let steps = after(&mut way, |way, steps| way.located(hint(t(), 4), steps));
+    assert_eq!(steps, [send(t(), "first"), send(t(), "a")]);
+}
+
+#[test]
+fn a_retiring_way_that_lost_messages_enters_the_next_owner_before_it_is_used() {
+    let mut way = open();
+    let _ = retire(&mut way);
+    assert_eq!(after(&mut way, |way, steps| way.fenced(&s(), 1, None, true, steps)), []);
+    assert!(!way.is_idle());
+    assert_eq!(say(&mut way, "a"), [LOCATE]);
+    let steps = after(&mut way, |way, steps| way.located(hint(t(), 4), steps));
+    assert_eq!(steps, [enter(t(), 2)]);
+}
+
+#[test]
+fn a_retiring_way_does_not_go_back_to_a_silo_that_leaves() {
+    for flushes in [false, true] {
+        let mut way = open();
+        let _ = retire(&mut way);
+        let _ = say(&mut way, "a");
+        way.leaving(&s());
+        let steps = if flushes {
+            after(&mut way, |way, steps| way.flushed(&s(), steps))
+        } else {
+            fenced(&mut way, 1, None)
+        };
+        assert_eq!(steps, [LOCATE]);
+    }
+}
+
+#[test]
+fn a_retiring_way_whose_link_is_lost_is_fenced_on_the_next() {
+    let mut way = open();
+    let _ = retire(&mut way);
+    let _ = after(&mut way, |way, steps| way.link_lost(&s(), steps));
+    assert!(!way.is_idle());
+    assert_eq!(
+        after(&mut way, |way, steps| way.link_renewed(&s(), steps)),
+        [fence(s(), 2)]
+    );
+    assert_eq!(fenced(&mut way, 1, None), [], "the old fence shows nothing");
+    assert_eq!(fenced(&mut way, 2, None), [LOCATE]);
+    let _ = after(&mut way, |way, steps| way.located(hint(s(), 3), steps));
+    assert!(way.is_idle());
+}
+
+#[test]
+fn messages_wait_in_unsettled_ways_only() {
+    for way in [Way::default(), open(), unused()] {
+        assert!(!way.is_unsettled(), "{way:?}");
+    }
+    for way in [fencing(), entering()] {
+        assert!(way.is_unsettled(), "{way:?}");
+    }
+}

@@ -71,6 +71,8 @@ pub struct Way<I> {
     attempt: u32,
     /// Whether something came back since the last `Fenced` that is not to be sent again at once.
     full: bool,
+    /// Whether the fence under way is only to show that the way can be forgotten.
+    retiring: bool,
     returned: VecDeque<I>,
     held: VecDeque<I>,
 }
@@ -86,6 +88,7 @@ impl<I> Default for Way<I> {
             came_back: 0,
             attempt: 0,
             full: false,
+            retiring: false,
             returned: VecDeque::new(),
             held: VecDeque::new(),
         }
@@ -113,11 +116,25 @@ impl<I> Way<I> {
 
     /// Whether the way can be forgotten without harm: a new one would do the same.
     pub fn is_idle(&self) -> bool {
-        let waits = !self.returned.is_empty() || !self.held.is_empty();
         match self.stage {
-            Stage::New => !waits,
+            Stage::New => !self.waits(),
             Stage::Open => self.sent == 0,
             _ => false,
+        }
+    }
+
+    /// Whether something is awaited: a fence, an entry, the directory, a link. Messages wait only in such a way.
+    pub fn is_unsettled(&self) -> bool {
+        !matches!(self.stage, Stage::New | Stage::Open | Stage::Dead)
+    }
+
+    /// Nobody uses the way now. If something was sent on it, a fence shows when all of it has come to rest; then the way is
+    /// idle ([`Way::is_idle`]) and can be forgotten, and the next one may lead anywhere without overtaking anything. A
+    /// message that is sent meanwhile waits for the fence and goes on as before.
+    pub fn retire(&mut self, steps: &mut Vec<Step<I>>) {
+        if self.stage == Stage::Open && self.sent > 0 {
+            self.retiring = true;
+            self.start_fence(steps);
         }
     }
 
@@ -282,7 +299,11 @@ impl<I> Way<I> {
             }
             Stage::Fencing => {
                 self.learn(hint);
-                if lost {
+                if lost && self.retiring && !self.waits() {
+                    self.retiring = false;
+                    self.want = None;
+                    self.stage = Stage::Dead;
+                } else if lost {
                     self.locate(Stage::LocatingEntry, steps);
                 } else {
                     self.finish_fence(steps);
@@ -301,7 +322,23 @@ impl<I> Way<I> {
         }
     }
 
+    fn waits(&self) -> bool {
+        !self.returned.is_empty() || !self.held.is_empty()
+    }
+
+    /// Nobody waits: the next sender finds out anew where the actor is.
+    fn forget_route(&mut self) {
+        self.stage = Stage::New;
+        self.route = None;
+        self.want = None;
+        self.nothing_sent();
+    }
+
     fn finish_fence(&mut self, steps: &mut Vec<Step<I>>) {
+        let retires = std::mem::take(&mut self.retiring);
+        if retires && !self.waits() {
+            return self.forget_route();
+        }
         if self.came_back < self.sent {
             // Something came to rest: the way works.
             self.attempt = 0;
@@ -316,6 +353,8 @@ impl<I> Way<I> {
                 self.attempt = 0;
                 self.switched(steps);
             }
+            // It was in use after all, and nothing says that it leads elsewhere.
+            _ if retires && self.came_back == 0 => self.switched(steps),
             _ => self.locate(Stage::Locating, steps),
         }
     }
@@ -339,6 +378,10 @@ impl<I> Way<I> {
     /// The silo leaves: if the way leads there, messages are held until it is flushed.
     pub fn leaving(&mut self, silo: &SiloId) {
         self.unlearn(silo);
+        if self.leads_to(silo) {
+            // It is not to be used again after the fence.
+            self.retiring = false;
+        }
         if self.stage == Stage::Open && self.leads_to(silo) {
             self.k += 1;
             self.stage = Stage::Fencing;
@@ -350,14 +393,9 @@ impl<I> Way<I> {
         if !self.leads_to(silo) {
             return;
         }
+        self.retiring = false;
         match self.stage {
-            Stage::Open | Stage::Fencing | Stage::Lost if self.returned.is_empty() && self.held.is_empty() => {
-                // Nobody waits: the next sender asks the directory.
-                self.stage = Stage::New;
-                self.route = None;
-                self.want = None;
-                self.nothing_sent();
-            }
+            Stage::Open | Stage::Fencing | Stage::Lost if !self.waits() => self.forget_route(),
             Stage::Open | Stage::Fencing | Stage::Lost => self.finish_fence(steps),
             Stage::Entering => self.locate(Stage::LocatingEntry, steps),
             _ => {}
@@ -387,7 +425,10 @@ impl<I> Way<I> {
         match self.stage {
             // A way that nothing was sent on has nothing to lose: the next message goes on a new link.
             Stage::Open if self.sent > 0 => self.stage = Stage::Lost,
-            Stage::Fencing => self.stage = Stage::Lost,
+            Stage::Fencing => {
+                self.stage = Stage::Lost;
+                self.retiring = false;
+            }
             Stage::Entering => {
                 // Until the silo is known to be dead the directory may go on naming it.
                 self.attempt += 1;
@@ -411,13 +452,14 @@ impl<I> Way<I> {
         if !self.leads_to(silo) {
             return;
         }
+        self.retiring = false;
         match self.stage {
             Stage::Open | Stage::Fencing | Stage::Lost => {
                 let unsent = self.stage == Stage::Open && self.sent == 0;
                 if unsent {
                     self.stage = Stage::New;
                     self.route = None;
-                } else if self.returned.is_empty() && self.held.is_empty() {
+                } else if !self.waits() {
                     self.stage = Stage::Dead;
                 } else {
                     self.locate(Stage::LocatingEntry, steps);

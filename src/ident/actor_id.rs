@@ -5,11 +5,28 @@ use std::{fmt, sync::Arc};
 
 /// Names one actor of the cluster: (kind, key).
 ///
-/// Two kinds may use equal keys; they are different actors. Cheap to clone.
+/// Two kinds may use equal keys; they are different actors. Cheap to clone. One that could not be made by [`ActorId::new`] is
+/// not deserialized either.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct ActorId {
     kind: Arc<str>,
     key: Arc<str>,
+}
+
+/// As it comes, from wherever.
+#[derive(Deserialize)]
+struct Unchecked {
+    kind: Arc<str>,
+    key: Arc<str>,
+}
+
+impl TryFrom<Unchecked> for ActorId {
+    type Error = InvalidName;
+
+    fn try_from(id: Unchecked) -> Result<Self, InvalidName> {
+        Self::new(id.kind, id.key)
+    }
 }
 
 impl ActorId {
@@ -122,6 +139,26 @@ mod tests {
     fn stable_hash_is_the_published_value() {
         let id = ActorId::new("cart", "alice").expect("valid");
         assert_eq!(id.stable_hash(), xxhash_rust::xxh3::xxh3_64(b"cart\0alice"));
+    }
+
+    #[test]
+    fn a_malformed_id_is_not_deserialized() {
+        fn read(kind: &str, key: &str) -> serde_json::Result<ActorId> {
+            serde_json::from_value(serde_json::json!({ "kind": kind, "key": key }))
+        }
+        let id = read("cart", "alice").expect("valid");
+        assert_eq!(id, ActorId::new("cart", "alice").expect("valid"));
+        for (kind, key, what) in [
+            ("", "a", "kind"),
+            ("a", "", "key"),
+            ("a", "x\0y", "key"),
+            ("a\n", "b", "kind"),
+        ] {
+            let error = read(kind, key).expect_err("malformed").to_string();
+            assert!(error.contains(&format!("the {what} ")), "{error}");
+        }
+        assert!(read("a", &"x".repeat(ActorId::MAX_LEN + 1)).is_err());
+        assert!(read(&"x".repeat(ActorId::MAX_LEN), "a").is_ok());
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(super) fn row(silo: SiloId, status: SiloStatus) -> MemberRow {
     let kind = KindManifest {
         version: Version::new(1, 2, 3),
         messages: vec!["cart.add".into()],
+        unknown: Default::default(),
     };
     MemberRow {
         address: format!("{}:7000", silo.name()),
@@ -26,8 +27,10 @@ pub(super) fn row(silo: SiloId, status: SiloStatus) -> MemberRow {
             kinds: BTreeMap::from([("cart".into(), kind)]),
             protocol_min: 1,
             protocol_max: 2,
+            unknown: Default::default(),
         },
         labels: BTreeMap::from([("zone".into(), silo.name().into())]),
+        unknown: Default::default(),
         silo,
     }
 }

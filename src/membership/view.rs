@@ -149,9 +149,17 @@ impl View {
                     heartbeat: _,
                     manifest,
                     labels,
+                    unknown,
                 } = known;
-                (silo, address, status, manifest, labels)
-                    == (&row.silo, &row.address, &row.status, &row.manifest, &row.labels)
+                (silo, address, status, manifest, labels, unknown)
+                    == (
+                        &row.silo,
+                        &row.address,
+                        &row.status,
+                        &row.manifest,
+                        &row.labels,
+                        &row.unknown,
+                    )
             })
         };
         self.0.number == table.view && self.0.rows.len() == table.rows.len() && table.rows.iter().all(same)
@@ -184,6 +192,7 @@ mod tests {
             heartbeat: 0,
             manifest: Manifest::default(),
             labels: BTreeMap::new(),
+            unknown: Default::default(),
         };
         MembershipTable {
             view,

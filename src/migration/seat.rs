@@ -141,6 +141,17 @@ impl<I> Seat<I> {
         self.forwarding.is_some() || self.tenure.as_ref().is_some_and(open) || !self.ended.is_empty()
     }
 
+    /// Whether anything is kept about any silo or link: a seat that is not, needs no looking after. Holds wherever
+    /// [`Seat::concerns`] or [`Seat::knows_link`] does.
+    pub fn is_busy(&self) -> bool {
+        let moves =
+            |tenure: &Tenure<I>| !matches!(tenure.phase, Phase::Registering | Phase::Active | Phase::Ending { .. });
+        self.is_passing_on()
+            || self.tenure.as_ref().is_some_and(moves)
+            || !self.bounced.is_empty()
+            || !self.entering.is_empty()
+    }
+
     /// Whether nothing is known, so that the seat can be forgotten.
     pub fn is_blank(&self) -> bool {
         self.tenure.is_none()

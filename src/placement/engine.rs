@@ -189,6 +189,7 @@ mod tests {
                 let manifest = KindManifest {
                     version: version(text),
                     messages: Vec::new(),
+                    unknown: Default::default(),
                 };
                 ((*kind).to_owned(), manifest)
             })
@@ -203,6 +204,7 @@ mod tests {
                 ..Manifest::default()
             },
             labels: BTreeMap::new(),
+            unknown: Default::default(),
         }
     }
 

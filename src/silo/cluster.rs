@@ -75,7 +75,7 @@ impl Node {
             self.caller_lost(link);
         }
         self.leaving_peers.lock().remove(silo);
-        self.at_all(|seat| seat.concerns(silo), |seat| seat.silo_died(silo));
+        self.at_busy(|seat| seat.concerns(silo), |seat| seat.silo_died(silo));
         self.board().silo_died(silo);
         for frame in unsent {
             self.board().unsent(silo, frame, Unsent::Gone);
@@ -103,7 +103,7 @@ impl Node {
         }
         match &link.process {
             ProcessId::Silo(silo) => {
-                self.at_all(|seat| seat.concerns(silo), |seat| seat.predecessor_link_renewed(silo));
+                self.at_busy(|seat| seat.concerns(silo), |seat| seat.predecessor_link_renewed(silo));
             }
             ProcessId::Client(_) => self.accepted.send(link.link, self.view_frame()),
         }

@@ -71,7 +71,7 @@ impl Node {
     /// A link that another process dialled has ended.
     pub(super) fn caller_lost(self: &Arc<Self>, link: crate::ident::LinkId) {
         self.accepted.remove(link);
-        self.at_all(|seat| seat.knows_link(link), |seat| seat.link_closed(link));
+        self.at_busy(|seat| seat.knows_link(link), |seat| seat.link_closed(link));
     }
 
     /// A frame over a link that this silo has dialled.
@@ -119,7 +119,7 @@ impl Node {
     pub(super) fn acknowledge_leaving(self: &Arc<Self>) {
         let leaving: Vec<_> = self.leaving_peers.lock().iter().cloned().collect();
         for silo in leaving {
-            self.at_all(
+            self.at_busy(
                 |seat| seat.forwarding().is_some_and(|forwarding| *forwarding.to() == silo),
                 |seat| {
                     seat.forget_forwarding();
@@ -127,7 +127,7 @@ impl Node {
             );
             let still = self
                 .seats
-                .select(|_, place| place.seat.is_moving_to(&silo).then_some(()));
+                .select_busy(|_, place| place.seat.is_moving_to(&silo).then_some(()));
             if still.is_empty() && self.leaving_peers.lock().remove(&silo) {
                 self.board().links().send(&silo, Frame::LeavingAck);
             }
@@ -148,7 +148,7 @@ impl LinkEvents for NodeLinks {
     fn link_renewed(&self, silo: &SiloId) {
         if let Some(node) = self.0.upgrade() {
             tracing::debug!(%silo, "a link is there again");
-            node.at_all(|seat| seat.is_moving_to(silo), |seat| seat.link_renewed(silo));
+            node.at_busy(|seat| seat.is_moving_to(silo), |seat| seat.link_renewed(silo));
             node.board().link_renewed(silo);
         }
     }
@@ -161,8 +161,13 @@ impl LinkEvents for NodeLinks {
     }
 
     fn unsent(&self, silo: &SiloId, frame: Frame, why: Unsent) {
-        if let Some(node) = self.0.upgrade() {
-            node.board().unsent(silo, frame, why);
+        let Some(node) = self.0.upgrade() else { return };
+        match (frame, why) {
+            (Frame::Package(package), Unsent::TooLarge(why)) => {
+                tracing::warn!(actor = %package.actor, why, "an actor is too large to move");
+                node.at(&package.actor, |place| place.seat.refused(silo, package.epoch));
+            }
+            (frame, why) => node.board().unsent(silo, frame, why),
         }
     }
 }

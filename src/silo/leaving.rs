@@ -3,11 +3,11 @@
 use super::{
     Gate, Node,
     end::{Ended, Wish},
+    moves::MoveFailure,
     queries::millis,
-    seats::is_tenant,
 };
 use crate::{
-    activity::Rank,
+    activity::{Heat, Rank},
     ident::ActorId,
     lifecycle::{Command, Drain, Event, Phase, Snapshot},
     membership, migration,
@@ -15,13 +15,29 @@ use crate::{
     store::SiloStatus,
     wire::{Failure, FailureCode, Frame, Ran, ShutdownReport},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// How often a drain looks at the silo.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// How long the last words may take to be written, and the row to be removed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What a drain has still to tell: all at first, then what comes up.
+#[derive(Default)]
+struct ToTell {
+    /// Whether all actors were told to move, to end.
+    moved: bool,
+    ended: bool,
+    /// Active since, and not known to move.
+    to_move: BTreeSet<ActorId>,
+    /// Settled since.
+    to_end: BTreeSet<ActorId>,
+}
 
 impl Node {
     /// Ends the silo as it was wished.
@@ -34,6 +50,7 @@ impl Node {
         tracing::info!(silo = %self.me, reason, "the silo leaves");
         let mut forced = Vec::new();
         let mut flushed = false;
+        let mut to_tell = ToTell::default();
         let drain = Drain::new(begun, self.options.shutdown_timeout, self.options.live_migration);
         *self.drain.lock() = Some(drain);
         let mut event = Event::Begin;
@@ -46,7 +63,7 @@ impl Node {
                         self.send_flushed(complete);
                     }
                     Command::Force => forced = self.stop_by_force(),
-                    command => self.carry_out_drain(command).await,
+                    command => self.carry_out_drain(command, &mut to_tell).await,
                 }
             }
             if let Some(reason) = self.end.fence() {
@@ -59,7 +76,7 @@ impl Node {
                 Phase::Cordon if self.is_cordon_published() => Event::Published,
                 _ => {
                     self.clock.sleep(LOOK).await;
-                    Event::Looked(self.look())
+                    Event::Looked(self.look(&mut to_tell))
                 }
             };
         }
@@ -89,20 +106,26 @@ impl Node {
         self.view.read().status(&self.me) != Some(SiloStatus::Active)
     }
 
-    async fn carry_out_drain(self: &Arc<Self>, command: Command) {
+    async fn carry_out_drain(self: &Arc<Self>, command: Command, to_tell: &mut ToTell) {
         match command {
             Command::Cordon => {
                 self.set_gate(Gate::Cordoned);
+                self.seats.watch();
                 self.services
                     .membership(membership::Event::SetStatus(SiloStatus::ShuttingDown));
             }
-            Command::Migrate => self.want_all_away(),
+            Command::Migrate => self.want_away(to_tell),
             Command::StopMigrating => self.moves.cancel_waiting(),
             Command::Deactivate => {
                 self.end_activations();
-                self.at_all(migration::Seat::is_settled, |seat| {
-                    seat.deactivate();
-                });
+                let actors = if std::mem::replace(&mut to_tell.ended, true) {
+                    Vec::new()
+                } else {
+                    (self.seats).select(|actor, place| place.seat.is_settled().then(|| actor.clone()))
+                };
+                for actor in actors.iter().chain(&std::mem::take(&mut to_tell.to_end)) {
+                    self.at(actor, |place| place.seat.deactivate());
+                }
             }
             Command::SendLeaving => {
                 self.accepted.refuse(true);
@@ -122,66 +145,96 @@ impl Node {
     }
 
     /// Wants every actor that can move to move, the coldest first.
-    fn want_all_away(&self) {
+    fn want_away(&self, to_tell: &mut ToTell) {
         let now = self.clock.now();
-        let policy = &self.options.hot_policy;
-        let mut ranks: Vec<Rank> = self.seats.select(|actor, place| {
-            let is_active = matches!(place.seat.phase(), Some((migration::Phase::Active, _)));
-            let activation = place.activation.as_ref().filter(|_| is_active)?;
-            let rank = Rank::new(policy, actor.clone(), place.heat, &activation.activity(), now);
-            place.heat = rank.heat;
-            Some(rank)
-        });
-        ranks.retain(|rank| !self.moves.knows(&rank.actor) && !self.moves.has_given_up(&rank.actor));
+        let actors = if std::mem::replace(&mut to_tell.moved, true) {
+            std::mem::take(&mut to_tell.to_move).into_iter().collect()
+        } else {
+            self.seats
+                .select(|actor, place| place.activation.is_some().then(|| actor.clone()))
+        };
+        let mut ranks: Vec<Rank> = Vec::with_capacity(actors.len());
+        for actor in actors {
+            let rank = self.seats.peek(&actor, |place| {
+                let is_active = matches!(place.seat.phase(), Some((migration::Phase::Active, _)));
+                let activation = place.activation.as_ref().filter(|_| is_active)?;
+                let activity = activation.activity();
+                let policy = &self.options.hot_policy;
+                Some(Rank::new(policy, actor.clone(), Heat::Cold, &activity, now))
+            });
+            ranks.extend(rank.flatten().filter(|rank| self.may_be_wanted(&rank.actor)));
+        }
         ranks.sort_unstable();
+        // Of each kind, whether its actors have somewhere to go, and how many stay because they have not.
+        let mut kinds: BTreeMap<String, (bool, usize)> = BTreeMap::new();
         for rank in ranks {
-            self.moves.want(rank.actor, None, None);
+            let kind = rank.actor.kind();
+            let known = kinds.get(kind).copied();
+            let (moves, stay) = known.unwrap_or_else(|| (!self.targets(kind).is_empty(), 0));
+            if known.is_none() || !moves {
+                kinds.insert(kind.to_owned(), (moves, stay + usize::from(!moves)));
+            }
+            if moves {
+                self.moves.want(rank.actor, None, None);
+            } else {
+                self.moves.give_up(rank.actor, MoveFailure::NoTarget);
+            }
+        }
+        for (kind, (_, stay)) in kinds.into_iter().filter(|(_, (moves, _))| !moves) {
+            tracing::info!(kind, actors = stay, why = %MoveFailure::NoTarget, "actors do not move");
         }
     }
 
-    fn look(self: &Arc<Self>) -> Snapshot {
-        let mut look = Snapshot::default();
+    fn may_be_wanted(&self, actor: &ActorId) -> bool {
+        !self.moves.knows(actor) && !self.moves.has_given_up(actor)
+    }
+
+    fn look(self: &Arc<Self>, to_tell: &mut ToTell) -> Snapshot {
         let flushing = self.drain_phase() >= Phase::Flush;
         if flushing {
-            self.at_all(
+            self.at_busy(
                 |seat| seat.forwarding().is_some(),
                 |seat| {
                     seat.forget_forwarding();
                 },
             );
         }
-        let phases = self.seats.select(|actor, place| {
-            look.passing_on += usize::from(place.seat.is_passing_on());
-            look.running += usize::from(place.seat.is_settled());
-            if !is_tenant(&place.seat) {
-                return None;
+        for actor in self.seats.take_news() {
+            let (active, settled) = (self.seats)
+                .peek(&actor, |place| {
+                    let active = matches!(place.seat.phase(), Some((migration::Phase::Active, _)));
+                    (active, place.seat.is_settled())
+                })
+                .unwrap_or_default();
+            if active && self.may_be_wanted(&actor) {
+                to_tell.to_move.insert(actor.clone());
             }
-            let (phase, _) = place.seat.phase()?;
-            Some((actor.clone(), phase.clone()))
-        });
-        look.actors = phases.len();
-        look.moving = self.moves.len();
-        for (actor, phase) in phases {
-            match phase {
-                migration::Phase::Active => {
-                    look.to_move += usize::from(!self.moves.knows(&actor) && !self.moves.has_given_up(&actor));
-                }
-                // On its way here: it moves on as soon as it is here.
-                migration::Phase::Prepared { .. } | migration::Phase::Committed { .. } => look.moving += 1,
-                _ => {}
+            if settled {
+                to_tell.to_end.insert(actor);
             }
         }
-        if flushing {
-            look.unacknowledged = self.accepted.unacknowledged();
+        let tally = self.seats.tally();
+        Snapshot {
+            actors: tally.tenants,
+            to_move: to_tell.to_move.len(),
+            // What is on its way here moves on as soon as it is here.
+            moving: self.moves.len() + tally.arriving,
+            running: tally.settled,
+            passing_on: tally.passing_on,
+            unacknowledged: if flushing { self.accepted.unacknowledged() } else { 0 },
         }
-        look
     }
 
     fn stop_by_force(self: &Arc<Self>) -> Vec<ActorId> {
-        let forced = self.seats.select(|actor, place| {
-            let activation = place.activation.take()?;
-            activation.control(Control::Drop);
-            Some(actor.clone())
+        let mut forced = self
+            .seats
+            .select(|actor, place| place.activation.is_some().then(|| actor.clone()));
+        forced.retain(|actor| {
+            let activation = self.at(actor, |place| place.activation.take());
+            activation.is_some_and(|activation| {
+                activation.control(Control::Drop);
+                true
+            })
         });
         for actor in &forced {
             tracing::error!(%actor, "an actor was stopped by force: the shutdown timeout has passed");

@@ -124,7 +124,7 @@ impl MembershipSupervisor {
             Command::LeaseHeld { .. } => node.pool().pause(false),
             Command::LeaseLost => {
                 // A silo that leaves in order gives its lease up when nothing runs any more.
-                if node.seats.activations() > 0 {
+                if node.seats.tally().activations > 0 {
                     tracing::error!(silo = %node.me, "the lease is lost: turns stand still until it is renewed");
                 }
                 node.pool().pause(true);

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     ident::{ActorId, LinkId, SiloId},
     migration::Phase,
-    placement::spread,
+    placement::{Host, spread},
     runtime::Control,
     wire::{Frame, OfferItem, Refusal},
 };
@@ -23,6 +23,9 @@ const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a target waits for `Go` before it starts without the source.
 const GO_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// After how many batches that came to nothing other messages of the supervisor have their turn.
+const ROUNDS: usize = 16;
 
 /// The migration supervisor of a silo.
 pub(super) struct MigrationSupervisor {
@@ -151,7 +154,13 @@ impl MigrationSupervisor {
         let node = &self.node;
         let options = &node.options;
         let mut free = node.moves.free_batches(options.max_concurrent_migrations);
-        while free > 0 {
+        for round in 0.. {
+            if free == 0 {
+                return;
+            }
+            if round == ROUNDS {
+                return node.moves.changed.notify_one();
+            }
             let due = node.moves.take_due(options.migration_batch);
             if due.is_empty() {
                 return;
@@ -201,11 +210,19 @@ impl MigrationSupervisor {
     fn by_target(&self, due: Vec<Wanted>) -> BTreeMap<SiloId, Vec<Wanted>> {
         let node = &self.node;
         let mut by_target: BTreeMap<SiloId, Vec<Wanted>> = BTreeMap::new();
+        let mut targets: BTreeMap<String, Vec<Host>> = BTreeMap::new();
         for wanted in due {
             let target = match &wanted.to {
                 Some(to) if *to == node.me => Err(MoveFailure::SameSilo),
                 Some(to) => Ok(to.clone()),
-                None => self.target(&wanted.actor),
+                None => {
+                    let kind = wanted.actor.kind();
+                    if !targets.contains_key(kind) {
+                        targets.insert(kind.to_owned(), node.targets(kind));
+                    }
+                    let spread = spread([wanted.actor.clone()], &targets[kind]);
+                    (spread.into_iter().next()).map_or(Err(MoveFailure::NoTarget), |(_, silo)| Ok(silo))
+                }
             };
             match target {
                 Ok(to) => by_target.entry(to).or_default().push(wanted),
@@ -213,23 +230,6 @@ impl MigrationSupervisor {
             }
         }
         by_target
-    }
-
-    fn target(&self, actor: &ActorId) -> Result<SiloId, MoveFailure> {
-        let node = &self.node;
-        let version = &node.registry.kind(actor.kind()).ok_or(MoveFailure::NotHere)?.version;
-        let mut targets = node.placement.read().targets(actor.kind(), version, &node.me);
-        let leaving = node.leaving_peers.lock().clone();
-        targets.retain(|target| !leaving.contains(target.silo()));
-        if let Some(newest) = targets.first().map(|target| target.version.clone()) {
-            targets.retain(|target| target.version == newest);
-        }
-        let spread = spread([actor.clone()], &targets);
-        spread
-            .into_iter()
-            .next()
-            .map(|(_, silo)| silo)
-            .ok_or(MoveFailure::NoTarget)
     }
 
     /// Sees to it that no move stands still.
@@ -252,7 +252,7 @@ impl MigrationSupervisor {
             node.at(&actor, |place| place.seat.resolve());
         }
         let now = node.clock.now();
-        let late = node.seats.select(|actor, place| {
+        let late = node.seats.select_busy(|actor, place| {
             let late = place
                 .arriving
                 .as_ref()
@@ -263,5 +263,21 @@ impl MigrationSupervisor {
         for actor in late {
             node.at(&actor, |place| place.seat.start_without_source());
         }
+    }
+}
+
+impl Node {
+    /// The silos with the newest version that may take actors of a kind from this one.
+    pub(super) fn targets(&self, kind: &str) -> Vec<Host> {
+        let Some(own) = self.registry.kind(kind) else {
+            return Vec::new();
+        };
+        let mut targets = self.placement.read().targets(kind, &own.version, &self.me);
+        let leaving = self.leaving_peers.lock();
+        targets.retain(|target| !leaving.contains(target.silo()));
+        if let Some(newest) = targets.first().map(|target| target.version.clone()) {
+            targets.retain(|target| target.version == newest);
+        }
+        targets
     }
 }

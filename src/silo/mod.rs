@@ -34,6 +34,7 @@ mod queries;
 mod run;
 mod seats;
 mod services;
+mod standing;
 mod supervisor;
 
 pub use builder::{Silo, SiloBuilder};

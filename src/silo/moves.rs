@@ -72,7 +72,6 @@ pub(super) struct Wanted {
     /// `None`: whichever silo suits.
     pub(super) to: Option<SiloId>,
     pub(super) attempt: u32,
-    pub(super) not_before: Moment,
     pub(super) waiter: Option<Waiter>,
 }
 
@@ -102,13 +101,32 @@ pub(super) struct Moves {
 #[derive(Default)]
 struct State {
     known: BTreeSet<ActorId>,
-    waiting: VecDeque<Wanted>,
+    /// That may begin now, in the order in which they were wanted.
+    ready: VecDeque<Wanted>,
+    /// That may begin later; by the time, then by the order in which they came.
+    later: BTreeMap<(Moment, u64), Wanted>,
+    last_later: u64,
     offered: BTreeMap<u64, Offered>,
     moving: BTreeMap<ActorId, Moving>,
-    /// Actors that no move will be tried of again by themselves, and why.
+    /// How many of each batch are under way.
+    batches: BTreeMap<u64, usize>,
+    /// Actors whose moves nobody waits for and that are not tried again, and why.
     given_up: BTreeMap<ActorId, MoveFailure>,
     moved: Vec<MovedActor>,
     last_batch: u64,
+}
+
+impl State {
+    fn take_moving(&mut self, actor: &ActorId) -> Option<Moving> {
+        let moving = self.moving.remove(actor)?;
+        if let Some(left) = self.batches.get_mut(&moving.batch) {
+            *left -= 1;
+            if *left == 0 {
+                self.batches.remove(&moving.batch);
+            }
+        }
+        Some(moving)
+    }
 }
 
 impl Moves {
@@ -128,11 +146,10 @@ impl Moves {
             return;
         }
         state.given_up.remove(&actor);
-        state.waiting.push_back(Wanted {
+        state.ready.push_back(Wanted {
             actor,
             to,
             attempt: 1,
-            not_before: Moment::default(),
             waiter,
         });
         drop(state);
@@ -147,6 +164,11 @@ impl Moves {
     /// Whether moves of the actor were given up.
     pub(super) fn has_given_up(&self, actor: &ActorId) -> bool {
         self.state.lock().given_up.contains_key(actor)
+    }
+
+    /// No move of the actor will be tried.
+    pub(super) fn give_up(&self, actor: ActorId, why: MoveFailure) {
+        self.state.lock().given_up.insert(actor, why);
     }
 
     /// How many moves are wanted or under way.
@@ -173,7 +195,8 @@ impl Moves {
     /// Cancels the moves that are wanted and not offered.
     pub(super) fn cancel_waiting(&self) {
         let mut state = self.state.lock();
-        for wanted in std::mem::take(&mut state.waiting) {
+        let (ready, later) = (std::mem::take(&mut state.ready), std::mem::take(&mut state.later));
+        for wanted in ready.into_iter().chain(later.into_values()) {
             state.known.remove(&wanted.actor);
             report(wanted.waiter, Err(MoveFailure::Cancelled));
         }
@@ -182,26 +205,22 @@ impl Moves {
     /// How many more batches may begin, of at most `max`.
     pub(super) fn free_batches(&self, max: usize) -> usize {
         let state = self.state.lock();
-        let moving: BTreeSet<u64> = state.moving.values().map(|moving| moving.batch).collect();
-        max.saturating_sub(moving.len() + state.offered.len())
+        max.saturating_sub(state.batches.len() + state.offered.len())
     }
 
-    /// Takes at most `max` moves that may begin now.
+    /// Takes at most `max` moves that may begin now: those first that were tried before.
     pub(super) fn take_due(&self, max: usize) -> Vec<Wanted> {
         let now = self.clock.now();
         let mut state = self.state.lock();
         let mut due = Vec::new();
-        state.waiting = std::mem::take(&mut state.waiting)
-            .into_iter()
-            .filter_map(|wanted| {
-                if due.len() < max && wanted.not_before <= now {
-                    due.push(wanted);
-                    None
-                } else {
-                    Some(wanted)
-                }
-            })
-            .collect();
+        while due.len() < max
+            && let Some(first) = state.later.first_entry()
+            && first.key().0 <= now
+        {
+            due.push(first.remove());
+        }
+        let ready = state.ready.len().min(max - due.len());
+        due.extend(state.ready.drain(..ready));
         due
     }
 
@@ -242,7 +261,9 @@ impl Moves {
             since: self.clock.now(),
             wanted,
         };
-        self.state.lock().moving.insert(moving.wanted.actor.clone(), moving);
+        let mut state = self.state.lock();
+        *state.batches.entry(batch).or_default() += 1;
+        state.moving.insert(moving.wanted.actor.clone(), moving);
     }
 
     /// The moves that are under way for longer than `timeout`.
@@ -255,7 +276,7 @@ impl Moves {
 
     /// A move under way has ended: the actor's bytes, or why it did not move. Called with the actor's seat locked.
     pub(super) fn ended(&self, actor: &ActorId, result: Result<usize, MoveFailure>) {
-        let Some(moving) = self.state.lock().moving.remove(actor) else {
+        let Some(moving) = self.state.lock().take_moving(actor) else {
             return;
         };
         match result {
@@ -288,13 +309,18 @@ impl Moves {
         };
         let mut state = self.state.lock();
         if again {
-            wanted.not_before = self.clock.now() + FIRST_WAIT * 2u32.pow(wanted.attempt - 1);
+            let not_before = self.clock.now() + FIRST_WAIT * 2u32.pow(wanted.attempt - 1);
             wanted.attempt += 1;
-            state.waiting.push_back(wanted);
+            state.last_later += 1;
+            let place = (not_before, state.last_later);
+            state.later.insert(place, wanted);
         } else {
             tracing::info!(actor = %wanted.actor, %why, attempts = wanted.attempt, "an actor does not move");
             state.known.remove(&wanted.actor);
-            state.given_up.insert(wanted.actor.clone(), why.clone());
+            if wanted.waiter.is_none() {
+                // Who waits for a move decides whether to want it again.
+                state.given_up.insert(wanted.actor.clone(), why.clone());
+            }
             drop(state);
             report(wanted.waiter, Err(why));
         }
@@ -321,6 +347,68 @@ mod tests {
         }
         let batches: Vec<usize> = std::iter::repeat_with(|| moves.take_due(4).len()).take(4).collect();
         assert_eq!(batches, [4, 4, 2, 0]);
+    }
+
+    /// Each move is touched when it is wanted and when it is taken, not for every batch between: the test would take minutes.
+    #[test]
+    fn moves_are_taken_without_looking_at_those_behind() {
+        let (clock, hands) = Clock::manual();
+        let moves = Moves::new(clock);
+        let count = 100_000;
+        for key in 0..count {
+            moves.want(ActorId::new("k", key.to_string()).expect("valid"), None, None);
+        }
+        let mut taken = Vec::new();
+        while let Some(wanted) = moves.take_due(1).pop() {
+            taken.push(wanted.actor.key().to_owned());
+            if wanted.attempt == 1 {
+                moves.failed(wanted, MoveFailure::NoAnswer);
+            }
+        }
+        assert!(
+            taken
+                .iter()
+                .map(|key| key.parse::<u32>().expect("a number"))
+                .eq(0..count)
+        );
+        hands.advance(FIRST_WAIT);
+        let again = std::iter::from_fn(|| moves.take_due(1).pop()).map(|wanted| wanted.actor.key().to_owned());
+        assert!(again.eq(taken), "the second attempts, in the same order");
+    }
+
+    #[test]
+    fn what_was_tried_before_comes_first_when_its_time_has_come() {
+        let (clock, hands) = Clock::manual();
+        let moves = Moves::new(clock);
+        let want = |key: &str| moves.want(ActorId::new("k", key).expect("valid"), None, None);
+        want("tried");
+        moves.failed(moves.take_due(1).pop().expect("due"), MoveFailure::NoAnswer);
+        want("new");
+        let due = |max| -> Vec<_> { (moves.take_due(max).iter()).map(|w| w.actor.key().to_owned()).collect() };
+        hands.advance(FIRST_WAIT);
+        assert_eq!(due(2), ["tried", "new"]);
+    }
+
+    #[test]
+    fn a_batch_is_free_again_when_its_last_move_has_ended() {
+        let (clock, _) = Clock::manual();
+        let moves = Moves::new(clock);
+        let to = SiloId::new("t", 1);
+        for key in ["a", "b"] {
+            moves.want(ActorId::new("k", key).expect("valid"), None, None);
+        }
+        let batch = moves.offer(to.clone(), moves.take_due(2));
+        assert_eq!(moves.free_batches(1), 0, "offered");
+        let wanted = moves.answered(&to, batch).expect("offered").wanted;
+        let actors: Vec<_> = wanted.iter().map(|wanted| wanted.actor.clone()).collect();
+        for wanted in wanted {
+            moves.begin(batch, to.clone(), wanted);
+        }
+        assert_eq!(moves.free_batches(1), 0, "under way");
+        moves.ended(&actors[0], Ok(1));
+        assert_eq!(moves.free_batches(1), 0, "one is under way");
+        moves.ended(&actors[1], Ok(1));
+        assert_eq!(moves.free_batches(1), 1);
     }
 
     /// R31

@@ -144,6 +144,94 @@ impl SiloOptions {
 mod tests {
     use super::*;
 
+    /// What docs/operations.md says of an option in the column after its name.
+    fn documented(option: &str) -> &'static str {
+        let page = include_str!("../../docs/operations.md");
+        let row = page.lines().find(|line| {
+            line.starts_with(&format!("| `{option}` |")) || line.starts_with(&format!("| *`{option}`* |"))
+        });
+        let row = row.unwrap_or_else(|| panic!("{option} is not documented"));
+        row.split('|').nth(2).expect("a table").trim()
+    }
+
+    #[test]
+    fn the_documented_defaults_are_the_defaults() {
+        let SiloOptions {
+            name: _,
+            cluster,
+            store,
+            listen,
+            advertise,
+            secret,
+            insecure,
+            workers: _,
+            spin,
+            mailbox_capacity,
+            dead_letter_capacity,
+            ask_timeout,
+            freeze_timeout,
+            migration_timeout,
+            shutdown_timeout,
+            live_migration,
+            max_concurrent_migrations,
+            migration_batch,
+            version_policy,
+            hot_policy: _,
+            membership,
+            labels,
+            handle_signals,
+        } = SiloOptions::default();
+        for option in ["name", "workers", "hot_policy", "membership"] {
+            documented(option);
+        }
+        for (option, default) in [("cluster", cluster), ("store", store), ("listen", listen)] {
+            assert_eq!(documented(option), format!("`{default}`"), "{option}");
+        }
+        assert_eq!(documented("version_policy"), format!("`{version_policy}`"));
+        assert!(advertise.is_none() && secret.is_none() && labels.is_empty());
+        assert!(spin.is_zero());
+        for option in ["advertise", "secret", "labels", "spin"] {
+            assert_eq!(documented(option), "none", "{option}");
+        }
+        for (option, default) in [
+            ("insecure", insecure),
+            ("live_migration", live_migration),
+            ("handle_signals", handle_signals),
+        ] {
+            assert_eq!(documented(option), if default { "yes" } else { "no" }, "{option}");
+        }
+        for (option, default) in [
+            ("mailbox_capacity", mailbox_capacity),
+            ("dead_letter_capacity", dead_letter_capacity),
+            ("max_concurrent_migrations", max_concurrent_migrations),
+            ("migration_batch", migration_batch),
+        ] {
+            let digits: String = documented(option).chars().filter(char::is_ascii_digit).collect();
+            assert_eq!(digits, default.to_string(), "{option}");
+        }
+        for (option, default) in [
+            ("ask_timeout", ask_timeout),
+            ("freeze_timeout", freeze_timeout),
+            ("migration_timeout", migration_timeout),
+            ("shutdown_timeout", shutdown_timeout),
+            ("heartbeat_interval", membership.heartbeat_interval),
+            ("read_interval", membership.read_interval),
+            ("failure_timeout", membership.failure_timeout),
+            ("lease", membership.lease),
+            ("probe_timeout", membership.probe_timeout),
+            ("store_timeout", membership.store_timeout),
+            ("mute_timeout", membership.mute_timeout),
+            ("dead_retention", membership.dead_retention),
+        ] {
+            let (number, unit) = documented(option).split_once(' ').expect("a time");
+            let seconds = if unit == "min" { 60 } else { 1 };
+            let time = Duration::from_secs(number.parse::<u64>().expect("a number") * seconds);
+            assert_eq!(time, default, "{option}");
+        }
+        let bound = format!("within {} s", membership.detection_bound().as_secs());
+        assert!(include_str!("../../docs/operations.md").contains(&bound));
+    }
+
     /// R128
     #[test]
     fn defaults_are_valid_and_bad_values_are_named() {

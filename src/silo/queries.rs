@@ -101,14 +101,15 @@ impl Node {
     pub(super) fn status_report(&self) -> StatusReport {
         let mut activations: BTreeMap<String, usize> = BTreeMap::new();
         let mut waiting = 0;
-        let active = self.seats.select(|actor, place| {
+        self.seats.select(|actor, place| {
             let activation = place.activation.as_ref()?;
             waiting += activation.mailbox().len();
-            Some(actor.kind().to_owned())
+            match activations.get_mut(actor.kind()) {
+                Some(count) => *count += 1,
+                None => _ = activations.insert(actor.kind().to_owned(), 1),
+            }
+            None::<()>
         });
-        for kind in active {
-            *activations.entry(kind).or_default() += 1;
-        }
         let (moving, moving_now) = self.moves.under_way(NAMES);
         // One lock at a time: a guard in the literal below would live to its end, and seats are locked before the history.
         let view = self.view.read().number();
@@ -142,7 +143,7 @@ impl Node {
         let now = self.clock.now();
         Some(DrainProgress {
             phase: drain.phase().name().to_owned(),
-            actors_left: self.seats.activations(),
+            actors_left: self.seats.tally().activations,
             elapsed_ms: millis(now.since(drain.begun())),
             remaining_ms: millis(drain.deadline().since(now)),
         })

@@ -18,7 +18,7 @@ use crate::{
     ident::{ProcessId, SiloId},
     membership::{Event, Membership},
     runtime::{Outside, Pool},
-    store::{self, KindManifest, Manifest, MemberRow, SiloStatus, Store},
+    store::{self, KindManifest, Manifest, MemberRow, SiloStatus, Store, Unknown},
     transport::{Listener, LocalEnd, TcpOptions, TcpTransport, Transport, TransportError},
     wire::ProtocolRange,
 };
@@ -176,6 +176,7 @@ fn row(me: &SiloId, options: &SiloOptions, registry: &Registry, address: &str) -
                 .iter()
                 .map(|message| message.name().to_owned())
                 .collect(),
+            unknown: Unknown::default(),
         };
         (kind.entry.kind().to_owned(), manifest)
     };
@@ -188,8 +189,10 @@ fn row(me: &SiloId, options: &SiloOptions, registry: &Registry, address: &str) -
             kinds: registry.kinds().map(kind).collect(),
             protocol_min: ProtocolRange::SUPPORTED.min,
             protocol_max: ProtocolRange::SUPPORTED.max,
+            unknown: Unknown::default(),
         },
         labels: options.labels.clone(),
+        unknown: Unknown::default(),
     }
 }
 

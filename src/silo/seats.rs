@@ -1,19 +1,32 @@
-//! The seats of a silo: what it knows of each actor, and the doing of what the seats want.
+//! The seats of a silo: what it knows of each actor, and the doing of what the seats want. Beside them an index of the few
+//! that the silo's periodic work is about, so that it costs nothing by the actors that are only there.
 
-use super::Node;
+use super::{
+    Node,
+    standing::{Index, Standing, Tally},
+};
 use crate::{
-    activity::Heat,
     clock::Moment,
     ident::{ActorId, Epoch, LinkId, SiloId},
     mailbox::{Letter, Refused},
-    migration::{Command, Phase, Seat},
+    migration::{Command, Seat},
     runtime::{Activation, Control},
     wire::{Failure, FailureCode, Frame, Package, Ran},
 };
 use parking_lot::Mutex;
-use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::BuildHasher,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 const SHARDS: usize = 64;
+
+/// Below this many places a shard keeps the memory it has.
+const SMALL: usize = 64;
 
 /// One actor at this silo.
 pub(super) struct Place {
@@ -23,7 +36,8 @@ pub(super) struct Place {
     pub(super) package: Option<Package>,
     /// Of an actor on its way here.
     pub(super) arriving: Option<Arriving>,
-    pub(super) heat: Heat,
+    /// As the index has it.
+    standing: Standing,
 }
 
 /// An actor on its way here.
@@ -36,12 +50,17 @@ pub(super) struct Arriving {
     pub(super) since: Moment,
 }
 
-type Shard = HashMap<ActorId, Place, foldhash::fast::RandomState>;
+#[derive(Default)]
+struct Shard {
+    places: HashMap<ActorId, Place, foldhash::fast::RandomState>,
+    index: Index,
+}
 
 /// The seats of a silo.
 pub(super) struct Seats {
     shards: Box<[Mutex<Shard>]>,
     hasher: foldhash::fast::FixedState,
+    watched: AtomicBool,
 }
 
 impl Default for Seats {
@@ -49,6 +68,7 @@ impl Default for Seats {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: foldhash::fast::FixedState::default(),
+            watched: AtomicBool::new(false),
         }
     }
 }
@@ -59,58 +79,106 @@ impl Seats {
         &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
     }
 
-    /// The actors of all seats that `wanted` picks.
-    pub(super) fn select<T>(&self, mut wanted: impl FnMut(&ActorId, &mut Place) -> Option<T>) -> Vec<T> {
+    /// Lets `event` change an actor's place, and `carry_out` do what its seat then wants, before anybody else comes to it.
+    fn change<T>(
+        &self,
+        me: &SiloId,
+        actor: &ActorId,
+        event: impl FnOnce(&mut Place) -> T,
+        mut carry_out: impl FnMut(&mut Place, Command<Letter>),
+    ) -> T {
+        let mut shard = self.shard(actor).lock();
+        let Shard { places, index } = &mut *shard;
+        let place = places.entry(actor.clone()).or_insert_with(|| Place {
+            seat: Seat::new(me.clone()),
+            activation: None,
+            package: None,
+            arriving: None,
+            standing: Standing::default(),
+        });
+        let result = event(place);
+        for command in place.seat.take_commands() {
+            carry_out(place, command);
+        }
+        let blank = place.seat.is_blank();
+        let standing = if blank {
+            Standing::default()
+        } else {
+            Standing::of(&place.seat, place.activation.is_some())
+        };
+        if standing != place.standing {
+            let old = std::mem::replace(&mut place.standing, standing);
+            index.changed(actor, old, standing, self.watched.load(Ordering::Acquire));
+        }
+        if blank {
+            places.remove(actor);
+            // Many have gone: halved at most as often as that many have come.
+            if places.capacity() > SMALL && places.len() < places.capacity() / 4 {
+                places.shrink_to(places.len() * 2);
+            }
+        }
+        result
+    }
+
+    /// The actors of all seats that `wanted` picks. Visits every seat.
+    pub(super) fn select<T>(&self, mut wanted: impl FnMut(&ActorId, &Place) -> Option<T>) -> Vec<T> {
         let mut found = Vec::new();
         for shard in &self.shards {
-            found.extend((shard.lock().iter_mut()).filter_map(|(actor, place)| wanted(actor, place)));
+            found.extend((shard.lock().places.iter()).filter_map(|(actor, place)| wanted(actor, place)));
+        }
+        found
+    }
+
+    /// As [`Seats::select`], among the seats that keep something of another silo or of a link.
+    pub(super) fn select_busy<T>(&self, mut wanted: impl FnMut(&ActorId, &Place) -> Option<T>) -> Vec<T> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            let busy = shard.index.busy().filter_map(|actor| shard.places.get_key_value(actor));
+            found.extend(busy.filter_map(|(actor, place)| wanted(actor, place)));
         }
         found
     }
 
     /// Reads a seat, if there is one.
     pub(super) fn peek<T>(&self, actor: &ActorId, read: impl FnOnce(&Place) -> T) -> Option<T> {
-        self.shard(actor).lock().get(actor).map(read)
+        self.shard(actor).lock().places.get(actor).map(read)
     }
 
-    /// How many actors have an activation here.
-    pub(super) fn activations(&self) -> usize {
+    /// How the seats stand, all together.
+    pub(super) fn tally(&self) -> Tally {
+        (self.shards.iter()).fold(Tally::default(), |sum, shard| sum + shard.lock().index.tally())
+    }
+
+    /// From now on it is noted which seats become active or settled.
+    pub(super) fn watch(&self) {
+        self.watched.store(true, Ordering::Release);
+    }
+
+    /// The actors whose seats have become active or settled since the last call.
+    pub(super) fn take_news(&self) -> Vec<ActorId> {
         (self.shards.iter())
-            .map(|shard| shard.lock().values().filter(|place| place.activation.is_some()).count())
-            .sum()
+            .flat_map(|shard| shard.lock().index.take_news())
+            .collect()
     }
 }
 
 impl Node {
     /// Lets `event` change an actor's seat and does what the seat then wants, in order, before anybody else comes to it.
     pub(super) fn at<T>(self: &Arc<Self>, actor: &ActorId, event: impl FnOnce(&mut Place) -> T) -> T {
-        let mut shard = self.seats.shard(actor).lock();
-        let place = shard.entry(actor.clone()).or_insert_with(|| Place {
-            seat: Seat::new(self.me.clone()),
-            activation: None,
-            package: None,
-            arriving: None,
-            heat: Heat::Cold,
-        });
-        let result = event(place);
-        for command in place.seat.take_commands() {
-            self.carry_out(actor, place, command);
-        }
-        if place.seat.is_blank() {
-            shard.remove(actor);
-        }
-        result
+        let carry_out = |place: &mut Place, command| self.carry_out(actor, place, command);
+        self.seats.change(&self.me, actor, event, carry_out)
     }
 
-    /// Lets `event` change every seat that `concerns` picks.
-    pub(super) fn at_all(
+    /// Lets `event` change every seat that `concerns` picks among those that keep something of another silo or of a link.
+    pub(super) fn at_busy(
         self: &Arc<Self>,
         concerns: impl Fn(&Seat<Letter>) -> bool,
         event: impl Fn(&mut Seat<Letter>),
     ) {
         let actors = self
             .seats
-            .select(|actor, place| concerns(&place.seat).then(|| actor.clone()));
+            .select_busy(|actor, place| concerns(&place.seat).then(|| actor.clone()));
         for actor in actors {
             self.at(&actor, |place| event(&mut place.seat));
         }
@@ -255,7 +323,86 @@ fn control(place: &Place, control: Control) {
     }
 }
 
-/// Whether the tenure runs the actor or will, so that a leaving silo has to wait for it.
-pub(super) fn is_tenant(seat: &Seat<Letter>) -> bool {
-    seat.phase().is_some_and(|(phase, _)| *phase != Phase::Registering)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Entry, EntryOutcome};
+
+    fn actor(n: usize) -> ActorId {
+        ActorId::new("k", n.to_string()).expect("valid")
+    }
+
+    /// Does as the node would, but for what commands lead to.
+    fn at<T>(seats: &Seats, actor: &ActorId, event: impl FnOnce(&mut Seat<Letter>) -> T) -> T {
+        let me = SiloId::new("s", 1);
+        seats.change(&me, actor, |place| event(&mut place.seat), |_, _| ())
+    }
+
+    fn active(seats: &Seats, actor: &ActorId) {
+        at(seats, actor, |seat| seat.enter(LinkId(1), 1, true));
+        at(seats, actor, |seat| assert!(seat.registered(Epoch(1))));
+    }
+
+    fn moved_away(seats: &Seats, actor: &ActorId, to: &SiloId) {
+        at(seats, actor, |seat| assert!(seat.freeze(to.clone())));
+        at(seats, actor, Seat::packed);
+        at(seats, actor, |seat| seat.committed(to, Epoch(2)));
+    }
+
+    #[test]
+    fn periodic_work_does_not_see_actors_that_are_only_there() {
+        let seats = Seats::default();
+        let visited = || seats.select_busy(|actor, _| Some(actor.clone()));
+        for n in 0..1000 {
+            active(&seats, &actor(n));
+        }
+        assert_eq!(visited(), []);
+        assert_eq!((seats.tally().tenants, seats.tally().settled), (1000, 1000));
+        let (one, other) = (actor(7), SiloId::new("t", 1));
+        at(&seats, &one, |seat| assert!(seat.freeze(other.clone())));
+        assert_eq!(visited(), [one]);
+        assert_eq!((seats.tally().tenants, seats.tally().settled), (1000, 999));
+    }
+
+    #[test]
+    fn a_seat_is_forgotten_when_its_forwarding_has_ended() {
+        let (seats, other) = (Seats::default(), SiloId::new("t", 1));
+        for n in 0..1000 {
+            active(&seats, &actor(n));
+            moved_away(&seats, &actor(n), &other);
+        }
+        assert_eq!(seats.tally().passing_on, 1000);
+        for actor in seats.select_busy(|actor, _| Some(actor.clone())) {
+            at(&seats, &actor, |seat| assert!(seat.forget_forwarding()));
+        }
+        assert_eq!(seats.select(|_, _| Some(())).len(), 0);
+        assert_eq!(seats.tally(), Tally::default());
+        let kept: usize = seats.shards.iter().map(|shard| shard.lock().places.capacity()).sum();
+        assert!(kept <= SHARDS * SMALL, "room for {kept} seats is kept");
+    }
+
+    #[test]
+    fn a_seat_is_forgotten_when_its_actor_has_ended() {
+        let (seats, one) = (Seats::default(), actor(1));
+        active(&seats, &one);
+        at(&seats, &one, |seat| assert!(seat.deactivate()));
+        at(&seats, &one, Seat::deactivated);
+        let free = Entry::free(Epoch(2));
+        at(&seats, &one, |seat| {
+            seat.entry_changed(crate::migration::Purpose::Free, &free, EntryOutcome::Changed, |_| false);
+        });
+        assert!(seats.peek(&one, |_| ()).is_none());
+        assert_eq!(seats.tally(), Tally::default());
+    }
+
+    #[test]
+    fn what_becomes_active_while_seats_are_watched_is_noted_once() {
+        let seats = Seats::default();
+        active(&seats, &actor(1));
+        assert_eq!(seats.take_news(), []);
+        seats.watch();
+        active(&seats, &actor(2));
+        assert_eq!(seats.take_news(), [actor(2)]);
+        assert_eq!(seats.take_news(), []);
+    }
 }

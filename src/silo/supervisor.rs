@@ -64,7 +64,7 @@ impl Actor for SiloSupervisor {
         ctx.run_interval(CHECK, |supervisor, _| supervisor.check());
         ctx.run_interval(ACKNOWLEDGE, |supervisor, _| supervisor.node.acknowledge_leaving());
         ctx.run_interval(FORGET, |supervisor, _| {
-            supervisor.node.at_all(
+            supervisor.node.at_busy(
                 |seat| seat.forwarding().is_some(),
                 |seat| {
                     Seat::forget_forwarding(seat);

@@ -1,5 +1,6 @@
 //! The membership table: a row for each silo.
 
+use super::Unknown;
 use crate::ident::SiloId;
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub struct Manifest {
     /// The highest.
     #[serde(default)]
     pub protocol_max: u16,
+    /// What a newer program says besides.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// One kind in a manifest.
@@ -44,6 +48,9 @@ pub struct KindManifest {
     /// The wire names of its messages.
     #[serde(default)]
     pub messages: Vec<String>,
+    /// What a newer program says besides.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// What the cluster knows of one silo.
@@ -64,6 +71,9 @@ pub struct MemberRow {
     /// Free text by the operator: zone, rack, shard.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// What a newer program says besides; kept when another writes the row.
+    #[serde(flatten)]
+    pub unknown: Unknown,
 }
 
 /// The membership table at one view.

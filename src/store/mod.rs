@@ -21,6 +21,7 @@ mod ownership;
 #[cfg(feature = "embedded")]
 mod record;
 mod state;
+mod unknown;
 mod url;
 
 pub use contract::{Store, StoreFuture};
@@ -31,4 +32,5 @@ pub use membership::{Change, KindManifest, Manifest, MemberRow, MembershipTable,
 pub use memory::MemoryStore;
 pub use ownership::{Entry, EntryChange, EntryOutcome, Owner, RegisterOutcome, Registered};
 pub use state::{ETag, SaveOutcome, SaveRequest, StoredState};
+pub use unknown::Unknown;
 pub use url::open;

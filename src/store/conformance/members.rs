@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     ident::SiloId,
-    store::{Change, KindManifest, Manifest, MemberRow, MembershipTable, SiloStatus, Store},
+    store::{Change, KindManifest, Manifest, MemberRow, MembershipTable, SiloStatus, Store, Unknown},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A new store has no rows and view 0.
 pub async fn a_new_store_is_empty_at_view_zero(store: Arc<dyn Store>) {
@@ -174,11 +174,12 @@ pub async fn rows_are_ordered_by_silo(store: Arc<dyn Store>) {
     assert_eq!(found, silos);
 }
 
-/// All of a row is kept: address, every status, manifest, labels.
+/// All of a row is kept: address, every status, manifest, labels, and what only a newer program knows.
 pub async fn rows_come_back_as_they_were_put(store: Arc<dyn Store>) {
     let kind = KindManifest {
         version: semver::Version::new(1, 2, 3),
         messages: vec!["cart.add".into(), "cart.clear".into()],
+        unknown: unknown(),
     };
     let mut put = Vec::new();
     for status in [
@@ -196,16 +197,25 @@ pub async fn rows_come_back_as_they_were_put(store: Arc<dyn Store>) {
                 kinds: [("cart".to_owned(), kind.clone()), ("käufer".to_owned(), kind.clone())].into(),
                 protocol_min: 1,
                 protocol_max: u16::MAX,
+                unknown: unknown(),
             },
             labels: [
                 ("zone".to_owned(), "a'\"\\ 東".to_owned()),
                 (String::new(), String::new()),
             ]
             .into(),
+            unknown: unknown(),
         });
     }
     for (view, row) in (0..).zip(&put) {
         change_view(&*store, view, Change::Put(row.clone())).await;
     }
     assert_eq!(table(&*store).await.rows, put);
+}
+
+/// What a newer program may say.
+fn unknown() -> Unknown {
+    let fields = BTreeMap::from([("region", vec!["mars"]), ("moons", vec!["phobos", "deimos"])]);
+    let bytes = crate::wire::encode(&fields).expect("plain values");
+    crate::wire::decode(&bytes).expect("plain values")
 }

@@ -4,7 +4,7 @@ use crate::{
     ident::{ActorId, Epoch, SiloId},
     store::{
         Change, ETag, Entry, EntryChange, EntryOutcome, Manifest, MemberRow, MembershipTable, Owner, RegisterOutcome,
-        Registered, SaveOutcome, SaveRequest, SiloStatus, Store, StoredState,
+        Registered, SaveOutcome, SaveRequest, SiloStatus, Store, StoredState, Unknown,
     },
 };
 use std::collections::BTreeMap;
@@ -30,6 +30,7 @@ pub(super) fn row(silo: &SiloId) -> MemberRow {
         heartbeat: 0,
         manifest: Manifest::default(),
         labels: BTreeMap::new(),
+        unknown: Unknown::default(),
     }
 }
 

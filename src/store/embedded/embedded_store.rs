@@ -110,7 +110,7 @@ impl EmbeddedStore {
             if !sent {
                 return Err(self.ended());
             }
-            answer.await.unwrap_or_else(|_| Err(self.ended()))
+            answer.await.unwrap_or_else(|_| Err(self.panicked()))
         })
     }
 
@@ -122,6 +122,13 @@ impl EmbeddedStore {
         }
         let waiting = Arc::clone(&self.places).acquire_owned();
         waiting.await.map_err(|_| self.ended())
+    }
+
+    fn panicked(&self) -> StoreError {
+        StoreError::Unavailable {
+            place: self.place.clone(),
+            why: "its transaction panicked (the panic is in the log) and was taken back".into(),
+        }
     }
 
     fn ended(&self) -> StoreError {

@@ -34,12 +34,16 @@ impl<'f> Reader<'f> {
                 ))
             })
             .optional()?;
-        Ok(found.map_or_else(Entry::default, |(owner, incarnation, epoch)| Entry {
-            owner: owner
-                .zip(incarnation)
-                .map(|(name, incarnation)| SiloId::new(name, incarnation.cast_unsigned())),
+        let Some((owner, incarnation, epoch)) = found else {
+            return Ok(Entry::default());
+        };
+        let owner = owner
+            .zip(incarnation)
+            .map(|(name, incarnation)| SiloId::checked(name, incarnation.cast_unsigned()));
+        Ok(Entry {
+            owner: (owner.transpose()).map_err(|why| Failure::corrupt(format!("the entry of {actor}"), why))?,
             epoch: Epoch(epoch.cast_unsigned()),
-        }))
+        })
     }
 }
 

@@ -16,7 +16,8 @@ pub(super) fn table(file: &File) -> Result<MembershipTable, Failure> {
     let mut found = select.query([file.cluster()])?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
-        let silo = SiloId::new(row.get::<_, String>(0)?, row.get::<_, i64>(1)?.cast_unsigned());
+        let silo = SiloId::checked(row.get::<_, String>(0)?, row.get::<_, i64>(1)?.cast_unsigned())
+            .map_err(|why| Failure::corrupt("a member", why))?;
         let heartbeat = row.get::<_, i64>(2)?.cast_unsigned();
         rows.push(understand(&silo, heartbeat, &row.get::<_, Vec<u8>>(3)?)?);
     }

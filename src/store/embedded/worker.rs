@@ -1,10 +1,12 @@
-//! The store's thread: takes all jobs that wait, runs them in one transaction, commits, and only then answers.
+//! The store's thread: takes all jobs that wait, runs them in one transaction, commits, and only then answers. A panic costs
+//! the transaction it happens in, not the thread.
 
 use super::{
     file::File,
     job::{Access, Job},
 };
 use crossbeam_channel::Receiver;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// No further job joins a transaction of this weight, in items: other processes wait for its end.
 const MAX_WEIGHT: usize = 8_192;
@@ -21,7 +23,15 @@ impl Worker {
     /// Runs until nobody can send jobs any more and the last one is answered.
     pub(super) fn run(self) {
         while let Ok(first) = self.jobs.recv() {
-            self.commit(self.all_that_waits(first));
+            let batch = self.all_that_waits(first);
+            // The jobs are dropped by the unwinding, so their callers hear of it; what they have written is taken back
+            // before the next transaction begins.
+            if catch_unwind(AssertUnwindSafe(|| self.commit(batch))).is_err() {
+                tracing::error!(
+                    store = self.place,
+                    "a transaction of the embedded store panicked; it is taken back"
+                );
+            }
         }
     }
 

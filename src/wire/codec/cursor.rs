@@ -58,15 +58,9 @@ impl<'a> Cursor<'a> {
             .map_err(|source| self.bad_name(source))
     }
 
-    /// The same actor with its names checked, which serde does not do.
-    pub(super) fn checked_actor(&self, names: &mut Interner, actor: &ActorId) -> Result<ActorId, FrameError> {
+    /// The same actor; its kind shares the allocation of the link's others.
+    pub(super) fn interned(&self, names: &mut Interner, actor: &ActorId) -> Result<ActorId, FrameError> {
         self.actor_id(names, actor.kind(), actor.key())
-    }
-
-    /// The same silo with its name checked.
-    pub(super) fn checked_silo(&self, silo: SiloId) -> Result<SiloId, FrameError> {
-        InvalidName::check("silo name", silo.name()).map_err(|source| self.bad_name(source))?;
-        Ok(silo)
     }
 
     pub(super) fn message(&mut self, names: &mut Interner) -> Result<Arc<str>, FrameError> {

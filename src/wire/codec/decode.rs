@@ -11,10 +11,11 @@ use super::{
     kind,
 };
 use crate::{
-    ident::{Epoch, Hint, RequestId},
-    wire::{Call, Frame, FrameError, Limits, Located, OfferItem, Outcome, Package, SiloAddress, decode},
+    ident::{Epoch, RequestId},
+    wire::{Call, Frame, FrameError, Limits, OfferItem, Outcome, Package, decode},
 };
 use bytes::{Buf, Bytes, BytesMut};
+use std::borrow::Cow;
 
 /// What a buffer begins with.
 #[derive(Debug)]
@@ -97,7 +98,7 @@ impl Decoder {
             kind::BOUNCE => {
                 let mut call = self.call(request, head)?;
                 let BounceHead { hint, why } = head.extension()?;
-                let hint = hint.map(|hint| checked(head, hint.into_owned())).transpose()?;
+                let hint = hint.map(Cow::into_owned);
                 call.body = payload(frame);
                 Frame::Bounce { call, hint, why }
             }
@@ -127,7 +128,7 @@ impl Decoder {
                 Frame::Fenced {
                     actor,
                     k,
-                    hint: hint.map(|hint| checked(head, hint.into_owned())).transpose()?,
+                    hint: hint.map(Cow::into_owned),
                     lost: header.flags & FLAG != 0,
                 }
             }
@@ -135,7 +136,7 @@ impl Decoder {
                 let actor = head.actor(names)?;
                 let HintHead { hint } = head.extension()?;
                 let hint = hint.ok_or_else(|| head.malformed("the hint", "is missing"))?;
-                let hint = checked(head, hint.into_owned())?;
+                let hint = hint.into_owned();
                 Frame::Moved { actor, hint }
             }
             kind::REFUSED => {
@@ -146,29 +147,18 @@ impl Decoder {
             }
             kind::LOCATED => {
                 let FoundHead { found } = head.extension()?;
-                let found = match found.into_owned() {
-                    Located::At(hint) => Located::At(checked(head, hint)?),
-                    found => found,
-                };
+                let found = found.into_owned();
                 Frame::Located { request, found }
             }
             kind::VIEW => {
                 let ViewHead { silos } = head.extension()?;
-                let silo = |row: SiloAddress| {
-                    let silo = head.checked_silo(row.silo)?;
-                    Ok(SiloAddress { silo, ..row })
-                };
-                let silos = silos
-                    .into_owned()
-                    .into_iter()
-                    .map(silo)
-                    .collect::<Result<_, FrameError>>()?;
+                let silos = silos.into_owned();
                 Frame::View { view: n, silos }
             }
             kind::OFFER => {
                 let OfferHead { items } = head.extension()?;
                 let item = |item: OfferItem| {
-                    let actor = head.checked_actor(names, &item.actor)?;
+                    let actor = head.interned(names, &item.actor)?;
                     Ok(OfferItem { actor, ..item })
                 };
                 let items = items
@@ -300,11 +290,6 @@ impl Decoder {
         }
         Ok(package)
     }
-}
-
-fn checked(head: &Cursor<'_>, hint: Hint) -> Result<Hint, FrameError> {
-    let silo = head.checked_silo(hint.silo)?;
-    Ok(Hint { silo, ..hint })
 }
 
 fn outcome(header: Header, payload: Bytes) -> Result<Outcome, FrameError> {

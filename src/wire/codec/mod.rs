@@ -56,6 +56,8 @@
 
 mod cursor;
 mod decode;
+#[cfg(test)]
+mod documentation;
 mod encode;
 mod head;
 mod header;

@@ -427,22 +427,71 @@ fn a_package_holds_calls_alone() {
     ));
 }
 
+/// The frame with the name "aXb" in it made one that cannot be.
+fn with_a_bad_name(frame: &Frame) -> Result<Step, FrameError> {
+    let mut bytes = bytes_of(frame);
+    let at = bytes
+        .windows(3)
+        .position(|name| name == b"aXb")
+        .expect("the name is in it");
+    bytes[at + 1] = 0;
+    step(&bytes)
+}
+
 #[test]
-fn names_that_serde_lets_pass_are_checked() {
-    let bad: ActorId = crate::wire::decode(
-        &crate::wire::encode(&std::collections::BTreeMap::from([("kind", "a\0b"), ("key", "c")])).expect("encodes"),
-    )
-    .expect("serde does not check");
+fn a_malformed_id_is_refused_wherever_it_stands_in_a_frame() {
+    let silo = SiloId::new("aXb", 1);
+    let hint = Hint {
+        silo: silo.clone(),
+        epoch: Epoch(1),
+    };
     let item = OfferItem {
-        actor: bad,
+        actor: ActorId::new("aXb", "c").expect("valid"),
         epoch: Epoch(1),
         version: Version::new(1, 0, 0),
     };
-    let bytes = bytes_of(&Frame::Offer {
-        batch: 1,
-        items: vec![item],
-    });
-    assert!(matches!(step(&bytes), Err(FrameError::BadName { .. })));
+    let row = SiloAddress {
+        silo,
+        address: "host:1".into(),
+        status: SiloStatus::Active,
+    };
+    let actor = ActorId::new("k", "c").expect("valid");
+    let in_heads = [
+        Frame::Offer {
+            batch: 1,
+            items: vec![item],
+        },
+        Frame::Moved {
+            actor: actor.clone(),
+            hint: hint.clone(),
+        },
+        Frame::Fenced {
+            actor,
+            k: 1,
+            hint: Some(hint.clone()),
+            lost: false,
+        },
+        Frame::Located {
+            request: RequestId(1),
+            found: Located::At(hint),
+        },
+        Frame::View {
+            view: 1,
+            silos: vec![row],
+        },
+    ];
+    for frame in in_heads {
+        let refused = with_a_bad_name(&frame);
+        assert!(matches!(refused, Err(FrameError::Undecodable { .. })), "{refused:?}");
+    }
+    let in_fixed_part = Frame::Fence {
+        actor: ActorId::new("aXb", "c").expect("valid"),
+        k: 1,
+    };
+    assert!(matches!(
+        with_a_bad_name(&in_fixed_part),
+        Err(FrameError::BadName { .. })
+    ));
 }
 
 #[test]

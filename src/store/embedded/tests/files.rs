@@ -23,6 +23,7 @@ fn row(silo: &SiloId) -> MemberRow {
         heartbeat: 0,
         manifest: Default::default(),
         labels: Default::default(),
+        unknown: Default::default(),
     }
 }
 
@@ -244,6 +245,43 @@ fn a_heartbeat_keeps_what_a_newer_program_put_into_the_row() {
         })
         .unwrap();
     assert_eq!((kept, heartbeat), (bytes, 5));
+}
+
+/// As a newer program reads it again.
+#[derive(serde::Deserialize)]
+struct ReadAgain {
+    status: String,
+    region: String,
+}
+
+#[test]
+fn a_program_that_writes_the_row_of_a_newer_one_keeps_what_it_does_not_know() {
+    let place = Place::new();
+    let store = place.open();
+    let newer = NewerRow {
+        silo: silo(),
+        address: "host:1",
+        status: "Paused",
+        region: "mars",
+    };
+    plant(&place, &record::encode(&newer).unwrap());
+    block_on(async {
+        let table = store.members().await.unwrap();
+        let dead = MemberRow {
+            status: SiloStatus::Dead,
+            ..table.rows[0].clone()
+        };
+        store
+            .change_member(table.view, Change::Put(dead))
+            .await
+            .unwrap()
+            .unwrap();
+    });
+    let kept: Vec<u8> = (place.sql())
+        .query_row("SELECT record FROM members", [], |row| row.get(0))
+        .unwrap();
+    let again: ReadAgain = record::decode(&kept).unwrap();
+    assert_eq!((again.status.as_str(), again.region.as_str()), ("Dead", "mars"));
 }
 
 #[test]

@@ -1,0 +1,208 @@
+//! The laws of forgetting lines.
+
+use super::*;
+use crate::{
+    clock::ManualClock,
+    ident::Epoch,
+    mailbox::{Body, Chain},
+    transport::{LinkOptions, LocalEnd, LoopbackNetwork, Transport},
+};
+
+/// The silo whose switchboard is tested, at its own seats: all of its ways lead here.
+#[derive(Default)]
+struct Own {
+    /// Messages and fences, as they came.
+    came: Mutex<Vec<String>>,
+    fenced: Mutex<Vec<ActorId>>,
+    given_up: Mutex<Vec<String>>,
+    unknown: Mutex<BTreeSet<ActorId>>,
+}
+
+struct OwnUplink(Arc<Own>);
+
+fn me() -> SiloId {
+    SiloId::new("me", 1)
+}
+
+fn actor(key: impl ToString) -> ActorId {
+    ActorId::new("k", key.to_string()).expect("valid")
+}
+
+impl Uplink for OwnUplink {
+    fn deliver_here(&self, _: &ActorId, letter: Letter, _: bool) -> Delivered {
+        self.0.came.lock().push(letter.body.name().to_owned());
+        Delivered::Done
+    }
+
+    fn fence_here(&self, actor: &ActorId, k: u64) {
+        self.0.fenced.lock().push(actor.clone());
+        self.0.came.lock().push(format!("fence {k}"));
+    }
+
+    fn enter_here(&self, _: &ActorId, _: u64) {}
+
+    fn locate(&self, actor: &ActorId, _: u32, _: bool) -> Option<Hint> {
+        let epoch = Epoch(1);
+        (!self.0.unknown.lock().contains(actor)).then(|| Hint { silo: me(), epoch })
+    }
+
+    fn is_gone(&self, _: &SiloId) -> bool {
+        false
+    }
+
+    fn dead_letter(&self, _: &ActorId, letter: Letter, _: &Failure) {
+        self.0.given_up.lock().push(letter.body.name().to_owned());
+    }
+}
+
+fn board() -> (Arc<Switchboard>, Arc<Own>, ManualClock) {
+    let (clock, hands) = Clock::manual();
+    let process = ProcessId::Silo(me());
+    let local = LocalEnd::new(process.clone(), "c");
+    let transport = LoopbackNetwork::new().transport(local, clock.clone(), LinkOptions::default());
+    let links = Links::new(Arc::<dyn Transport>::from(transport), clock.clone(), Arc::new(drop));
+    let own = Arc::new(Own::default());
+    let uplink = Arc::new(OwnUplink(own.clone()));
+    let board = Switchboard::new(process, clock, Duration::from_secs(30), links, uplink);
+    (board, own, hands)
+}
+
+fn letter(name: &str, deadline: Option<Moment>) -> Letter {
+    Letter {
+        body: Body::Encoded {
+            name: name.into(),
+            bytes: bytes::Bytes::new(),
+        },
+        reply: ReplyTo::Nobody,
+        deadline,
+        chain: Chain::NONE,
+    }
+}
+
+/// Sends by a reference that is dropped at once.
+fn send(board: &Arc<Switchboard>, actor: &ActorId, name: &str) {
+    board.port(actor.clone()).send(letter(name, None)).expect("taken");
+}
+
+fn lines(board: &Switchboard) -> usize {
+    board.lines.iter().map(|shard| shard.lock().lines.len()).sum()
+}
+
+/// Sweeps until a line that nobody holds has been fenced.
+fn sweep_out(board: &Switchboard, hands: &ManualClock) {
+    board.sweep();
+    hands.advance(FORGET_AFTER);
+    board.sweep();
+}
+
+#[test]
+fn a_way_that_nobody_uses_is_fenced_and_forgotten() {
+    let (board, own, hands) = board();
+    let a = actor("a");
+    send(&board, &a, "one");
+    sweep_out(&board, &hands);
+    assert_eq!(*own.came.lock(), ["one", "fence 1"]);
+    board.sweep();
+    assert_eq!(lines(&board), 1, "not before the fence is answered");
+    board.fenced(&me(), &a, 1, None, false);
+    board.sweep();
+    assert_eq!(lines(&board), 0);
+}
+
+#[test]
+fn a_way_that_a_reference_leads_to_stays_as_it_is() {
+    let (board, own, hands) = board();
+    let port = board.port(actor("a"));
+    port.send(letter("one", None)).expect("taken");
+    sweep_out(&board, &hands);
+    sweep_out(&board, &hands);
+    assert_eq!(*own.came.lock(), ["one"]);
+    assert_eq!(lines(&board), 1);
+}
+
+#[test]
+fn a_reference_that_comes_in_time_puts_the_forgetting_off() {
+    let (board, own, hands) = board();
+    for name in ["one", "two", "three"] {
+        send(&board, &actor("a"), name);
+        board.sweep();
+        hands.advance(FORGET_AFTER * 2 / 3);
+    }
+    board.sweep();
+    assert_eq!(*own.came.lock(), ["one", "two", "three"]);
+}
+
+#[test]
+fn messages_of_one_sender_keep_their_order_over_a_forget() {
+    let (board, own, hands) = board();
+    let a = actor("a");
+    send(&board, &a, "one");
+    sweep_out(&board, &hands);
+    // While the fence is under way, behind it, and on the way that is made anew.
+    send(&board, &a, "two");
+    assert_eq!(*own.came.lock(), ["one", "fence 1"], "it waits");
+    board.fenced(&me(), &a, 1, None, false);
+    send(&board, &a, "three");
+    sweep_out(&board, &hands);
+    board.fenced(&me(), &a, 2, None, false);
+    board.sweep();
+    assert_eq!(lines(&board), 0);
+    send(&board, &a, "four");
+    assert_eq!(*own.came.lock(), ["one", "fence 1", "two", "three", "fence 2", "four"]);
+}
+
+#[test]
+fn what_comes_back_after_its_line_was_forgotten_is_sent_again() {
+    let (board, own, _) = board();
+    board.letter_bounced(&me(), &actor("a"), letter("late", None), None, BounceReason::NotOwner);
+    assert_eq!(*own.came.lock(), ["late"]);
+}
+
+#[test]
+fn what_waits_for_a_way_past_its_deadline_is_ended_by_a_sweep() {
+    let (board, own, hands) = board();
+    let a = actor("a");
+    own.unknown.lock().insert(a.clone());
+    let soon = board.clock.now() + Duration::from_secs(5);
+    board.port(a.clone()).send(letter("one", Some(soon))).expect("held");
+    board.sweep();
+    assert!(own.given_up.lock().is_empty());
+    hands.advance(Duration::from_secs(6));
+    board.sweep();
+    assert_eq!(*own.given_up.lock(), ["one"]);
+}
+
+#[test]
+fn a_sweep_looks_at_a_bounded_number_of_lines_that_are_only_there() {
+    let (board, _, _) = board();
+    let ports: Vec<_> = (0..20_000).map(|key| board.port(actor(key))).collect();
+    // The first sweep catches up with the lines that were made.
+    board.sweep();
+    let looked: usize = (board.lines.iter())
+        .map(|shard| board.look_round(&mut shard.lock()).0)
+        .sum();
+    assert_eq!(looked, SHARDS * LOOKS);
+    assert_eq!(lines(&board), ports.len());
+}
+
+#[test]
+fn a_caller_of_ever_new_actors_keeps_a_bounded_number_of_lines() {
+    let (board, own, hands) = board();
+    let (mut key, mut most) = (0, 0);
+    for _ in 0..200 {
+        for _ in 0..100 {
+            send(&board, &actor(key), "one");
+            key += 1;
+        }
+        own.came.lock().clear();
+        hands.advance(Duration::from_secs(1));
+        board.sweep();
+        // Every fence is answered at once.
+        for actor in std::mem::take(&mut *own.fenced.lock()) {
+            board.fenced(&me(), &actor, 1, None, false);
+        }
+        most = most.max(lines(&board));
+    }
+    // Those of 30 s, and of the rounds that it takes to see, to fence and to forget them.
+    assert!(most <= 100 * 60, "{most} lines of {key}");
+}
