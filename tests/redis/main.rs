@@ -1,10 +1,13 @@
-//! The Redis store on servers of its own: the laws of all stores, outages, what it refuses, what others have written.
+//! The Redis store on servers of its own: the laws of all stores, outages, what it refuses, what others have written, silos.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod outages;
 mod records;
 mod refusals;
 #[path = "../common/redis.rs"]
 mod server;
+mod silos;
 
 use quark::{
     clock::Clock,
