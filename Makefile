@@ -7,13 +7,21 @@ CARGO ?= cargo
 all: fmt clippy docs test example
 
 # What the tests need besides Rust, installed where it is missing and where this user may.
-prerequisites:
-	@command -v cc >/dev/null 2>&1 || { \
+# $(call need,COMMAND,PACKAGES,WHY)
+define need
+	@command -v $(1) >/dev/null 2>&1 || { \
 	  if command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
-	    apt-get update -qq && apt-get install -y -qq gcc libc6-dev; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) || { \
+	      echo "$(1) is missing ($(3)) and apt-get cannot install it (see above): install $(2)"; exit 1; }; \
 	  else \
-	    echo "a C compiler is missing (SQLite and ring need one) and cannot be installed by this user: install gcc"; exit 1; \
+	    echo "$(1) is missing ($(3)) and cannot be installed by this user: install $(2), for example with: sudo apt-get install $(2)"; exit 1; \
 	  fi; }
+endef
+
+prerequisites:
+	$(call need,cc,gcc libc6-dev,SQLite and ring are compiled with it)
+	$(call need,redis-server,redis-server,the tests of the Redis store start servers of their own)
+	$(call need,openssl,openssl,the tests of rediss:// make certificates with it)
 
 test: prerequisites
 	$(CARGO) test --workspace --all-features

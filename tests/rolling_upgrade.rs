@@ -7,6 +7,9 @@ mod process_group;
 #[allow(dead_code, reason = "the example uses the rest")]
 #[path = "../examples/rolling_upgrade/programs.rs"]
 mod programs;
+#[cfg(feature = "redis")]
+#[path = "common/redis.rs"]
+mod redis;
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -221,6 +224,34 @@ fn an_upgrade_under_load_fails_loses_repeats_and_reorders_nothing() {
         (number("/moved"), number("/moved")),
         "{receipt}"
     );
+}
+
+/// R88, R97: the receipt is the same, or the example fails.
+#[cfg(feature = "redis")]
+#[test]
+fn silos_that_share_a_redis_are_upgraded_alike() {
+    let server = redis::RedisServer::start();
+    let run = Run::new();
+    let flights = run.flights(400, "");
+    let output = run.output(&[
+        "--silos",
+        "2",
+        "--flights",
+        flights.to_str().unwrap(),
+        "--store",
+        &server.url(),
+    ]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("nothing was lost"),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        server.command::<i64>(&["DBSIZE"]) > 100,
+        "the actors' records are elsewhere"
+    );
+    run.assert_tidy();
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! ```text
 //!   senders, probe ──TCP──► v1-1  v1-2  v1-3        flights-v1 1.0.0   SIGTERM, one after the other
 //!                  ──TCP──► v2-1  v2-2  v2-3        flights-v2 1.1.0   take the actors over, live
-//!                             one embedded store
+//!                             one store
 //! ```
 
 mod audit;

@@ -22,7 +22,7 @@ pub(crate) struct Options {
     /// The flights to replay, as CSV. Default: examples/data/flights-2013-01.csv of this project.
     #[arg(long, value_name = "FILE")]
     flights: Option<PathBuf>,
-    /// The store that the silos share, as `embedded:FILE`. Default: a file in a temporary folder.
+    /// The store that the silos share, as `embedded:FILE` or `redis://HOST`. Default: a file in a temporary folder.
     #[arg(long, value_name = "URL")]
     pub(crate) store: Option<String>,
     /// The first of the ports that the silos listen on. Default: any free ports.
@@ -43,7 +43,7 @@ impl Options {
             ensure!(
                 !store.to_ascii_lowercase().starts_with("memory:"),
                 "--store {store} cannot be used: it is the memory of one process, and the silos are several; give \
-                 embedded:FILE"
+                 embedded:FILE or redis://HOST"
             );
         }
         if let Some(port) = self.port {

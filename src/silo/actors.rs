@@ -9,7 +9,7 @@ use crate::{
     mailbox::Letter,
     migration::Phase,
     runtime::{Activation, Control, DeadLetter, Event, Memory, Outside, fail},
-    store::{ETag, Owner, SaveOutcome, SaveRequest, StoreError, StoredState},
+    store::{ETag, Owner, SaveOutcome, SaveRequest, Store, StoreError, StoredState},
     wire::{ArrivedActor, Call, EncodeError, Failure, Outcome, Package, Refusal},
 };
 use bytes::Bytes;
@@ -187,8 +187,7 @@ impl Services for Arc<Node> {
                 version: version.to_owned(),
                 body,
             };
-            let outcome = store.save(vec![request]).await.map(|mut outcomes| outcomes.pop());
-            match outcome {
+            match save(&*store, request).await {
                 Ok(Some(SaveOutcome::Saved(etag))) => Ok(etag),
                 Ok(Some(SaveOutcome::Conflict { expected, actual })) => Err(SaveError::Conflict {
                     actor,
@@ -208,6 +207,20 @@ impl Services for Arc<Node> {
 
     fn clock(&self) -> &Clock {
         &self.clock
+    }
+}
+
+/// Saves a state. The owner alone saves, so a number that went back tells of a store that has lost writes: the state at hand is
+/// newer than what it has, and takes its place.
+async fn save(store: &dyn Store, mut request: SaveRequest) -> Result<Option<SaveOutcome>, StoreError> {
+    let outcome = store.save(vec![request.clone()]).await?.pop();
+    match outcome {
+        Some(SaveOutcome::Conflict { expected, actual }) if actual < expected => {
+            tracing::warn!(actor = %request.actor, ?expected, ?actual, "the store had lost a saved state; it is written again");
+            request.expected = actual;
+            Ok(store.save(vec![request]).await?.pop())
+        }
+        other => Ok(other),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
 };
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The membership supervisor of a silo.
 pub(super) struct MembershipSupervisor {
@@ -34,6 +35,7 @@ impl Actor for MembershipSupervisor {
     fn started(&mut self, ctx: &mut Self::Context) {
         // A restarted supervisor does not know what its predecessor waited for; a tick is harmless.
         self.event(Event::Tick, ctx);
+        self.watch(self.node.store.views(), ctx);
     }
 }
 
@@ -57,6 +59,19 @@ impl MembershipSupervisor {
         for command in commands {
             self.carry_out(command, ctx);
         }
+    }
+
+    /// Hears of views that the store tells of by itself: the table is then read at once, not when it is time.
+    fn watch(&self, mut views: watch::Receiver<u64>, ctx: &mut Context<Self>) {
+        let next = async move { views.changed().await.is_ok().then_some(views) };
+        ctx.spawn(next.into_actor(self).map(|views, supervisor, ctx| {
+            // There are none after the store's end.
+            if let Some(mut views) = views {
+                let view = *views.borrow_and_update();
+                supervisor.event(Event::PeerSaysViewChanged { view }, ctx);
+                supervisor.watch(views, ctx);
+            }
+        }));
     }
 
     /// Runs an operation; its event goes to the engine.
@@ -131,6 +146,7 @@ impl MembershipSupervisor {
             }
             Command::StoreWentBack { known, found } => {
                 tracing::error!(known, found, "the store has lost writes");
+                node.assert_entries();
             }
             Command::Fenced(reason) => node.end.fenced(&reason.to_string()),
             Command::Left => node.end.left(),

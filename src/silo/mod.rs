@@ -35,6 +35,7 @@ mod run;
 mod seats;
 mod services;
 mod standing;
+mod store_loss;
 mod supervisor;
 
 pub use builder::{Silo, SiloBuilder};

@@ -13,7 +13,8 @@ pub struct SiloOptions {
     pub name: String,
     /// The name of the cluster. Default `quark`.
     pub cluster: String,
-    /// The URL of the store. Default `embedded:quark.db`, a file in the working folder.
+    /// The URL of the store: `embedded:FILE`, `redis://HOST` or another of [`crate::store::open`]. Default `embedded:quark.db`, a file in
+    /// the working folder.
     pub store: String,
     /// Where to listen. Default `127.0.0.1:0`, a free port.
     pub listen: String,

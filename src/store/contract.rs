@@ -6,6 +6,7 @@ use super::{
 };
 use crate::ident::{ActorId, SiloId};
 use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 
 /// What a store answers.
 pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -18,6 +19,12 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 pub trait Store: Send + Sync + 'static {
     /// The backend's name and place for logs and errors, without secrets.
     fn describe(&self) -> String;
+
+    /// The number of the newest view that the store has told of without being asked, 0 before the first (R82).
+    ///
+    /// Changes made through this very store are told, those of others as far as the backend can push: one in memory and
+    /// Redis can, a file cannot. Views may be skipped, told late or never: whoever watches reads the table at times too.
+    fn views(&self) -> watch::Receiver<u64>;
 
     /// The membership table: all rows and the number of the view.
     fn members(&self) -> StoreFuture<'_, MembershipTable>;

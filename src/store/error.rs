@@ -28,6 +28,14 @@ pub enum StoreError {
         /// What the system said.
         why: String,
     },
+    /// The store did not take the operation; nothing was changed.
+    #[error("the store {place} did not take the operation: {why}; nothing was changed")]
+    Refused {
+        /// Which store.
+        place: String,
+        /// What the system said and what to do.
+        why: String,
+    },
     /// What is stored cannot be understood.
     #[error("a record of the store {place} cannot be read: {what}: {why}; it was left as it is")]
     Corrupt {
@@ -43,6 +51,6 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Refused { .. })
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! Owns membership rows, directory entries and actor state, and every check-and-set on them. Every change is atomic in
 //! the backend. The caller decides what an answer means; a store never retries a check-and-set on its own.
-//! Imports `ident`.
+//! Imports `clock` and `ident`.
 //!
 //! ```text
 //!   open(url, cluster) --> memory:    one process      one lock
-//!                     \--> embedded:  one machine      SQLite; a thread that commits what waits in one transaction
+//!                     |--> embedded:  one machine      SQLite; a thread that commits what waits in one transaction
+//!                     \--> redis:     many machines    a thread with connections; Lua; new views are pushed
 //!   conformance        the laws that every backend keeps, one test each
 //! ```
 
@@ -18,11 +19,14 @@ mod error;
 mod membership;
 mod memory;
 mod ownership;
-#[cfg(feature = "embedded")]
+#[cfg(any(feature = "embedded", feature = "redis"))]
 mod record;
+#[cfg(feature = "redis")]
+mod redis;
 mod state;
 mod unknown;
 mod url;
+mod views;
 
 pub use contract::{Store, StoreFuture};
 #[cfg(feature = "embedded")]
@@ -31,6 +35,8 @@ pub use error::StoreError;
 pub use membership::{Change, KindManifest, Manifest, MemberRow, MembershipTable, SiloStatus};
 pub use memory::MemoryStore;
 pub use ownership::{Entry, EntryChange, EntryOutcome, Owner, RegisterOutcome, Registered};
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 pub use state::{ETag, SaveOutcome, SaveRequest, StoredState};
 pub use unknown::Unknown;
 pub use url::open;

@@ -10,9 +10,11 @@ use std::sync::Arc;
 /// | `memory:` | in memory, of its own |
 /// | `memory:NAME` | in memory, shared by all of this process who use the name, gone with the last of them |
 /// | `embedded:PATH` | in a file, shared by the processes of this machine (`sqlite:PATH` is the same) |
+/// | `redis://HOST:PORT/DATABASE` | in Redis, shared by all who reach it; `USER:PASSWORD@` may stand before the host, port and database may be left out |
+/// | `rediss://...` | the same over TLS; the server's certificate must be trusted by the system or by `SSL_CERT_FILE` |
 ///
 /// A path is taken as it stands: relative to the working folder unless it begins with `/`, nothing in it is decoded.
-/// Opening a file reads and writes the disk.
+/// Opening a file reads and writes the disk; opening Redis connects, for a few seconds at the most.
 ///
 /// # Errors
 /// [`StoreError::BadUrl`] if no backend has this URL, [`StoreError::CannotOpen`] if it has and cannot be opened. Neither
@@ -33,9 +35,9 @@ pub fn open(url: &str, cluster: &str) -> Result<Arc<dyn Store>, StoreError> {
             Some(why) => Err(bad(why)),
             None => open_file(rest, cluster, bad),
         },
-        "redis" | "rediss" => Err(bad("this build has no Redis store; write embedded:PATH or memory:")),
+        "redis" | "rediss" => open_redis(url, cluster, bad),
         _ => Err(bad(
-            "no store has this scheme; there are embedded:PATH, memory: and memory:NAME",
+            "no store has this scheme; there are redis://HOST:PORT/DATABASE, embedded:PATH, memory: and memory:NAME",
         )),
     }
 }
@@ -67,8 +69,20 @@ fn open_file(_: &str, _: &str, bad: impl Fn(&str) -> StoreError) -> Result<Arc<d
     ))
 }
 
+#[cfg(feature = "redis")]
+fn open_redis(url: &str, cluster: &str, _: impl Fn(&str) -> StoreError) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(super::RedisStore::open(url, cluster)?))
+}
+
+#[cfg(not(feature = "redis"))]
+fn open_redis(_: &str, _: &str, bad: impl Fn(&str) -> StoreError) -> Result<Arc<dyn Store>, StoreError> {
+    Err(bad(
+        "this build has no Redis store; build it with the feature `redis`, or write embedded:PATH or memory:",
+    ))
+}
+
 /// The URL with `***` for all that may be a secret: what stands before the last `@`, and the parameters.
-fn without_secrets(url: &str) -> String {
+pub(super) fn without_secrets(url: &str) -> String {
     // A password may itself contain any of the marks that are looked for, so too much is taken rather than too little.
     let (scheme, rest) = match url.split_once(':') {
         Some((scheme, rest)) if !scheme.contains(['@', '?']) => (format!("{scheme}:"), rest),
@@ -136,8 +150,12 @@ mod tests {
             ("", "embedded:PATH"),
             ("cluster.db", "embedded:PATH"),
             ("mysql://host", "embedded:PATH"),
-            ("redis://host", "no Redis store"),
-            ("rediss://host", "no Redis store"),
+            #[cfg(not(feature = "redis"))]
+            ("redis://host", "feature `redis`"),
+            #[cfg(feature = "redis")]
+            ("redis://host/first", "redis://HOST:PORT"),
+            #[cfg(feature = "redis")]
+            ("rediss:host", "rediss://"),
             ("embedded:", "embedded:PATH"),
             ("sqlite::memory:", "write memory:"),
             ("sqlite://data/cluster.db", "embedded:relative/path"),
@@ -152,8 +170,8 @@ mod tests {
     #[test]
     fn no_error_shows_a_secret() {
         for url in [
-            "redis://user:hunter2@host:6379/0",
-            "redis://:hunter2@host",
+            "redis://user:hunter2@host:6379/first",
+            "redis://:hunter2@host:port",
             "redis://user:hun@hunter2/x@host",
             "redis:user:hunter2@host",
             "mysql://host/db?password=hunter2",

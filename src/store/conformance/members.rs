@@ -5,10 +5,14 @@ use super::{
     values::{change_view, row, silo, table},
 };
 use crate::{
+    clock::Clock,
     ident::SiloId,
     store::{Change, KindManifest, Manifest, MemberRow, MembershipTable, SiloStatus, Store, Unknown},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// A long time for a change to be told.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A new store has no rows and view 0.
 pub async fn a_new_store_is_empty_at_view_zero(store: Arc<dyn Store>) {
@@ -95,6 +99,22 @@ pub async fn concurrent_changes_that_retry_all_take_effect(store: Arc<dyn Store>
     );
     let after = table(&*store).await;
     assert_eq!((after.view, after.rows.len() as u64), (CALLERS, CALLERS));
+}
+
+/// Who watches hears of each change that is made through the store, and of none that is refused.
+pub async fn an_accepted_change_is_told_to_who_watches(store: Arc<dyn Store>) {
+    let clock = Clock::system();
+    let mut views = store.views();
+    for view in 0..3 {
+        change_view(&*store, view, Change::Put(row(&silo("a")))).await;
+        let refused = store.change_member(view, Change::Remove(silo("a"))).await;
+        refused.expect("change_member answers").expect_err("the view is old");
+        let told = clock.timeout(PATIENCE, views.wait_for(|told| *told > view)).await;
+        let told = told
+            .expect("a view that nobody is told of")
+            .expect("the store is there");
+        assert_eq!(*told, view + 1);
+    }
 }
 
 /// A heartbeat changes its row's heartbeat, and neither the view nor anything else.

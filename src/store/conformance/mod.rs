@@ -2,7 +2,7 @@
 //!
 //! Owns the meaning of the [`Store`] contract in executable form, for the authors of backends. Each law takes a fresh,
 //! empty store. [`store_conformance!`](crate::store_conformance) makes a test of each; [`all`] runs them in one go.
-//! Imports the contract and `ident`.
+//! Imports the contract, `clock` and `ident`.
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -74,6 +74,7 @@ macro_rules! store_conformance {
             members::a_change_at_another_view_changes_nothing_and_answers_the_table,
             members::concurrent_changes_of_the_view_have_one_winner,
             members::concurrent_changes_that_retry_all_take_effect,
+            members::an_accepted_change_is_told_to_who_watches,
             members::a_heartbeat_does_not_change_the_view,
             members::a_put_does_not_change_the_heartbeat_of_an_existing_row,
             members::a_heartbeat_of_an_unknown_silo_answers_none,

@@ -12,7 +12,7 @@ use crate::{
     ident::{ActorId, InvalidName, SiloId},
     store::{
         Change, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome,
-        SaveRequest, Store, StoreError, StoreFuture, StoredState,
+        SaveRequest, Store, StoreError, StoreFuture, StoredState, views::Views,
     },
 };
 use crossbeam_channel::Sender;
@@ -22,7 +22,7 @@ use std::{
     sync::Arc,
     thread::{self, JoinHandle},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 /// How many operations of one open store may be under way; more wait for a place, in order.
 const MAX_JOBS: usize = 1_024;
@@ -36,6 +36,7 @@ const BYTES_PER_ITEM: usize = 1_024;
 /// has finished what it accepted, a transaction or two.
 pub struct EmbeddedStore {
     place: String,
+    views: Views,
     /// Places in the queue: they bound it, and who waits for one does not block a thread.
     places: Arc<Semaphore>,
     /// Without a bound of its own: crossbeam's bounded queue keeps what was sent when its receiver dies, and whoever
@@ -81,6 +82,7 @@ impl EmbeddedStore {
             .map_err(|error| cannot(format!("its thread cannot be started: {error}")))?;
         Ok(Self {
             place,
+            views: Views::default(),
             places: Arc::new(Semaphore::new(MAX_JOBS)),
             jobs: Some(jobs),
             thread: Some(thread),
@@ -161,6 +163,10 @@ impl Store for EmbeddedStore {
         self.place.clone()
     }
 
+    fn views(&self) -> watch::Receiver<u64> {
+        self.views.subscribe()
+    }
+
     fn members(&self) -> StoreFuture<'_, MembershipTable> {
         self.submit(Access::Reads, 1, members::table)
     }
@@ -170,8 +176,15 @@ impl Store for EmbeddedStore {
         expected_view: u64,
         change: Change,
     ) -> StoreFuture<'_, Result<MembershipTable, MembershipTable>> {
-        self.submit(Access::Writes, 1, move |file| {
+        let changing = self.submit(Access::Writes, 1, move |file| {
             members::change(file, expected_view, &change)
+        });
+        Box::pin(async move {
+            let answer = changing.await;
+            if let Ok(Ok(table)) = &answer {
+                self.views.heard(table.view);
+            }
+            answer
         })
     }
 

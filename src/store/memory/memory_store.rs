@@ -5,7 +5,7 @@ use crate::{
     ident::{ActorId, SiloId},
     store::{
         Change, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome,
-        SaveRequest, Store, StoreError, StoreFuture, StoredState,
+        SaveRequest, Store, StoreError, StoreFuture, StoredState, views::Views,
     },
 };
 use parking_lot::Mutex;
@@ -14,6 +14,7 @@ use std::{
     fmt,
     sync::{Arc, Weak},
 };
+use tokio::sync::watch;
 
 /// A store in memory. A clone is the same store.
 #[derive(Clone)]
@@ -22,6 +23,7 @@ pub struct MemoryStore(Arc<Shared>);
 struct Shared {
     name: String,
     tables: Mutex<Tables>,
+    views: Views,
 }
 
 /// The named stores that somebody still holds.
@@ -50,6 +52,7 @@ impl MemoryStore {
         Self(Arc::new(Shared {
             name,
             tables: Mutex::default(),
+            views: Views::default(),
         }))
     }
 
@@ -79,6 +82,10 @@ impl Store for MemoryStore {
         self.0.name.clone()
     }
 
+    fn views(&self) -> watch::Receiver<u64> {
+        self.0.views.subscribe()
+    }
+
     fn members(&self) -> StoreFuture<'_, MembershipTable> {
         self.run(|tables| Ok(tables.members()))
     }
@@ -88,7 +95,14 @@ impl Store for MemoryStore {
         expected_view: u64,
         change: Change,
     ) -> StoreFuture<'_, Result<MembershipTable, MembershipTable>> {
-        self.run(move |tables| Ok(tables.change_member(expected_view, change)))
+        self.run(move |tables| {
+            let outcome = tables.change_member(expected_view, change);
+            // Under the lock, so that views are told in order.
+            if let Ok(table) = &outcome {
+                self.0.views.heard(table.view);
+            }
+            Ok(outcome)
+        })
     }
 
     fn heartbeat(&self, silo: &SiloId, heartbeat: u64) -> StoreFuture<'_, Option<MemberRow>> {

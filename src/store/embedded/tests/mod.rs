@@ -9,7 +9,7 @@ use crate::{
     ident::{ActorId, SiloId},
     store::{
         Change, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome,
-        SaveRequest, Store, StoreFuture, StoredState,
+        SaveRequest, Store, StoreFuture, StoredState, views::Views,
     },
 };
 use crossbeam_channel::Sender;
@@ -22,6 +22,7 @@ use std::{
     },
 };
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 mod one_handle {
     crate::store_conformance!(super::Handles::open(1));
@@ -99,6 +100,8 @@ fn send<T>(operation: &mut StoreFuture<'_, T>) -> bool {
 struct Handles {
     handles: Vec<EmbeddedStore>,
     turn: AtomicUsize,
+    /// What the handles together have told of: each tells of its own changes alone.
+    views: Views,
     _place: Place,
 }
 
@@ -108,6 +111,7 @@ impl Handles {
         Arc::new(Self {
             handles: (0..count).map(|_| place.open()).collect(),
             turn: AtomicUsize::new(0),
+            views: Views::default(),
             _place: place,
         })
     }
@@ -122,12 +126,27 @@ impl Store for Handles {
         self.next().describe()
     }
 
+    fn views(&self) -> watch::Receiver<u64> {
+        match &self.handles[..] {
+            [only] => only.views(),
+            _ => self.views.subscribe(),
+        }
+    }
+
     fn members(&self) -> StoreFuture<'_, MembershipTable> {
         self.next().members()
     }
 
     fn change_member(&self, view: u64, change: Change) -> StoreFuture<'_, Result<MembershipTable, MembershipTable>> {
-        self.next().change_member(view, change)
+        let handle = self.next();
+        Box::pin(async move {
+            let mut own = handle.views();
+            let answer = handle.change_member(view, change).await;
+            if own.has_changed().unwrap() {
+                self.views.heard(*own.borrow_and_update());
+            }
+            answer
+        })
     }
 
     fn heartbeat(&self, silo: &SiloId, heartbeat: u64) -> StoreFuture<'_, Option<MemberRow>> {

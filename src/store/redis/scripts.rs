@@ -1,0 +1,158 @@
+//! The Lua of every check-and-set.
+//!
+//! All keys are given, and have one slot. Numbers are compared as text and counted digit by digit: Lua's lose what is
+//! beyond 53 bits. An answer is an array per item, whose first string says how it ended.
+
+use deadpool_redis::redis::Script;
+use std::sync::LazyLock;
+
+/// The text of a script after the functions that it shares with others.
+macro_rules! script {
+    ($($part:expr),+) => {
+        LazyLock::new(|| Script::new(concat!($($part, "\n"),+)))
+    };
+}
+
+/// `count(n)`: the number after `n`; nil if there is none or `n` is no number.
+macro_rules! count {
+    () => {
+        r"
+local function count(n)
+  if not n:match('^%d+$') or n == '18446744073709551615' then return nil end
+  if #n < 15 then return string.format('%.0f', tonumber(n) + 1) end
+  local nines = #n:match('9*$')
+  if nines == #n then return '1' .. string.rep('0', nines) end
+  local at = #n - nines
+  return n:sub(1, at - 1) .. string.char(n:byte(at) + 1) .. string.rep('0', nines)
+end"
+    };
+}
+
+/// `entry(key)`: owner, incarnation and epoch; the first two are '' if nobody owns it.
+macro_rules! entry {
+    () => {
+        r"
+local function entry(key)
+  local found = redis.call('HMGET', key, 'owner', 'incarnation', 'epoch')
+  return found[1] or '', found[2] or '', found[3] or '0'
+end"
+    };
+}
+
+/// Says which layout the members' hash `KEYS[1]` has, and gives it `ARGV[1]` if it has none.
+pub(super) static OPEN: LazyLock<Script> = script!(
+    r"
+redis.call('HSETNX', KEYS[1], 'layout', ARGV[1])
+return redis.call('HGET', KEYS[1], 'layout')"
+);
+
+/// Changes a row of `KEYS[1]`. ARGV: expected view, `put` or `remove`, silo, record, heartbeat, channel.
+pub(super) static CHANGE_MEMBER: LazyLock<Script> = script!(
+    count!(),
+    r"
+local view = redis.call('HGET', KEYS[1], 'view') or '0'
+if view ~= ARGV[1] then return {'conflict', redis.call('HGETALL', KEYS[1])} end
+local after = count(view)
+if not after then return {'corrupt', {}} end
+if ARGV[2] == 'put' then
+  redis.call('HSETNX', KEYS[1], 'h:' .. ARGV[3], ARGV[5])
+  redis.call('HSET', KEYS[1], 'r:' .. ARGV[3], ARGV[4])
+else
+  redis.call('HDEL', KEYS[1], 'r:' .. ARGV[3], 'h:' .. ARGV[3])
+end
+redis.call('HSET', KEYS[1], 'view', after)
+redis.call('PUBLISH', ARGV[6], after)
+return {'changed', redis.call('HGETALL', KEYS[1])}"
+);
+
+/// Sets a heartbeat in `KEYS[1]`. ARGV: silo, heartbeat. Answers the record, nil if there is none.
+pub(super) static HEARTBEAT: LazyLock<Script> = script!(
+    r"
+local record = redis.call('HGET', KEYS[1], 'r:' .. ARGV[1])
+if record then redis.call('HSET', KEYS[1], 'h:' .. ARGV[1], ARGV[2]) end
+return record"
+);
+
+/// Takes free entries. KEYS: the owner's set, actors. ARGV: owner, incarnation, the length from which a
+/// state is left out of the answer, names of the actors.
+pub(super) static REGISTER: LazyLock<Script> = script!(
+    count!(),
+    entry!(),
+    r"
+local answers = {}
+for i = 2, #KEYS do
+  local owner, incarnation, epoch = entry(KEYS[i])
+  if incarnation ~= '' then
+    answers[i - 1] = {'owned', owner, incarnation, epoch}
+  else
+    local after = count(epoch)
+    if not after then
+      answers[i - 1] = {'corrupt', 'epoch ' .. epoch}
+    else
+      redis.call('HSET', KEYS[i], 'owner', ARGV[1], 'incarnation', ARGV[2], 'epoch', after)
+      redis.call('SADD', KEYS[1], ARGV[i + 2])
+      if redis.call('HSTRLEN', KEYS[i], 'body') < tonumber(ARGV[3]) then
+        local state = redis.call('HMGET', KEYS[i], 'etag', 'version', 'body')
+        answers[i - 1] = {'registered', after, state[1], state[2], state[3]}
+      else
+        answers[i - 1] = {'large', after}
+      end
+    end
+  end
+end
+return answers"
+);
+
+/// Changes entries. KEYS, for each: actor, the set of its expected owner, that of its new one. ARGV, for each: name,
+/// whether the change is legal, expected owner, incarnation and epoch, new owner, incarnation and epoch.
+pub(super) static CHANGE_ENTRIES: LazyLock<Script> = script!(
+    entry!(),
+    r"
+local answers = {}
+for i = 1, #KEYS / 3 do
+  local actor, old, new = KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i]
+  local a = 8 * (i - 1)
+  local owner, incarnation, epoch = entry(actor)
+  if ARGV[a + 2] ~= 'legal' or owner ~= ARGV[a + 3] or incarnation ~= ARGV[a + 4] or epoch ~= ARGV[a + 5] then
+    answers[i] = {'conflict', owner, incarnation, epoch}
+  else
+    if incarnation ~= '' then redis.call('SREM', old, ARGV[a + 1]) end
+    if ARGV[a + 7] ~= '' then
+      redis.call('HSET', actor, 'owner', ARGV[a + 6], 'incarnation', ARGV[a + 7], 'epoch', ARGV[a + 8])
+      redis.call('SADD', new, ARGV[a + 1])
+    else
+      redis.call('HDEL', actor, 'owner', 'incarnation')
+      redis.call('HSET', actor, 'epoch', ARGV[a + 8])
+    end
+    answers[i] = {'changed'}
+  end
+end
+return answers"
+);
+
+/// Saves states. KEYS: actors. ARGV, for each: owner, incarnation, epoch, expected e-tag ('' for none), version, body.
+pub(super) static SAVE: LazyLock<Script> = script!(
+    count!(),
+    entry!(),
+    r"
+local answers = {}
+for i, actor in ipairs(KEYS) do
+  local a = 6 * (i - 1)
+  local owner, incarnation, epoch = entry(actor)
+  if incarnation == '' or owner ~= ARGV[a + 1] or incarnation ~= ARGV[a + 2] or epoch ~= ARGV[a + 3] then
+    answers[i] = {'not_owner', owner, incarnation, epoch}
+  else
+    local etag = redis.call('HGET', actor, 'etag')
+    local after = count(etag or '0')
+    if (etag or '') ~= ARGV[a + 4] then
+      answers[i] = {'conflict', etag}
+    elseif not after then
+      answers[i] = {'corrupt', 'e-tag ' .. etag}
+    else
+      redis.call('HSET', actor, 'etag', after, 'version', ARGV[a + 5], 'body', ARGV[a + 6])
+      answers[i] = {'saved', after}
+    end
+  end
+end
+return answers"
+);

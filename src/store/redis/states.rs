@@ -1,0 +1,86 @@
+//! Saved states: the other half of an actor's hash.
+
+use super::{
+    batch::{Item, by_partition},
+    failure::Failure,
+    keys::partition,
+    reply::{Reader, Reply},
+    scripts::SAVE,
+    server::Server,
+};
+use crate::{
+    ident::ActorId,
+    store::{ETag, SaveOutcome, SaveRequest, StoredState},
+};
+use deadpool_redis::redis::pipe;
+
+/// States that are read together: large ones must come in time, too.
+const MAX_READS: usize = 32;
+
+fn reader(actor: &ActorId, reply: Reply) -> Reader<String> {
+    Reader::new(format!("the state of {actor}"), reply)
+}
+
+/// The states as they are.
+pub(super) async fn load(server: &Server, actors: &[ActorId]) -> Result<Vec<Option<StoredState>>, Failure> {
+    let mut states = Vec::with_capacity(actors.len());
+    for part in actors.chunks(MAX_READS) {
+        let mut reads = pipe();
+        for actor in part {
+            let fields = &["etag", "version", "body"];
+            reads.cmd("HMGET").arg(server.keys().actor(actor)).arg(fields);
+        }
+        let replies: Vec<Reply> = server.pipeline_apart(&reads).await?;
+        for (actor, reply) in part.iter().zip(replies) {
+            states.push(reader(actor, reply).state()?);
+        }
+    }
+    Ok(states)
+}
+
+/// Saves the states whose writer owns the actor and knows the state that it replaces.
+pub(super) async fn save(server: &Server, saves: Vec<SaveRequest>) -> Result<Vec<SaveOutcome>, Failure> {
+    let items = saves.into_iter().map(|save| Item {
+        partition: partition(&save.actor),
+        bytes: save.body.len(),
+        item: save,
+    });
+    by_partition(items, |_, saves: Vec<SaveRequest>, bytes| async move {
+        let mut call = SAVE.prepare_invoke();
+        for save in &saves {
+            let expected = save.expected.map(|etag| etag.to_string());
+            call.key(server.keys().actor(&save.actor))
+                .arg(save.owner.silo.name())
+                .arg(save.owner.silo.incarnation().to_string())
+                .arg(save.owner.epoch.to_string())
+                .arg(expected.unwrap_or_default())
+                .arg(&save.version)
+                .arg(&save.body[..]);
+        }
+        let replies: Vec<Reply> = server.script_with(&call, bytes).await?;
+        saves
+            .iter()
+            .zip(replies)
+            .map(|(save, reply)| saved(save, reply))
+            .collect()
+    })
+    .await
+}
+
+fn saved(save: &SaveRequest, reply: Reply) -> Result<SaveOutcome, Failure> {
+    let mut reply = reader(&save.actor, reply);
+    match reply.text()?.as_str() {
+        "saved" => Ok(SaveOutcome::Saved(ETag(reply.number()?))),
+        "conflict" => {
+            let actual = reply
+                .optional()
+                .map(|etag| Reader::new("its e-tag", vec![Some(etag)]).number());
+            Ok(SaveOutcome::Conflict {
+                expected: save.expected,
+                actual: actual.transpose()?.map(ETag),
+            })
+        }
+        "not_owner" => reply.entry().map(SaveOutcome::NotOwner),
+        other => Err(reply.unexpected(other)),
+    }
+}
