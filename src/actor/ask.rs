@@ -18,27 +18,33 @@ use std::{
 
 /// What a call says besides its message.
 pub(super) struct Terms {
-    pub(super) deadline: Option<Moment>,
+    /// What the turn leaves that makes the call, or the call itself says; `None` if only the default timeout ends it.
+    own: Option<Moment>,
     pub(super) chain: Chain,
 }
 
 impl Terms {
     /// Of an ask made now, within the turn that runs here, if one does.
     pub(super) fn now(port: &dyn Port, timeout: Option<Duration>) -> Self {
-        let own = match timeout {
-            Some(timeout) => port.clock().now() + timeout,
-            None => port.clock().recently() + port.ask_timeout(),
-        };
+        let asked = timeout.map(|timeout| port.clock().now() + timeout);
         match scope::inherited() {
             None => Self {
-                deadline: Some(own),
+                own: asked,
                 chain: Chain::NONE,
             },
-            Some((deadline, chain)) => Self {
-                deadline: Some(deadline.map_or(own, |deadline| deadline.min(own))),
-                chain,
-            },
+            Some((None, chain)) => Self { own: asked, chain },
+            Some((Some(left), chain)) => {
+                let asked = asked.unwrap_or_else(|| port.clock().recently() + port.ask_timeout());
+                Self {
+                    own: Some(left.min(asked)),
+                    chain,
+                }
+            }
         }
+    }
+
+    pub(super) fn deadline(&self, port: &dyn Port) -> Moment {
+        self.own.unwrap_or_else(|| port.clock().recently() + port.ask_timeout())
     }
 }
 
@@ -158,60 +164,73 @@ impl<'a, M: Message> Ask<'a, M> {
 
     /// Sends the message, or runs it; what is to be waited for is in `state` then.
     fn start(&mut self, message: M) -> Option<Answer<M::Reply>> {
-        let Terms { deadline, chain } = Terms::now(&*self.port, self.timeout);
-        let direct = self
-            .port
-            .direct()
-            .filter(|_| chain.is_empty() || !chain.contains(self.port.actor()));
-        let asked = Asked {
-            message,
-            reply: None,
-            deadline,
-            chain,
-        };
-        let asked = match direct {
-            Some(mailbox) if mailbox.may_run_here() => match run_here(mailbox, asked) {
-                Here::Ran(answer) => return Some(answer),
-                Here::Runs(wait) => {
-                    let until = Until {
-                        at: deadline,
-                        sleep: None,
-                    };
-                    self.state = State::Waiting { wait, until };
-                    return None;
+        let terms = Terms::now(&*self.port, self.timeout);
+        let no_cycle = |_: &&Arc<Mailbox>| terms.chain.is_empty() || !terms.chain.contains(self.port.actor());
+        let direct = self.port.direct().filter(no_cycle);
+        let message = match direct {
+            Some(mailbox) if mailbox.may_run_here() => {
+                let asked = Asked {
+                    message,
+                    reply: None,
+                    deadline: terms.own,
+                    chain: terms.chain.clone(),
+                };
+                let mut call = Call {
+                    asked: Some(asked),
+                    answer: None,
+                    wait: None,
+                    deadline: terms.own,
+                    timeout: self.port.ask_timeout(),
+                };
+                let ran = mailbox.run_here(TypeId::of::<M>(), &mut call);
+                match call {
+                    Call { answer: Some(answer), .. } => return Some(answer),
+                    Call { wait: Some(wait), deadline, .. } => {
+                        self.wait(wait, deadline);
+                        return None;
+                    }
+                    Call { asked: Some(asked), .. } => asked.message,
+                    _ => unreachable!("invariant: a call that ran shows what became of it: {ran:?}"),
                 }
-                Here::Busy(asked) => asked,
-            },
-            _ => asked,
+            }
+            _ => message,
         };
         let (sender, wait) = reply_pair();
+        let deadline = Some(terms.deadline(&*self.port));
         let asked = Asked {
+            message,
             reply: Some(sender),
-            ..asked
-        };
-        let until = Until {
-            at: deadline,
-            sleep: None,
+            deadline,
+            chain: terms.chain,
         };
         let refused = match direct {
             None => Refused::Closed(asked),
             Some(mailbox) => match mailbox.push(asked) {
                 Ok(()) => {
-                    self.state = State::Waiting { wait, until };
+                    self.wait(wait, deadline);
                     return None;
                 }
                 Err(refused) => refused,
             },
         };
+        let until = Until {
+            at: deadline,
+            sleep: None,
+        };
         match refused {
             Refused::Full(asked) => self.wait_for_room(asked.into_letter(), Some(wait), until),
             Refused::Closed(asked) => match self.port.send(asked.into_letter()) {
-                Ok(()) => self.state = State::Waiting { wait, until },
+                Ok(()) => self.wait(wait, deadline),
                 Err(Undelivered::Failed(_, failure)) => return Some(Err(failure)),
                 Err(Undelivered::Full(letter)) => self.wait_for_room(letter, Some(wait), until),
             },
         }
         None
+    }
+
+    fn wait(&mut self, wait: ReplyWait<M::Reply>, at: Option<Moment>) {
+        let until = Until { at, sleep: None };
+        self.state = State::Waiting { wait, until };
     }
 
     fn wait_for_room(&mut self, letter: Letter, wait: Option<ReplyWait<M::Reply>>, until: Until) {
@@ -221,36 +240,6 @@ impl<'a, M: Message> Ask<'a, M> {
             wait,
             until,
         }));
-    }
-}
-
-/// What became of a message that was to run where it was sent.
-enum Here<M, R> {
-    /// Its turn has ended.
-    Ran(Answer<R>),
-    /// Its turn has begun.
-    Runs(ReplyWait<R>),
-    /// It must wait its turn.
-    Busy(Asked<M, R>),
-}
-
-/// Runs the message as a turn now.
-fn run_here<M: Message>(mailbox: &Arc<Mailbox>, asked: Asked<M, M::Reply>) -> Here<M, M::Reply> {
-    let mut call = Call {
-        asked: Some(asked),
-        answer: None,
-        wait: None,
-    };
-    match (mailbox.run_here(TypeId::of::<M>(), &mut call), call) {
-        (_, Call { asked: Some(asked), .. }) => Here::Busy(asked),
-        (
-            _,
-            Call {
-                answer: Some(answer), ..
-            },
-        ) => Here::Ran(answer),
-        (_, Call { wait: Some(wait), .. }) => Here::Runs(wait),
-        (ran, _) => unreachable!("invariant: a call that ran shows what became of it: {ran:?}"),
     }
 }
 
@@ -344,20 +333,17 @@ fn typed<R: serde::de::DeserializeOwned>(
 #[must_use = "nothing is sent before it is awaited"]
 pub struct Tell<'a, M: Message> {
     port: Line<'a>,
-    state: TellState<M>,
-}
-
-enum TellState<M> {
-    New(M),
-    NoRoom(Box<(Letter, BoxFuture<'static, ()>)>),
-    Done,
+    /// Until it is sent, or waits for room.
+    message: Option<M>,
+    waits: Option<Box<(Letter, BoxFuture<'static, ()>)>>,
 }
 
 impl<'a, M: Message> Tell<'a, M> {
     pub(super) fn new(port: &'a Arc<dyn Port>, message: M) -> Self {
         Self {
             port: Line::Borrowed(port),
-            state: TellState::New(message),
+            message: Some(message),
+            waits: None,
         }
     }
 
@@ -365,22 +351,34 @@ impl<'a, M: Message> Tell<'a, M> {
     pub fn owned(self) -> Tell<'static, M> {
         Tell {
             port: self.port.owned(),
-            state: self.state,
+            message: self.message,
+            waits: self.waits,
         }
     }
 
-    fn start(&mut self, message: M) -> Result<(), Undelivered> {
-        let told = Told(message);
-        let refused = match self.port.direct() {
-            None => Refused::Closed(told),
-            Some(mailbox) => match mailbox.push(told) {
-                Ok(()) => return Ok(()),
-                Err(refused) => refused,
-            },
-        };
-        match refused {
+    #[inline(never)]
+    fn go_the_long_way(&mut self, refused: Refused<Told<M>>, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        let sent = match refused {
             Refused::Full(told) => Err(Undelivered::Full(told.into_letter())),
             Refused::Closed(told) => self.port.send(told.into_letter()),
+        };
+        self.sent(sent, cx)
+    }
+
+    fn sent(&mut self, mut sent: Result<(), Undelivered>, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        loop {
+            match sent {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(Undelivered::Failed(_, failure)) => return Poll::Ready(Err(failure.into())),
+                Err(Undelivered::Full(letter)) => {
+                    let mut room = self.port.room();
+                    if room.as_mut().poll(cx).is_pending() {
+                        self.waits = Some(Box::new((letter, room)));
+                        return Poll::Pending;
+                    }
+                    sent = self.port.send(letter);
+                }
+            }
         }
     }
 }
@@ -388,27 +386,26 @@ impl<'a, M: Message> Tell<'a, M> {
 impl<M: Message> Future for Tell<'_, M> {
     type Output = Result<(), CallError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        loop {
-            let sent = match std::mem::replace(&mut this.state, TellState::Done) {
-                TellState::New(message) => this.start(message),
-                TellState::NoRoom(mut waits) => {
-                    if waits.1.as_mut().poll(cx).is_pending() {
-                        this.state = TellState::NoRoom(waits);
-                        return Poll::Pending;
-                    }
-                    this.port.send(waits.0)
-                }
-                TellState::Done => panic!("a tell was polled after it had ended"),
+        if let Some(message) = this.message.take() {
+            let told = Told(message);
+            let refused = match this.port.direct() {
+                None => Refused::Closed(told),
+                Some(mailbox) => match mailbox.push(told) {
+                    Ok(()) => return Poll::Ready(Ok(())),
+                    Err(refused) => refused,
+                },
             };
-            match sent {
-                Ok(()) => return Poll::Ready(Ok(())),
-                Err(Undelivered::Failed(_, failure)) => return Poll::Ready(Err(failure.into())),
-                Err(Undelivered::Full(letter)) => {
-                    this.state = TellState::NoRoom(Box::new((letter, this.port.room())));
-                }
-            }
+            return this.go_the_long_way(refused, cx);
         }
+        let mut waits = this.waits.take().expect("a tell was polled after it had ended");
+        if waits.1.as_mut().poll(cx).is_pending() {
+            this.waits = Some(waits);
+            return Poll::Pending;
+        }
+        let sent = this.port.send(waits.0);
+        this.sent(sent, cx)
     }
 }

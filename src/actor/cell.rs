@@ -1,7 +1,7 @@
 //! An actor with its context, and the erased tables by which the runtime runs it.
 
 use super::{
-    ActivationError, Actor, Begin, Context, DeactivateReason, Grant, Handler, Message, Ran, SaveError, Services,
+    ActivationError, Actor, Begin, Context, DeactivateReason, Grant, Handler, Message, Rare, SaveError, Services,
     turn::run,
 };
 use crate::{
@@ -181,11 +181,13 @@ impl<A: Actor> AnyActor for Cell<A> {
     }
 }
 
+type Run = fn(Begin<'_>, &mut task::Context<'_>, &mut Rare) -> Option<Box<dyn AnyActor>>;
+
 /// How a message of a kind is run.
 pub struct MessageEntry {
     name: &'static str,
     type_id: TypeId,
-    run: fn(Begin<'_>, &mut task::Context<'_>) -> Ran,
+    run: Run,
 }
 
 impl MessageEntry {
@@ -204,8 +206,10 @@ impl MessageEntry {
     }
 
     /// Runs the message as a turn, until it ends or waits. It must be of this entry's name, and the actor of its kind.
-    pub fn run(&self, begin: Begin<'_>, cx: &mut task::Context<'_>) -> Ran {
-        (self.run)(begin, cx)
+    ///
+    /// Answers the actor if the turn has ended and that is all; else `rare` tells.
+    pub fn run(&self, begin: Begin<'_>, cx: &mut task::Context<'_>, rare: &mut Rare) -> Option<Box<dyn AnyActor>> {
+        (self.run)(begin, cx, rare)
     }
 }
 

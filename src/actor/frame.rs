@@ -5,9 +5,9 @@
 
 #![allow(unsafe_code, reason = "an allocation per message otherwise; see above")]
 
-use super::TurnEnd;
+use super::{AnyActor, Rare};
 use std::{
-    mem::MaybeUninit,
+    mem::{self, MaybeUninit},
     pin::Pin,
     ptr::{self, NonNull},
     task::{Context, Poll},
@@ -15,8 +15,8 @@ use std::{
 
 /// The turn of one message.
 pub trait Turn {
-    /// Goes on. Not to be called again after its end.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TurnEnd>;
+    /// Goes on. When it has ended: the actor, if that is all, else `rare` tells. Not to be called again after its end.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, rare: &mut Rare) -> Poll<Option<Box<dyn AnyActor>>>;
 
     /// The wire name of its message.
     fn name(&self) -> &'static str;
@@ -65,21 +65,22 @@ impl Frame {
                 Poll::Pending => Err(Self::Boxed(turn)),
             };
         }
-        let mut memory_of_turn = memory.take().unwrap_or_default();
-        let at = memory_of_turn.0.as_mut_ptr().cast::<T>();
+        let block = memory.get_or_insert_default();
+        let at = block.0.as_mut_ptr().cast::<T>();
         // SAFETY: the memory is large enough and aligned, and nobody else's.
         unsafe { at.write(turn) };
-        let turn: NonNull<dyn Turn> = NonNull::new(at).expect("invariant: a box is not null");
-        let mut place = InPlace {
-            turn,
-            memory: Some(memory_of_turn),
-        };
-        // SAFETY: `at` is the turn in `place`, which drops it, and does not move it: see `turn`.
+        let begun = DropTurn(at);
+        // SAFETY: the turn stays where it is until it is dropped: by `begun`, or by the frame that owns the memory then.
         match poll(unsafe { Pin::new_unchecked(&mut *at) }) {
-            Poll::Pending => Err(Self::InPlace(place)),
             Poll::Ready(output) => {
-                *memory = place.clear();
+                drop(begun);
                 Ok(output)
+            }
+            Poll::Pending => {
+                mem::forget(begun);
+                let turn: NonNull<dyn Turn> = NonNull::new(at).expect("invariant: a box is not null");
+                let memory = memory.take();
+                Err(Self::InPlace(InPlace { turn, memory }))
             }
         }
     }
@@ -93,9 +94,9 @@ impl Frame {
         }
     }
 
-    /// Goes on with the turn. Not to be called again after its end.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<TurnEnd> {
-        self.turn().poll(cx)
+    /// Goes on with the turn: [`Turn::poll`].
+    pub fn poll(&mut self, cx: &mut Context<'_>, rare: &mut Rare) -> Poll<Option<Box<dyn AnyActor>>> {
+        self.turn().poll(cx, rare)
     }
 
     /// The wire name of its message.
@@ -109,6 +110,16 @@ impl Frame {
             Self::Boxed(_) => None,
             Self::InPlace(mut turn) => turn.clear(),
         }
+    }
+}
+
+/// Drops a turn where it is, also if its poll panics.
+struct DropTurn<T>(*mut T);
+
+impl<T> Drop for DropTurn<T> {
+    fn drop(&mut self) {
+        // SAFETY: `start` wrote a turn there; whoever makes this forgets it or drops it, once.
+        unsafe { ptr::drop_in_place(self.0) };
     }
 }
 
@@ -162,7 +173,7 @@ mod tests {
     }
 
     impl<const WORDS: usize> Turn for Probe<WORDS> {
-        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<TurnEnd> {
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut Rare) -> Poll<Option<Box<dyn AnyActor>>> {
             self.look();
             Poll::Pending
         }
@@ -183,7 +194,7 @@ mod tests {
     /// A turn that waits.
     fn begun<const WORDS: usize>(memory: &mut Option<Memory>, probe: Probe<WORDS>) -> Frame {
         let cx = &mut Context::from_waker(std::task::Waker::noop());
-        match Frame::start(memory, probe, |turn| turn.poll(cx)) {
+        match Frame::start(memory, probe, |turn| turn.poll(cx, &mut Rare::Nothing)) {
             Err(frame) => frame,
             Ok(_) => unreachable!("it never ends"),
         }
@@ -191,7 +202,7 @@ mod tests {
 
     fn poll(frame: &mut Frame) {
         let cx = &mut Context::from_waker(std::task::Waker::noop());
-        assert!(frame.poll(cx).is_pending());
+        assert!(frame.poll(cx, &mut Rare::Nothing).is_pending());
     }
 
     /// The moved future of a turn that waits is the first thing that goes wrong with memory used again.

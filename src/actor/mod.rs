@@ -28,4 +28,4 @@ pub use reference::ActorRef;
 pub use scope::{Scope, TurnScope, swap_scope, wake_turn_by};
 pub use traits::{Accepts, Actor, DeactivateReason, Handler, Hosted, Kind, Message};
 pub(crate) use turn::panic_text;
-pub use turn::{Begin, Ran, Remote, Source, TurnEnd};
+pub use turn::{Begin, Rare, Remote, Source};

@@ -81,10 +81,10 @@ impl<K: Kind> ActorRef<K> {
     where
         K: Accepts<M>,
     {
-        let port = &*self.port;
+        let port: &dyn Port = &*self.port;
         let terms = Terms::now(port, None);
         let (sender, wait) = reply_pair();
-        let deadline = terms.deadline;
+        let deadline = Some(terms.deadline(port));
         let asked = Asked {
             message,
             reply: Some(sender),

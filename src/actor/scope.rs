@@ -4,7 +4,12 @@ use crate::{
     clock::Moment,
     mailbox::{Chain, Mailbox},
 };
-use std::{cell::RefCell, mem, sync::Arc, task::Waker};
+use std::{
+    cell::{Cell, RefCell},
+    mem,
+    sync::Arc,
+    task::Waker,
+};
 
 /// What the runtime runs on this thread now, if it does: whose turn, until when its caller waits, and who waits for it.
 #[derive(Debug, Default)]
@@ -29,6 +34,8 @@ pub struct TurnScope {
 }
 
 thread_local! {
+    /// Whether the turn of `CURRENT` is as the next plain tell wants it: spares a look at it.
+    static PLAIN: Cell<bool> = const { Cell::new(false) };
     static CURRENT: RefCell<Scope> = const { RefCell::new(Scope {
         mailbox: None,
         turn: TurnScope::NONE,
@@ -46,27 +53,41 @@ impl TurnScope {
 
 /// Exchanges the scope of this thread.
 pub fn swap_scope(scope: &mut Scope) {
+    PLAIN.set(false);
     CURRENT.with_borrow_mut(|current| mem::swap(current, scope));
 }
 
 /// Begins a turn within the scope of this thread.
+#[inline]
 pub(super) fn set_turn(deadline: Option<Moment>, callers: Chain) {
+    let plain = deadline.is_none() && callers.is_empty();
+    if !plain || !PLAIN.replace(plain) {
+        reset_turn(deadline, callers);
+    }
+}
+
+#[inline(never)]
+fn reset_turn(deadline: Option<Moment>, callers: Chain) {
+    PLAIN.set(deadline.is_none() && callers.is_empty());
     CURRENT.with_borrow_mut(|current| {
-        let turn = &mut current.turn;
-        turn.deadline = deadline;
-        if !callers.is_empty() || !turn.callers.is_empty() {
-            turn.callers = callers;
-        }
-        if turn.chain.is_some() {
-            turn.chain = None;
-        }
-        turn.wake_by = None;
+        current.turn = TurnScope {
+            deadline,
+            callers,
+            ..TurnScope::NONE
+        };
     });
+}
+
+/// The caller of the turn that runs on this thread waits until then.
+pub(super) fn set_deadline(deadline: Option<Moment>) {
+    PLAIN.set(false);
+    CURRENT.with_borrow_mut(|current| current.turn.deadline = deadline);
 }
 
 /// Asks that the turn which is polled with `waker` be polled again at `at`, if nothing else does. `false` if `waker` is not
 /// the turn's own: somebody between has to be woken.
 pub fn wake_turn_by(at: Moment, waker: &Waker) -> bool {
+    PLAIN.set(false);
     CURRENT.with_borrow_mut(|current| {
         let own = (current.mailbox.as_ref()).is_some_and(|mailbox| waker.data() == Arc::as_ptr(mailbox).cast());
         if own {
@@ -81,6 +102,7 @@ pub fn wake_turn_by(at: Moment, waker: &Waker) -> bool {
 pub(super) fn inherited() -> Option<(Option<Moment>, Chain)> {
     CURRENT.with_borrow_mut(|current| {
         let mailbox = current.mailbox.as_ref()?;
+        PLAIN.set(false);
         let turn = &mut current.turn;
         let chain = (turn.chain).get_or_insert_with(|| turn.callers.with(mailbox.actor().clone()));
         Some((turn.deadline, chain.clone()))

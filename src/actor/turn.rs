@@ -45,26 +45,6 @@ pub struct Remote {
     pub outcome: Outcome,
 }
 
-/// How a turn ended.
-pub enum TurnEnd {
-    /// The handler has returned.
-    Done {
-        /// The actor, back from the turn.
-        actor: Box<dyn AnyActor>,
-        /// [`AnyActor::is_stale`] or [`AnyActor::wants_to_end`].
-        wants: bool,
-        /// To be sent.
-        remote: Option<Box<Remote>>,
-    },
-    /// The handler panicked; the actor is lost with it.
-    Panicked {
-        /// What it said.
-        text: String,
-        /// To be sent.
-        remote: Option<Box<Remote>>,
-    },
-}
-
 /// Where a message comes from.
 pub enum Source<'a> {
     /// The first in a queue.
@@ -87,12 +67,30 @@ pub struct Begin<'a> {
     pub memory: &'a mut Option<Memory>,
 }
 
-/// What became of a message.
-pub enum Ran {
-    /// Its turn has ended.
-    Ended(TurnEnd),
+/// What became of a message whose turn did not simply end with the actor idle again.
+#[derive(Default)]
+pub enum Rare {
+    /// Nothing to tell (yet).
+    #[default]
+    Nothing,
     /// Its turn has begun and waits.
     Waits(Frame),
+    /// Its turn has ended.
+    Ended {
+        /// The actor, back from the turn.
+        actor: Box<dyn AnyActor>,
+        /// [`AnyActor::is_stale`] or [`AnyActor::wants_to_end`].
+        wants: bool,
+        /// To be sent.
+        remote: Option<Box<Remote>>,
+    },
+    /// The handler panicked; the actor is lost with it.
+    Panicked {
+        /// What it said.
+        text: String,
+        /// To be sent.
+        remote: Option<Box<Remote>>,
+    },
     /// It did not run, and why.
     Refused {
         /// The actor, unchanged.
@@ -111,7 +109,12 @@ struct Parts<M: Message> {
 }
 
 /// Runs the message as a turn of the actor, until it ends or waits: in time, of its type, readable. What is not is refused.
-pub(super) fn run<A: Handler<M>, M: Message>(begin: Begin<'_>, cx: &mut Context<'_>) -> Ran {
+/// Answers the actor if the turn has ended and that is all; else `rare` tells.
+pub(super) fn run<A: Handler<M>, M: Message>(
+    begin: Begin<'_>,
+    cx: &mut Context<'_>,
+    rare: &mut Rare,
+) -> Option<Box<dyn AnyActor>> {
     let Begin {
         actor,
         source,
@@ -123,12 +126,14 @@ pub(super) fn run<A: Handler<M>, M: Message>(begin: Begin<'_>, cx: &mut Context<
     let parts = match source {
         Source::Queue(front) => match unpack::<M>(front, kind, clock) {
             Ok(parts) => parts,
-            Err(refused) => return Ran::Refused { actor, refused },
+            Err(refused) => {
+                *rare = Rare::Refused { actor, refused };
+                return None;
+            }
         },
         Source::Here(call) => {
-            let call = call
-                .downcast_mut::<Call<M, M::Reply>>()
-                .expect("invariant: an entry runs calls of its message only");
+            let call = call.downcast_mut::<Call<M, M::Reply>>();
+            let call = call.expect("invariant: an entry runs calls of its message only");
             let asked = call.asked.take().expect("invariant: a call runs once");
             here = Some(call);
             Parts {
@@ -152,66 +157,94 @@ pub(super) fn run<A: Handler<M>, M: Message>(begin: Begin<'_>, cx: &mut Context<
     };
     let ran = Frame::start(memory, turn, |turn| {
         let this = turn.project();
-        let Some(call) = &mut here else {
-            return go_on::<_, M>(this.future, this.reply, end::<A, M>, cx);
+        let idle = match &mut here {
+            None => go_on::<_, M>(this.future, this.reply, end::<A, M>, cx, rare),
+            Some(call) => go_here::<_, M>(this.future, this.reply, end::<A, M>, cx, rare, call, clock),
         };
-        // The caller has a look: no reply is sent.
-        let polled = catch_unwind(AssertUnwindSafe(|| this.future.poll(cx)));
-        match polled {
-            Ok(Poll::Ready(handled)) => {
-                let (actor, wants, reply) = end::<A, M>(handled);
-                call.answer = Some(Ok(Replied::Typed(reply)));
-                Poll::Ready(TurnEnd::Done {
-                    actor,
-                    wants,
-                    remote: None,
-                })
-            }
-            Ok(Poll::Pending) => {
-                let (sender, wait) = reply_pair();
-                *this.reply = Reply::Sender(sender);
-                call.wait = Some(wait);
-                Poll::Pending
-            }
-            Err(panic) => {
-                let (text, failure) = panicked(&*panic, M::NAME);
-                call.answer = Some(Err(failure));
-                Poll::Ready(TurnEnd::Panicked { text, remote: None })
-            }
+        if idle.is_none() && matches!(rare, Rare::Nothing) {
+            Poll::Pending
+        } else {
+            Poll::Ready(idle)
         }
     });
-    match ran {
-        Ok(end) => Ran::Ended(end),
-        Err(frame) => Ran::Waits(frame),
-    }
+    ran.unwrap_or_else(|frame| {
+        *rare = Rare::Waits(frame);
+        None
+    })
 }
 
-/// Polls a turn and sends its reply when it has ended.
+/// What the future of a turn comes to: the actor, whether it wants something, and the reply.
+type End<F, M> = fn(<F as Future>::Output) -> (Box<dyn AnyActor>, bool, <M as Message>::Reply);
+
+/// Polls a turn and sends its reply when it has ended. Answers the actor if that is all; else `rare` tells, if it has ended.
 #[inline]
 fn go_on<F: Future, M: Message>(
     future: Pin<&mut F>,
     reply: &mut Reply<M::Reply>,
-    end: fn(F::Output) -> (Box<dyn AnyActor>, bool, M::Reply),
+    end: End<F, M>,
     cx: &mut Context<'_>,
-) -> Poll<TurnEnd> {
+    rare: &mut Rare,
+) -> Option<Box<dyn AnyActor>> {
     // The reply as well: the user's code serializes and drops it.
-    let polled = catch_unwind(AssertUnwindSafe(|| match future.poll(cx) {
-        Poll::Pending => Poll::Pending,
-        Poll::Ready(output) => {
-            let (actor, wants, value) = end(output);
-            let remote = if matches!(reply, Reply::Nobody) {
-                None
-            } else {
-                reply.send(M::NAME, Ok(value))
-            };
-            Poll::Ready(TurnEnd::Done { actor, wants, remote })
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let Poll::Ready(output) = future.poll(cx) else { return None };
+        let (actor, wants, value) = end(output);
+        let remote = if matches!(reply, Reply::Nobody) {
+            None
+        } else {
+            reply.send(M::NAME, Ok(value))
+        };
+        if !wants && remote.is_none() {
+            return Some(actor);
         }
+        *rare = Rare::Ended { actor, wants, remote };
+        None
     }));
     polled.unwrap_or_else(|panic| {
         let (text, failure) = panicked(&*panic, M::NAME);
         let remote = reply.send(M::NAME, Err(failure));
-        Poll::Ready(TurnEnd::Panicked { text, remote })
+        *rare = Rare::Panicked { text, remote };
+        None
     })
+}
+
+/// The same for a caller who has a look: the reply is not sent, unless the turn waits.
+#[inline]
+fn go_here<F: Future, M: Message>(
+    future: Pin<&mut F>,
+    reply: &mut Reply<M::Reply>,
+    end: End<F, M>,
+    cx: &mut Context<'_>,
+    rare: &mut Rare,
+    call: &mut Call<M, M::Reply>,
+    clock: &Clock,
+) -> Option<Box<dyn AnyActor>> {
+    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        Ok(Poll::Ready(output)) => {
+            let (actor, wants, value) = end(output);
+            call.answer = Some(Ok(Replied::Typed(value)));
+            if !wants {
+                return Some(actor);
+            }
+            let remote = None;
+            *rare = Rare::Ended { actor, wants, remote };
+        }
+        Ok(Poll::Pending) => {
+            let (sender, wait) = reply_pair();
+            *reply = Reply::Sender(sender);
+            call.wait = Some(wait);
+            if call.deadline.is_none() {
+                call.deadline = Some(clock.recently() + call.timeout);
+                scope::set_deadline(call.deadline);
+            }
+        }
+        Err(panic) => {
+            let (text, failure) = panicked(&*panic, M::NAME);
+            call.answer = Some(Err(failure));
+            *rare = Rare::Panicked { text, remote: None };
+        }
+    }
+    None
 }
 
 #[cold]
@@ -407,9 +440,14 @@ fn end<A: Actor, M: Message>((cell, reply): Handled<A, M>) -> (Box<dyn AnyActor>
 }
 
 impl<F: Future, M: Message> Turn for Running<F, M> {
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TurnEnd> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, rare: &mut Rare) -> Poll<Option<Box<dyn AnyActor>>> {
         let this = self.project();
-        go_on::<F, M>(this.future, this.reply, *this.end, cx)
+        let idle = go_on::<F, M>(this.future, this.reply, *this.end, cx, rare);
+        if idle.is_none() && matches!(rare, Rare::Nothing) {
+            Poll::Pending
+        } else {
+            Poll::Ready(idle)
+        }
     }
 
     fn name(&self) -> &'static str {

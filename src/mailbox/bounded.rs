@@ -352,7 +352,8 @@ impl Mailbox {
 
 #[allow(clippy::box_collection, reason = "as above")]
 fn wake_all(waiting: Option<Box<Vec<Waker>>>) {
-    for waker in waiting.into_iter().flat_map(|all| *all) {
+    let Some(waiting) = waiting else { return };
+    for waker in *waiting {
         waker.wake();
     }
 }

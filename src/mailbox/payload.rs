@@ -2,7 +2,7 @@
 
 use super::{Answer, Body, Chain, Letter, ReplySender, ReplyTo, ReplyWait, TypedMessage};
 use crate::clock::Moment;
-use std::any::TypeId;
+use std::{any::TypeId, time::Duration};
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,10 @@ pub struct Call<M, R> {
     pub answer: Option<Answer<R>>,
     /// Its answer later, if its turn waits.
     pub wait: Option<ReplyWait<R>>,
+    /// The moment until which its caller waits; set when its turn waits, if not before.
+    pub deadline: Option<Moment>,
+    /// How long its caller waits, if no deadline was set.
+    pub timeout: Duration,
 }
 
 impl<M: TypedMessage, R: Send + 'static> Payload for Asked<M, R> {

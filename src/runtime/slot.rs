@@ -7,12 +7,12 @@ use super::{
 };
 use crate::{
     actor::{
-        ActivationError, AnyActor, Begin, DeactivateReason, Frame, KindEntry, Memory as FrameMemory, Ran, SaveError,
-        Scope, Source, TurnEnd, TurnScope, panic_text,
+        ActivationError, AnyActor, Begin, DeactivateReason, Frame, Memory as FrameMemory, Rare, SaveError, Scope, Source,
+        TurnScope, panic_text,
     },
     clock::Moment,
     ident::{ActorId, Epoch},
-    mailbox::{Form, Letter, Mailbox, NotHere, Records},
+    mailbox::{Form, Mailbox, NotHere, Records},
     store::{StoreError, StoredState},
     wire::{self, Failure, FailureCode},
 };
@@ -264,7 +264,8 @@ impl Slot {
         let cx = &mut Context::from_waker(waker);
         let cell = self.activation.mailbox().cell();
         let kind = self.activation.kind();
-        let ran = loop {
+        let mut rare = Rare::Nothing;
+        loop {
             let Some(front) = self.taken.front().filter(|_| *budget > 0) else {
                 self.state = State::Idle(actor);
                 return;
@@ -275,46 +276,49 @@ impl Slot {
                 Form::Letter => None,
                 Form::Told | Form::Asked => kind.message_of(front.message()),
             };
-            let ran = match entry {
-                Some(entry) => entry.run(
-                    Begin {
-                        actor,
-                        source: Source::Queue(front),
-                        kind,
-                        clock: &local.clock,
-                        memory,
-                    },
-                    cx,
-                ),
-                None => run_letter(front.into_letter(), actor, kind, local, memory, cx),
+            let begin = Begin {
+                actor,
+                source: Source::Queue(front),
+                kind,
+                clock: &local.clock,
+                memory,
+            };
+            let idle = match entry {
+                Some(entry) => entry.run(begin, cx, &mut rare),
+                None => run_letter(begin, cx, &mut rare),
             };
             let left = self.taken.len();
             // A store per message costs senders on other threads dearly while many wait.
             if left < 32 || left.is_multiple_of(32) {
                 cell.left(u32::try_from(left).unwrap_or(u32::MAX));
             }
-            match ran {
-                Ran::Ended(TurnEnd::Done {
-                    actor: back,
-                    wants: false,
-                    remote,
-                }) => {
-                    actor = back;
-                    if remote.is_some() {
-                        send(&*local.outside, remote);
-                    }
-                }
-                ran => break ran,
+            match idle {
+                Some(back) => actor = back,
+                None => break,
             }
-        };
-        self.after(local, ran);
+        }
+        self.after(local, rare);
     }
 
-    fn after(&mut self, local: &Local, ran: Ran) {
-        match ran {
-            Ran::Waits(frame) => self.state = State::Busy(Work::Turn(frame)),
-            Ran::Ended(end) => self.end_turn(local, end),
-            Ran::Refused { actor, refused } => {
+    fn after(&mut self, local: &Local, rare: Rare) {
+        match rare {
+            Rare::Nothing => unreachable!("invariant: an entry answers the actor or tells why not"),
+            Rare::Waits(frame) => self.state = State::Busy(Work::Turn(frame)),
+            Rare::Ended { actor, wants, remote } => {
+                send(&*local.outside, remote);
+                if wants {
+                    self.wants(local, actor);
+                } else {
+                    self.state = State::Idle(actor);
+                }
+            }
+            Rare::Panicked { text, remote } => {
+                send(&*local.outside, remote);
+                let actor = self.actor_id();
+                tracing::error!(%actor, panic = text, "an actor panicked; its activation is rebuilt");
+                self.reload(local);
+            }
+            Rare::Refused { actor, refused } => {
                 self.state = State::Idle(actor);
                 let (letter, failure) = *refused;
                 fail(&*local.outside, self.actor_id(), letter, failure);
@@ -345,12 +349,16 @@ impl Slot {
             clock: &local.clock,
             memory: &mut memory,
         };
-        let ran = entry.run(begin, &mut Context::from_waker(waker));
+        let mut rare = Rare::Nothing;
+        let idle = entry.run(begin, &mut Context::from_waker(waker), &mut rare);
         local.keep_memory(memory);
-        if !matches!(ran, Ran::Waits(_)) {
+        if !matches!(rare, Rare::Waits(_)) {
             cell.turns_ended();
         }
-        self.after(local, ran);
+        match idle {
+            Some(actor) => self.state = State::Idle(actor),
+            None => self.after(local, rare),
+        }
         Ok(())
     }
 
@@ -359,11 +367,19 @@ impl Slot {
         let cx = &mut Context::from_waker(waker);
         match &mut self.state {
             State::Busy(Work::Turn(frame)) => {
-                let Poll::Ready(end) = frame.poll(cx) else { return false };
+                let mut rare = Rare::Nothing;
+                let Poll::Ready(idle) = frame.poll(cx, &mut rare) else {
+                    return false;
+                };
                 if let State::Busy(Work::Turn(frame)) = std::mem::replace(&mut self.state, State::Gone) {
-                    local.keep_memory(frame.into_memory());
+                    // What is left of a handler that panicked is dropped within the fence.
+                    let memory = catch_unwind(AssertUnwindSafe(|| frame.into_memory()));
+                    local.keep_memory(memory.ok().flatten());
                 }
-                self.end_turn(local, end);
+                match idle {
+                    Some(actor) => self.state = State::Idle(actor),
+                    None => self.after(local, rare),
+                }
             }
             State::Busy(Work::Step(doing, step)) => {
                 let doing = *doing;
@@ -385,26 +401,6 @@ impl Slot {
         true
     }
 
-    fn end_turn(&mut self, local: &Local, end: TurnEnd) {
-        match end {
-            TurnEnd::Done { actor, wants, remote } => {
-                if remote.is_some() {
-                    send(&*local.outside, remote);
-                }
-                if wants {
-                    return self.wants(local, actor);
-                }
-                self.state = State::Idle(actor);
-            }
-            TurnEnd::Panicked { text, remote } => {
-                send(&*local.outside, remote);
-                let actor = self.actor_id();
-                tracing::error!(%actor, panic = text, "an actor panicked; its activation is rebuilt");
-                self.reload(local);
-            }
-        }
-    }
-
     /// What an actor wants after a turn or hook.
     pub(super) fn wants(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
         if actor.is_stale() {
@@ -417,35 +413,27 @@ impl Slot {
     }
 }
 
-/// A message that is found by its name: it came by the wire, or by another type of that name.
+/// Runs a message that is found by its name: it came by the wire, or by another type of that name.
 #[cold]
-fn run_letter(
-    letter: Letter,
-    actor: Box<dyn AnyActor>,
-    kind: &KindEntry,
-    local: &Local,
-    memory: &mut Option<FrameMemory>,
-    cx: &mut Context<'_>,
-) -> Ran {
+fn run_letter(begin: Begin<'_>, cx: &mut Context<'_>, rare: &mut Rare) -> Option<Box<dyn AnyActor>> {
+    let Source::Queue(front) = begin.source else {
+        unreachable!("invariant: a caller here knows its message's type");
+    };
+    let (letter, kind) = (front.into_letter(), begin.kind);
     let Some(entry) = kind.message(letter.body.name()) else {
         let (kind, version, name) = (kind.kind(), kind.version(), letter.body.name());
         let text = format!("{kind} {version} does not know the message {name:?}");
         let failure = Failure::new(FailureCode::UnknownMessage, wire::Ran::No, text);
-        return Ran::Refused {
-            actor,
+        *rare = Rare::Refused {
+            actor: begin.actor,
             refused: Box::new((letter, failure)),
         };
+        return None;
     };
     let mut one = Records::new();
     one.push(letter);
-    let begin = Begin {
-        actor,
-        source: Source::Queue(one.front().expect("invariant: it was put there")),
-        kind,
-        clock: &local.clock,
-        memory,
-    };
-    entry.run(begin, cx)
+    let source = Source::Queue(one.front().expect("invariant: it was put there"));
+    entry.run(Begin { source, ..begin }, cx, rare)
 }
 
 pub(super) fn drop_fenced(state: State) {
