@@ -11,26 +11,24 @@ use std::{
     task::Waker,
 };
 
-/// What the runtime runs on this thread now, if it does: whose turn, until when its caller waits, and who waits for it.
-#[derive(Debug, Default)]
-pub struct Scope {
+/// What the runtime runs on this thread now, if it does.
+struct Scope {
     /// Of the actor that runs.
-    pub mailbox: Option<Arc<Mailbox>>,
-    /// The turn's.
-    pub turn: TurnScope,
+    mailbox: Option<Arc<Mailbox>>,
+    turn: TurnScope,
 }
 
-/// The part of a [`Scope`] that belongs to one turn.
+/// The turn that runs: until when its caller waits, and who waits for it.
 #[derive(Debug, Default)]
 pub struct TurnScope {
     /// The moment after which nobody waits for the turn.
-    pub deadline: Option<Moment>,
+    deadline: Option<Moment>,
     /// The actors whose turns wait for this one.
-    pub callers: Chain,
+    callers: Chain,
     /// The same with the actor itself, once an ask needed it.
     chain: Option<Chain>,
     /// When the turn is to be woken at the latest.
-    pub wake_by: Option<Moment>,
+    wake_by: Option<Moment>,
 }
 
 thread_local! {
@@ -49,12 +47,33 @@ impl TurnScope {
         chain: None,
         wake_by: None,
     };
+
+    /// When the turn is to be woken at the latest.
+    pub fn wake_by(&self) -> Option<Moment> {
+        self.wake_by
+    }
+
+    /// The turn goes on, and says anew when it is to be woken.
+    pub fn woken(&mut self) {
+        self.wake_by = None;
+    }
 }
 
-/// Exchanges the scope of this thread.
-pub fn swap_scope(scope: &mut Scope) {
+/// Exchanges which actor runs on this thread.
+pub fn swap_mailbox(mailbox: &mut Option<Arc<Mailbox>>) {
     PLAIN.set(false);
-    CURRENT.with_borrow_mut(|current| mem::swap(current, scope));
+    CURRENT.with_borrow_mut(|current| mem::swap(&mut current.mailbox, mailbox));
+}
+
+/// Exchanges the turn that runs on this thread.
+pub fn swap_turn(turn: &mut TurnScope) {
+    PLAIN.set(false);
+    CURRENT.with_borrow_mut(|current| mem::swap(&mut current.turn, turn));
+}
+
+/// What runs on this thread next is no turn that anybody waits for.
+pub fn clear_turn() {
+    reset_turn(None, Chain::NONE);
 }
 
 /// Begins a turn within the scope of this thread.
@@ -86,7 +105,7 @@ pub(super) fn set_deadline(deadline: Option<Moment>) {
 
 /// Asks that the turn which is polled with `waker` be polled again at `at`, if nothing else does. `false` if `waker` is not
 /// the turn's own: somebody between has to be woken.
-pub fn wake_turn_by(at: Moment, waker: &Waker) -> bool {
+pub(super) fn wake_turn_by(at: Moment, waker: &Waker) -> bool {
     PLAIN.set(false);
     CURRENT.with_borrow_mut(|current| {
         let own = (current.mailbox.as_ref()).is_some_and(|mailbox| waker.data() == Arc::as_ptr(mailbox).cast());

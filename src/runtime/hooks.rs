@@ -6,7 +6,7 @@ use super::{
     slot::{Doing, Slot, State, Step, Work},
 };
 use crate::{
-    actor::{AnyActor, DeactivateReason, Hydrate, panic_text},
+    actor::{AnyActor, DeactivateReason, Hydrate, clear_turn, panic_text},
     mailbox::Letter,
     wire::{Failure, FailureCode, Ran},
 };
@@ -14,6 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 impl Slot {
     pub(super) fn begin(&mut self, doing: Doing, step: impl Future<Output = Step> + 'static) {
+        clear_turn();
         self.state = State::Busy(Work::Step(doing, Box::pin(step)));
     }
 

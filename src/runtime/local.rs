@@ -7,7 +7,7 @@ use super::{
     worker::Shared,
 };
 use crate::{
-    actor::{Memory, Scope, swap_scope},
+    actor::{Memory, TurnScope, swap_turn},
     clock::{Clock, Moment},
     mailbox::{Mailbox, NotHere, Records},
     wire::{Failure, FailureCode, Ran},
@@ -58,6 +58,8 @@ pub(super) struct Local {
     /// Parked: who makes something ready on this thread wakes it.
     pub(super) idle: Cell<bool>,
     slots: RefCell<Slab<Rc<RefCell<Slot>>>>,
+    /// Memory for turns: the first of it, and the rest.
+    memory: Cell<Option<Memory>>,
     memories: RefCell<Vec<Memory>>,
     waits: RefCell<BinaryHeap<Reverse<Wait>>>,
     depth: Cell<u32>,
@@ -81,6 +83,7 @@ impl Local {
             ready: RefCell::default(),
             idle: Cell::new(false),
             slots: RefCell::default(),
+            memory: Cell::new(None),
             memories: RefCell::default(),
             waits: RefCell::default(),
             depth: Cell::new(0),
@@ -97,13 +100,15 @@ impl Local {
     }
 
     pub(super) fn take_memory(&self) -> Option<Memory> {
-        self.memories.borrow_mut().pop()
+        self.memory.take().or_else(|| self.memories.borrow_mut().pop())
     }
 
     pub(super) fn keep_memory(&self, memory: Option<Memory>) {
-        let mut memories = self.memories.borrow_mut();
-        if memories.len() < MEMORIES {
-            memories.extend(memory);
+        if let Some(memory) = memory
+            && let Some(second) = self.memory.replace(Some(memory))
+            && self.memories.borrow().len() < MEMORIES
+        {
+            self.memories.borrow_mut().push(second);
         }
     }
 
@@ -127,13 +132,11 @@ impl Local {
             return 0;
         };
         let mut slot = cell.borrow_mut();
-        let mut scope = slot.enter();
-        swap_scope(&mut scope);
+        slot.enter();
         let granted = BUDGET.min(quota);
         let mut budget = granted;
         let visit = slot.visit(self, &waker_ref(&mailbox), forced, &mut budget);
-        swap_scope(&mut scope);
-        self.left(&mut slot, scope, &mailbox);
+        self.left(&mut slot, &mailbox);
         let ran = granted - budget + self.ran_here.replace(0);
         self.shared.ran(ran);
         match visit {
@@ -151,8 +154,8 @@ impl Local {
         ran
     }
 
-    fn left(&self, slot: &mut Slot, scope: Scope, mailbox: &Arc<Mailbox>) {
-        if let Some(at) = slot.leave(scope) {
+    fn left(&self, slot: &mut Slot, mailbox: &Arc<Mailbox>) {
+        if let Some(at) = slot.leave() {
             let mailbox = mailbox.clone();
             self.waits.borrow_mut().push(Reverse(Wait { at, mailbox }));
         }
@@ -215,11 +218,12 @@ impl Local {
         }
         self.here_left.set(self.here_left.get() - 1);
         self.depth.set(self.depth.get() + 1);
-        let mut scope = slot.enter();
-        swap_scope(&mut scope);
+        let mut outer = TurnScope::default();
+        swap_turn(&mut outer);
+        slot.enter();
         let ran = slot.run_here(self, &waker_ref(mailbox), message, call);
-        swap_scope(&mut scope);
-        self.left(&mut slot, scope, mailbox);
+        self.left(&mut slot, mailbox);
+        swap_turn(&mut outer);
         self.depth.set(self.depth.get() - 1);
         self.ran_here.set(self.ran_here.get() + 1);
         let (free, over, has_step) = (slot.is_free(), slot.is_over(), slot.has_step());

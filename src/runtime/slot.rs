@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     actor::{
-        ActivationError, AnyActor, Begin, DeactivateReason, Frame, Memory as FrameMemory, Rare, SaveError, Scope, Source,
-        TurnScope, panic_text,
+        ActivationError, AnyActor, Begin, DeactivateReason, Frame, Memory as FrameMemory, Rare, SaveError, Source, TurnScope,
+        panic_text, swap_mailbox, swap_turn,
     },
     clock::Moment,
     ident::{ActorId, Epoch},
@@ -128,27 +128,24 @@ impl Slot {
         self.activation.actor()
     }
 
-    /// The scope of what it runs.
-    pub(super) fn enter(&mut self) -> Scope {
-        let mut turn = std::mem::take(&mut self.turn);
-        turn.wake_by = None;
-        Scope {
-            mailbox: self.mailbox.take(),
-            turn,
+    /// What it runs is in scope on this thread, until [`Slot::leave`].
+    pub(super) fn enter(&mut self) {
+        swap_mailbox(&mut self.mailbox);
+        if matches!(self.state, State::Busy(_)) {
+            self.turn.woken();
+            swap_turn(&mut self.turn);
         }
     }
 
     /// Takes its scope back. Answers when the worker is to look after it, if it does not know yet.
-    pub(super) fn leave(&mut self, scope: Scope) -> Option<Moment> {
-        self.mailbox = scope.mailbox;
+    pub(super) fn leave(&mut self) -> Option<Moment> {
+        swap_mailbox(&mut self.mailbox);
         if !matches!(self.state, State::Busy(_)) {
             return None;
         }
-        self.turn = scope.turn;
-        let at = self
-            .turn
-            .wake_by
-            .filter(|at| self.awaited.is_none_or(|awaited| *at < awaited))?;
+        swap_turn(&mut self.turn);
+        let by = self.turn.wake_by();
+        let at = by.filter(|at| self.awaited.is_none_or(|awaited| *at < awaited))?;
         self.awaited = Some(at);
         Some(at)
     }
@@ -159,7 +156,7 @@ impl Slot {
             return Due::No;
         }
         self.awaited = None;
-        match (&self.state, self.turn.wake_by) {
+        match (&self.state, self.turn.wake_by()) {
             (State::Busy(_), Some(by)) if by <= now => Due::Now,
             (State::Busy(_), Some(by)) => {
                 self.awaited = Some(by);
