@@ -184,8 +184,14 @@ impl<'a, M: Message> Ask<'a, M> {
                 };
                 let ran = mailbox.run_here(TypeId::of::<M>(), &mut call);
                 match call {
-                    Call { answer: Some(answer), .. } => return Some(answer),
-                    Call { wait: Some(wait), deadline, .. } => {
+                    Call {
+                        answer: Some(answer), ..
+                    } => return Some(answer),
+                    Call {
+                        wait: Some(wait),
+                        deadline,
+                        ..
+                    } => {
                         self.wait(wait, deadline);
                         return None;
                     }

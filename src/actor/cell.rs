@@ -77,7 +77,6 @@ pub struct Hydrate {
 pub(super) struct Cell<A> {
     pub(super) actor: A,
     pub(super) ctx: Context<A>,
-    volatile: bool,
 }
 
 impl<A: Actor> Cell<A> {
@@ -92,7 +91,6 @@ impl<A: Actor> Cell<A> {
         };
         Ok(Box::new(Self {
             actor,
-            volatile: A::VOLATILE,
             ctx: Context {
                 id: from.id,
                 grant: Grant {
@@ -100,7 +98,6 @@ impl<A: Actor> Cell<A> {
                     etag: from.etag,
                 },
                 services: from.services,
-                version: A::VERSION,
                 saved_hash,
                 discard: false,
                 deactivate: false,
@@ -146,7 +143,7 @@ impl<A: Actor> AnyActor for Cell<A> {
         Box::pin(async move {
             let cell = &mut *self;
             let result = match cell.dehydrate() {
-                _ if cell.volatile => Ok(()),
+                _ if A::VOLATILE => Ok(()),
                 Ok(dehydrated) if !dehydrated.unsaved => Ok(()),
                 Ok(_) => cell.ctx.save(&cell.actor).await.map(drop),
                 Err(source) => Err(SaveError::Unwritable {

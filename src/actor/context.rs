@@ -1,6 +1,6 @@
 //! What an actor can do and know while it runs.
 
-use super::{ActorRef, Kind, Port, unusable_port};
+use super::{ActorRef, Hosted, Kind, Port, unusable_port};
 use crate::{
     clock::{Clock, Moment},
     ident::{ActorId, Epoch},
@@ -86,7 +86,6 @@ pub struct Context<A> {
     pub(super) id: ActorId,
     pub(super) grant: Grant,
     pub(super) services: Arc<dyn Services>,
-    pub(super) version: &'static str,
     /// The hash of the saved state's bytes, as far as this activation knows them.
     pub(super) saved_hash: Option<u64>,
     pub(super) discard: bool,
@@ -94,7 +93,7 @@ pub struct Context<A> {
     pub(super) actor: PhantomData<fn(&A)>,
 }
 
-impl<A: Serialize> Context<A> {
+impl<A: Hosted + Serialize> Context<A> {
     /// The id of this actor.
     pub fn id(&self) -> &ActorId {
         &self.id
@@ -127,11 +126,7 @@ impl<A: Serialize> Context<A> {
             source,
         })?;
         let hash = xxhash_rust::xxh3::xxh3_64(&body);
-        match self
-            .services
-            .save(self.id.clone(), self.grant, self.version, body)
-            .await
-        {
+        match self.services.save(self.id.clone(), self.grant, A::VERSION, body).await {
             Ok(etag) => {
                 self.grant.etag = Some(etag);
                 self.saved_hash = Some(hash);

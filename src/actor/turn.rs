@@ -187,7 +187,9 @@ fn go_on<F: Future, M: Message>(
 ) -> Option<Box<dyn AnyActor>> {
     // The reply as well: the user's code serializes and drops it.
     let polled = catch_unwind(AssertUnwindSafe(|| {
-        let Poll::Ready(output) = future.poll(cx) else { return None };
+        let Poll::Ready(output) = future.poll(cx) else {
+            return None;
+        };
         let (actor, wants, value) = end(output);
         let remote = if matches!(reply, Reply::Nobody) {
             None

@@ -45,6 +45,45 @@ impl<I> Seat<I> {
         }
     }
 
+    /// A seat that runs the actor by this epoch and knows nothing else.
+    pub fn resting(me: SiloId, epoch: Epoch) -> Self {
+        Self {
+            tenure: Some(Tenure::new(Phase::Active, epoch)),
+            ..Self::new(me)
+        }
+    }
+
+    /// The epoch, if this is all that is known: [`Seat::resting`] would be equal.
+    pub fn at_rest(&self) -> Option<Epoch> {
+        let Self {
+            me: _,
+            tenure: Some(tenure),
+            forwarding: None,
+            bounced,
+            lost: false,
+            ended,
+            entering,
+            commands,
+            astray: false,
+        } = self
+        else {
+            return None;
+        };
+        let Tenure {
+            phase: Phase::Active,
+            epoch,
+            held,
+            predecessor: None,
+            called_off: false,
+        } = tenure
+        else {
+            return None;
+        };
+        let nothing =
+            bounced.is_empty() && ended.is_empty() && entering.is_empty() && commands.is_empty() && held.is_empty();
+        nothing.then_some(*epoch)
+    }
+
     /// What is to be done since the last call, in order.
     #[must_use = "commands are to be carried out"]
     pub fn take_commands(&mut self) -> Vec<Command<I>> {

@@ -143,6 +143,24 @@ fn moved() -> Seat<&'static str> {
 
 // Callers.
 
+/// What is kept of it is the epoch alone, so nothing else may be in it.
+#[test]
+fn a_seat_at_rest_is_its_epoch_and_nothing_more() {
+    let mut seat = active(s());
+    let epoch = seat.at_rest().expect("it only runs the actor");
+    assert_eq!(seat, Seat::resting(s(), epoch));
+    // Full, and so given back: what follows on that link follows it.
+    seat.arrive(LinkId(1), "m", false, true);
+    assert_eq!(seat.at_rest(), None, "a command waits");
+    let _ = seat.take_commands();
+    assert_eq!(seat.at_rest(), None, "a link has bounced");
+    after(&mut seat, |seat| seat.fence(LinkId(1), 1));
+    assert_eq!(seat, Seat::resting(s(), epoch));
+    for seat in [Seat::new(s()), frozen(), forwarder(), prepared(), committed()] {
+        assert_eq!(seat.at_rest(), None, "{seat:?}");
+    }
+}
+
 #[test]
 fn a_silo_that_knows_nothing_of_the_actor_bounces() {
     let mut seat = Seat::new(s());

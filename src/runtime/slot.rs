@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     actor::{
-        ActivationError, AnyActor, Begin, DeactivateReason, Frame, Memory as FrameMemory, Rare, SaveError, Source, TurnScope,
-        panic_text, swap_mailbox, swap_turn,
+        ActivationError, AnyActor, Begin, DeactivateReason, Frame, Memory as FrameMemory, Rare, SaveError, Source,
+        TurnScope, panic_text, swap_mailbox, swap_turn,
     },
     clock::Moment,
     ident::{ActorId, Epoch},

@@ -1,6 +1,6 @@
 //! This silo's actors: how they come up, what the runtime reports of them, and what it and they need of the silo.
 
-use super::{Gate, Node, seats::Arriving};
+use super::{Gate, Node, place::Arriving};
 use crate::{
     actor::{Grant, Port, SaveError, Services},
     caller::from_call,

@@ -30,6 +30,7 @@ mod migration_service;
 mod moves;
 mod node;
 mod options;
+mod place;
 mod queries;
 mod run;
 mod seats;

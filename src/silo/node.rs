@@ -100,8 +100,8 @@ impl Node {
     pub(super) fn new(parts: Parts) -> Arc<Self> {
         Arc::new(Self {
             process: ProcessId::Silo(parts.me.clone()),
+            seats: Seats::new(parts.me.clone()),
             me: parts.me,
-            seats: Seats::default(),
             accepted: Accepted::default(),
             directory: parts.directory,
             moves: Moves::new(parts.clock.clone()),

@@ -3,15 +3,15 @@
 
 use super::{
     Node,
+    place::{Kept, Place},
     standing::{Index, Standing, Tally},
 };
 use crate::{
-    clock::Moment,
-    ident::{ActorId, Epoch, LinkId, SiloId},
+    ident::{ActorId, LinkId, SiloId},
     mailbox::{Letter, Refused},
     migration::{Command, Seat},
-    runtime::{Activation, Control},
-    wire::{Failure, FailureCode, Frame, Package, Ran},
+    runtime::Control,
+    wire::{Failure, FailureCode, Frame, Ran},
 };
 use parking_lot::Mutex;
 use std::{
@@ -28,52 +28,30 @@ const SHARDS: usize = 64;
 /// Below this many places a shard keeps the memory it has.
 const SMALL: usize = 64;
 
-/// One actor at this silo.
-pub(super) struct Place {
-    pub(super) seat: Seat<Letter>,
-    pub(super) activation: Option<Arc<Activation>>,
-    /// Of a frozen actor: what the target gets, again if need be.
-    pub(super) package: Option<Package>,
-    /// Of an actor on its way here.
-    pub(super) arriving: Option<Arriving>,
-    /// As the index has it.
-    standing: Standing,
-}
-
-/// An actor on its way here.
-#[derive(Clone, Debug)]
-pub(super) struct Arriving {
-    pub(super) from: SiloId,
-    pub(super) epoch: Epoch,
-    /// By the source's wall clock.
-    pub(super) frozen_at_micros: u64,
-    pub(super) since: Moment,
-}
-
 #[derive(Default)]
 struct Shard {
-    places: HashMap<ActorId, Place, foldhash::fast::RandomState>,
+    places: HashMap<ActorId, Kept, foldhash::fast::RandomState>,
     index: Index,
 }
 
 /// The seats of a silo.
 pub(super) struct Seats {
+    me: SiloId,
     shards: Box<[Mutex<Shard>]>,
     hasher: foldhash::fast::FixedState,
     watched: AtomicBool,
 }
 
-impl Default for Seats {
-    fn default() -> Self {
+impl Seats {
+    pub(super) fn new(me: SiloId) -> Self {
         Self {
+            me,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: foldhash::fast::FixedState::default(),
             watched: AtomicBool::new(false),
         }
     }
-}
 
-impl Seats {
     fn shard(&self, actor: &ActorId) -> &Mutex<Shard> {
         let hash = self.hasher.hash_one(actor);
         &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
@@ -82,20 +60,17 @@ impl Seats {
     /// Lets `event` change an actor's place, and `carry_out` do what its seat then wants, before anybody else comes to it.
     fn change<T>(
         &self,
-        me: &SiloId,
         actor: &ActorId,
         event: impl FnOnce(&mut Place) -> T,
         mut carry_out: impl FnMut(&mut Place, Command<Letter>),
     ) -> T {
         let mut shard = self.shard(actor).lock();
         let Shard { places, index } = &mut *shard;
-        let place = places.entry(actor.clone()).or_insert_with(|| Place {
-            seat: Seat::new(me.clone()),
-            activation: None,
-            package: None,
-            arriving: None,
-            standing: Standing::default(),
-        });
+        let mut place = match places.get_mut(actor) {
+            Some(kept) => kept.take(&self.me),
+            None => Place::new(&self.me),
+        };
+        let place = &mut place;
         let result = event(place);
         for command in place.seat.take_commands() {
             carry_out(place, command);
@@ -106,8 +81,8 @@ impl Seats {
         } else {
             Standing::of(&place.seat, place.activation.is_some())
         };
-        if standing != place.standing {
-            let old = std::mem::replace(&mut place.standing, standing);
+        let old = std::mem::replace(&mut place.standing, standing);
+        if standing != old {
             index.changed(actor, old, standing, self.watched.load(Ordering::Acquire));
         }
         if blank {
@@ -116,15 +91,34 @@ impl Seats {
             if places.capacity() > SMALL && places.len() < places.capacity() / 4 {
                 places.shrink_to(places.len() * 2);
             }
+        } else {
+            let kept = Kept::of(std::mem::replace(place, Place::new(&self.me)));
+            match places.get_mut(actor) {
+                Some(old) => *old = kept,
+                None => _ = places.insert(actor.clone(), kept),
+            }
         }
         result
+    }
+
+    /// Puts a message into the mailbox of an actor whose seat is at rest: any link may. Gives it back otherwise.
+    fn push_at_rest(&self, actor: &ActorId, letter: Letter) -> Result<(), Letter> {
+        let shard = self.shard(actor).lock();
+        match shard.places.get(actor) {
+            Some(Kept::AtRest { activation, .. }) => activation.try_push(letter).map_err(|refused| match refused {
+                Refused::Full(letter) | Refused::Closed(letter) => letter,
+            }),
+            _ => Err(letter),
+        }
     }
 
     /// The actors of all seats that `wanted` picks. Visits every seat.
     pub(super) fn select<T>(&self, mut wanted: impl FnMut(&ActorId, &Place) -> Option<T>) -> Vec<T> {
         let mut found = Vec::new();
         for shard in &self.shards {
-            found.extend((shard.lock().places.iter()).filter_map(|(actor, place)| wanted(actor, place)));
+            let shard = shard.lock();
+            let all = shard.places.iter();
+            found.extend(all.filter_map(|(actor, kept)| kept.look(&self.me, |place| wanted(actor, place))));
         }
         found
     }
@@ -135,14 +129,18 @@ impl Seats {
         for shard in &self.shards {
             let shard = shard.lock();
             let busy = shard.index.busy().filter_map(|actor| shard.places.get_key_value(actor));
-            found.extend(busy.filter_map(|(actor, place)| wanted(actor, place)));
+            found.extend(busy.filter_map(|(actor, kept)| kept.look(&self.me, |place| wanted(actor, place))));
         }
         found
     }
 
     /// Reads a seat, if there is one.
     pub(super) fn peek<T>(&self, actor: &ActorId, read: impl FnOnce(&Place) -> T) -> Option<T> {
-        self.shard(actor).lock().places.get(actor).map(read)
+        self.shard(actor)
+            .lock()
+            .places
+            .get(actor)
+            .map(|kept| kept.look(&self.me, read))
     }
 
     /// How the seats stand, all together.
@@ -167,7 +165,7 @@ impl Node {
     /// Lets `event` change an actor's seat and does what the seat then wants, in order, before anybody else comes to it.
     pub(super) fn at<T>(self: &Arc<Self>, actor: &ActorId, event: impl FnOnce(&mut Place) -> T) -> T {
         let carry_out = |place: &mut Place, command| self.carry_out(actor, place, command);
-        self.seats.change(&self.me, actor, event, carry_out)
+        self.seats.change(actor, event, carry_out)
     }
 
     /// Lets `event` change every seat that `concerns` picks among those that keep something of another silo or of a link.
@@ -302,6 +300,10 @@ impl Node {
 
     /// A message for an actor over one of the links that lead here, its own callers' among them.
     pub(super) fn arrive(self: &Arc<Self>, link: LinkId, actor: &ActorId, letter: Letter) {
+        let letter = match self.seats.push_at_rest(actor, letter) {
+            Ok(()) => return,
+            Err(letter) => letter,
+        };
         let may_register = self.may_register(actor);
         self.at(actor, |place| {
             let (letter, room) = match &place.activation {
@@ -326,6 +328,7 @@ fn control(place: &Place, control: Control) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ident::Epoch;
     use crate::store::{Entry, EntryOutcome};
 
     fn actor(n: usize) -> ActorId {
@@ -334,8 +337,7 @@ mod tests {
 
     /// Does as the node would, but for what commands lead to.
     fn at<T>(seats: &Seats, actor: &ActorId, event: impl FnOnce(&mut Seat<Letter>) -> T) -> T {
-        let me = SiloId::new("s", 1);
-        seats.change(&me, actor, |place| event(&mut place.seat), |_, _| ())
+        seats.change(actor, |place| event(&mut place.seat), |_, _| ())
     }
 
     fn active(seats: &Seats, actor: &ActorId) {
@@ -351,7 +353,7 @@ mod tests {
 
     #[test]
     fn periodic_work_does_not_see_actors_that_are_only_there() {
-        let seats = Seats::default();
+        let seats = Seats::new(SiloId::new("s", 1));
         let visited = || seats.select_busy(|actor, _| Some(actor.clone()));
         for n in 0..1000 {
             active(&seats, &actor(n));
@@ -366,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_seat_is_forgotten_when_its_forwarding_has_ended() {
-        let (seats, other) = (Seats::default(), SiloId::new("t", 1));
+        let (seats, other) = (Seats::new(SiloId::new("s", 1)), SiloId::new("t", 1));
         for n in 0..1000 {
             active(&seats, &actor(n));
             moved_away(&seats, &actor(n), &other);
@@ -383,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_seat_is_forgotten_when_its_actor_has_ended() {
-        let (seats, one) = (Seats::default(), actor(1));
+        let (seats, one) = (Seats::new(SiloId::new("s", 1)), actor(1));
         active(&seats, &one);
         at(&seats, &one, |seat| assert!(seat.deactivate()));
         at(&seats, &one, Seat::deactivated);
@@ -397,7 +399,7 @@ mod tests {
 
     #[test]
     fn what_becomes_active_while_seats_are_watched_is_noted_once() {
-        let seats = Seats::default();
+        let seats = Seats::new(SiloId::new("s", 1));
         active(&seats, &actor(1));
         assert_eq!(seats.take_news(), []);
         seats.watch();
