@@ -263,9 +263,15 @@ impl KindEntry {
         self.messages.iter().find(|message| message.name == name)
     }
 
-    /// The message of a Rust type.
-    pub fn message_of(&self, type_id: TypeId) -> Option<&MessageEntry> {
-        self.messages.iter().find(|message| message.type_id == type_id)
+    /// The message of a Rust type. `hint` is its likely place, and its place afterwards.
+    pub fn message_of(&self, type_id: TypeId, hint: &mut u32) -> Option<&MessageEntry> {
+        let hinted = self.messages.get(*hint as usize);
+        if let Some(message) = hinted.filter(|message| message.type_id == type_id) {
+            return Some(message);
+        }
+        let at = self.messages.iter().position(|message| message.type_id == type_id)?;
+        *hint = u32::try_from(at).unwrap_or(0);
+        self.messages.get(at)
     }
 
     /// Makes an actor.

@@ -25,7 +25,7 @@ pub use error::{ActivationError, CallError, TryError};
 pub use frame::{Frame, Memory};
 pub use port::{Port, Undelivered, unusable_port};
 pub use reference::ActorRef;
-pub use scope::{TurnScope, clear_turn, swap_mailbox, swap_turn};
+pub use scope::{TurnScope, clear_turn, restore_turn, save_turn, swap_mailbox, swap_turn};
 pub use traits::{Accepts, Actor, DeactivateReason, Handler, Hosted, Kind, Message};
 pub(crate) use turn::panic_text;
 pub use turn::{Begin, Rare, Remote, Source};

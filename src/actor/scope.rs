@@ -61,8 +61,27 @@ impl TurnScope {
 
 /// Exchanges which actor runs on this thread.
 pub fn swap_mailbox(mailbox: &mut Option<Arc<Mailbox>>) {
-    PLAIN.set(false);
     CURRENT.with_borrow_mut(|current| mem::swap(&mut current.mailbox, mailbox));
+}
+
+/// Takes the turn that runs on this thread, if there is anything to it, before another runs within it.
+pub fn save_turn() -> Option<TurnScope> {
+    if PLAIN.get() {
+        return None;
+    }
+    CURRENT.with_borrow_mut(|current| current.mailbox.is_some().then(|| mem::take(&mut current.turn)))
+}
+
+/// Puts back what [`save_turn`] took.
+pub fn restore_turn(saved: Option<TurnScope>) {
+    match saved {
+        None if PLAIN.get() => {}
+        None => clear_turn(),
+        Some(turn) => {
+            PLAIN.set(false);
+            CURRENT.with_borrow_mut(|current| current.turn = turn);
+        }
+    }
 }
 
 /// Exchanges the turn that runs on this thread.

@@ -71,6 +71,8 @@ pub(super) struct Slot {
     pub(super) state: State,
     /// Messages taken out of the mailbox, to be run in order.
     pub(super) taken: Records,
+    /// Which of the kind's messages came last: likely the next.
+    last_message: u32,
     /// Lent to the scope while it is visited.
     mailbox: Option<Arc<Mailbox>>,
     /// Of the turn under way.
@@ -114,6 +116,7 @@ impl Slot {
             activation,
             state: State::Empty,
             taken: Records::new(),
+            last_message: 0,
             turn: TurnScope::default(),
             awaited: None,
             epoch: Epoch::ZERO,
@@ -208,7 +211,9 @@ impl Slot {
                     woken = true;
                 }
                 State::Idle(_) => {
-                    if self.taken.is_empty() && !self.activation.mailbox().take(&mut self.taken) {
+                    // After a round of messages the look for more is the one that comes to rest.
+                    let looked = started && self.ending.is_none();
+                    if self.taken.is_empty() && (looked || !self.activation.mailbox().take(&mut self.taken)) {
                         match self.ending {
                             None => break Visit::Rests { busy: false },
                             Some(reason) => {
@@ -271,7 +276,7 @@ impl Slot {
             local.refill();
             let entry = match front.form() {
                 Form::Letter => None,
-                Form::Told | Form::Asked => kind.message_of(front.message()),
+                Form::Told | Form::Asked => kind.message_of(front.message(), &mut self.last_message),
             };
             let begin = Begin {
                 actor,
@@ -328,16 +333,17 @@ impl Slot {
         &mut self,
         local: &Local,
         waker: &Waker,
+        now: Moment,
         message: TypeId,
         call: &mut dyn Any,
     ) -> Result<(), NotHere> {
         let kind = self.activation.kind();
-        let entry = kind.message_of(message).ok_or(NotHere)?;
+        let entry = kind.message_of(message, &mut self.last_message).ok_or(NotHere)?;
         let State::Idle(actor) = std::mem::replace(&mut self.state, State::Gone) else {
             unreachable!("invariant: only an idle actor runs messages");
         };
         let cell = self.activation.mailbox().cell();
-        cell.turns_started(local.clock.recently());
+        cell.turns_started(now);
         let mut memory = local.take_memory();
         let begin = Begin {
             actor,
