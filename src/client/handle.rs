@@ -7,7 +7,7 @@ use crate::{
     mailbox::{Replied, reply_pair},
     wire::{self, Failure, FailureCode, Ran, STATUS_QUERY, SiloAddress, StatusReport},
 };
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 /// How long a silo may take to answer a query.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -18,11 +18,12 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// through them fail with [`CallError`] `ShuttingDown`. Keep a clone as long as its references are used.
 #[derive(Clone)]
 pub struct Client {
-    core: Arc<Core>,
+    core: Arc<Held>,
 }
 
 impl Client {
     pub(super) fn new(core: Arc<Core>) -> Self {
+        let core = Arc::new(Held(core));
         Self { core }
     }
 
@@ -77,6 +78,23 @@ impl Client {
     /// Ends the client: what waits ends in an error that says whether it ran. References made by it fail from now on.
     pub async fn close(&self) {
         self.core.close();
+    }
+}
+
+/// Ends the client with its last clone, also while its own thread is at work with it.
+struct Held(Arc<Core>);
+
+impl Deref for Held {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
