@@ -100,6 +100,8 @@ struct Outcome {
     sender: u16,
     sent: u64,
     acknowledged: BTreeSet<u64>,
+    /// Answered, and said not to be saved.
+    unsaved: u64,
     unknown: u64,
     /// Errors that must not be.
     wrong: Vec<CallError>,
@@ -164,8 +166,9 @@ async fn send(
         });
         for (number, result) in numbers.iter().zip(join_all(asks).await) {
             match result {
-                Ok(answer) => {
-                    assert!(answer.saved, "an answer to a message that was not saved");
+                // It says that it could not save: a silo that stands still too long (a disk that does) loses its actors to others.
+                Ok(answer) if !answer.saved => outcome.unsaved += 1,
+                Ok(_) => {
                     outcome.acknowledged.insert(*number);
                     outcome.answers.push(Instant::now());
                     answered.send_modify(|answered| *answered += 1);

@@ -4,7 +4,7 @@ use super::{Gate, Node};
 use crate::{
     caller::back_off,
     ident::{ActorId, Epoch, Hint},
-    migration::Purpose,
+    migration::{Phase, Purpose},
     store::{Entry, EntryChange, EntryOutcome, RegisterOutcome, StoreError},
     wire::{BounceReason, Failure, FailureCode, Located, Ran},
 };
@@ -126,6 +126,13 @@ impl Node {
             }
             self.owned_elsewhere(&actor, entry);
         }
+        // An entry that names this silo may be that of a package which committed here while the registration waited: to raise its
+        // epoch then would take the actor from under its own tenure.
+        let registers = |actor: &ActorId| {
+            let phase = self.seats.peek(actor, |place| place.seat.phase().map(|(phase, _)| phase.clone()));
+            phase.flatten() == Some(Phase::Registering)
+        };
+        let mine: Vec<_> = mine.into_iter().filter(|(actor, _)| registers(actor)).collect();
         if mine.is_empty() {
             return;
         }
