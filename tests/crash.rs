@@ -208,7 +208,7 @@ async fn check(client: &Client, outcomes: &[Outcome]) {
         assert!(line.last <= outcome.sent, "{what}: {line:?}, of {} sent", outcome.sent);
         assert_eq!((line.repeated, line.late), (0, 0), "{what}");
         assert!(
-            Line::ran(&line) <= outcome.acknowledged.len() as u64 + outcome.unknown,
+            Line::ran(&line) <= outcome.acknowledged.len() as u64 + outcome.unknown + outcome.unsaved,
             "{what}: {line:?} has messages of which nobody was told"
         );
     }

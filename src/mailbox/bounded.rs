@@ -82,13 +82,16 @@ pub struct Mailbox {
     slot: AtomicU32,
 }
 
+/// Who waits for room. Rarely anybody does, and a vector is three words.
+#[allow(clippy::box_collection, reason = "see above")]
+type Waiting = Option<Box<Vec<Waker>>>;
+
 #[derive(Default)]
 struct Inner {
     queue: Records,
     /// At most so many of the messages taken have not run.
     taken: u32,
-    #[allow(clippy::box_collection, reason = "rarely there, and a vector is three words")]
-    waiting: Option<Box<Vec<Waker>>>,
+    waiting: Waiting,
 }
 
 impl Mailbox {
@@ -340,7 +343,7 @@ impl Mailbox {
 
     /// Not before half of the mailbox is free: else each would be let in for one message. To be woken without the lock: one
     /// that waits may be the owner itself.
-    fn let_in(&self, inner: &mut Inner) -> Option<Box<Vec<Waker>>> {
+    fn let_in(&self, inner: &mut Inner) -> Waiting {
         let gate = self.gate.load(Ordering::Relaxed);
         if gate & AWAITED == 0 || (gate & QUEUED) + self.activity.waiting() > self.capacity / 2 {
             return None;
@@ -350,8 +353,7 @@ impl Mailbox {
     }
 }
 
-#[allow(clippy::box_collection, reason = "as above")]
-fn wake_all(waiting: Option<Box<Vec<Waker>>>) {
+fn wake_all(waiting: Waiting) {
     let Some(waiting) = waiting else { return };
     for waker in *waiting {
         waker.wake();

@@ -129,7 +129,9 @@ impl Node {
         // An entry that names this silo may be that of a package which committed here while the registration waited: to raise its
         // epoch then would take the actor from under its own tenure.
         let registers = |actor: &ActorId| {
-            let phase = self.seats.peek(actor, |place| place.seat.phase().map(|(phase, _)| phase.clone()));
+            let phase = self
+                .seats
+                .peek(actor, |place| place.seat.phase().map(|(phase, _)| phase.clone()));
             phase.flatten() == Some(Phase::Registering)
         };
         let mine: Vec<_> = mine.into_iter().filter(|(actor, _)| registers(actor)).collect();
