@@ -94,7 +94,7 @@ impl Frame {
         }
     }
 
-    /// Goes on with the turn: [`Turn::poll`].
+    /// Goes on. When it has ended: the actor, if that is all, else `rare` tells. Not to be called again after its end.
     pub fn poll(&mut self, cx: &mut Context<'_>, rare: &mut Rare) -> Poll<Option<Box<dyn AnyActor>>> {
         self.turn().poll(cx, rare)
     }
