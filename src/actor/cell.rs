@@ -182,6 +182,7 @@ impl<A: Actor> AnyActor for Cell<A> {
 }
 
 /// How a message of a kind is run.
+#[derive(Clone)]
 pub struct MessageEntry {
     name: &'static str,
     type_id: TypeId,
@@ -210,6 +211,7 @@ impl MessageEntry {
 }
 
 /// What a silo knows of a kind that it hosts.
+#[derive(Clone)]
 pub struct KindEntry {
     kind: &'static str,
     version: &'static str,
@@ -217,6 +219,7 @@ pub struct KindEntry {
     type_name: &'static str,
     messages: Vec<MessageEntry>,
     hydrate: fn(Hydrate) -> Result<Box<dyn AnyActor>, DecodeError>,
+    keeps_panicked: bool,
 }
 
 impl KindEntry {
@@ -229,7 +232,18 @@ impl KindEntry {
             type_name: type_name::<A>(),
             messages: A::messages(),
             hydrate: Cell::<A>::hydrate,
+            keeps_panicked: false,
         }
+    }
+
+    /// From now on tells are serialized before they run, so that one whose handler panics can be a dead letter.
+    pub fn keep_panicked(&mut self) {
+        self.keeps_panicked = true;
+    }
+
+    /// Whether tells whose handlers panic are dead letters.
+    pub fn keeps_panicked(&self) -> bool {
+        self.keeps_panicked
     }
 
     /// The stable wire name.

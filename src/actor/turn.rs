@@ -15,6 +15,7 @@ use crate::{
     },
     wire::{self, Failure, FailureCode, Outcome},
 };
+use bytes::Bytes;
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -26,6 +27,8 @@ use std::{
 enum Reply<R> {
     /// Nobody waits.
     Nobody,
+    /// The same; here is the message, for the dead letters if its handler panics.
+    Kept(Bytes),
     /// To a caller in this process that holds the other end.
     Sender(ReplySender<R>),
     /// The same for a letter.
@@ -62,6 +65,8 @@ pub enum TurnEnd {
         text: String,
         /// To be sent.
         remote: Option<Box<Remote>>,
+        /// The tell that ran, if it is to be a dead letter, and why.
+        told: Option<Box<(Letter, Failure)>>,
     },
 }
 
@@ -110,6 +115,19 @@ struct Parts<M: Message> {
     callers: Chain,
 }
 
+impl<M: Message> Parts<M> {
+    /// A tell with its message twice.
+    #[cold]
+    fn kept(mut self) -> Self {
+        if matches!(self.reply, Reply::Nobody) {
+            // The user's code serializes it.
+            let encoded = catch_unwind(AssertUnwindSafe(|| wire::encode(&self.message)));
+            self.reply = Reply::Kept(encoded.ok().and_then(Result::ok).unwrap_or_default());
+        }
+        self
+    }
+}
+
 /// Runs the message as a turn of the actor, until it ends or waits: in time, of its type, readable. What is not is refused.
 pub(super) fn run<A: Handler<M>, M: Message>(begin: Begin<'_>, cx: &mut Context<'_>) -> Ran {
     let Begin {
@@ -122,6 +140,7 @@ pub(super) fn run<A: Handler<M>, M: Message>(begin: Begin<'_>, cx: &mut Context<
     let mut here = None;
     let parts = match source {
         Source::Queue(front) => match unpack::<M>(front, kind, clock) {
+            Ok(parts) if kind.keeps_panicked() => parts.kept(),
             Ok(parts) => parts,
             Err(refused) => return Ran::Refused { actor, refused },
         },
@@ -176,7 +195,11 @@ pub(super) fn run<A: Handler<M>, M: Message>(begin: Begin<'_>, cx: &mut Context<
             Err(panic) => {
                 let (text, failure) = panicked(&*panic, M::NAME);
                 call.answer = Some(Err(failure));
-                Poll::Ready(TurnEnd::Panicked { text, remote: None })
+                Poll::Ready(TurnEnd::Panicked {
+                    text,
+                    remote: None,
+                    told: None,
+                })
             }
         }
     });
@@ -209,8 +232,9 @@ fn go_on<F: Future, M: Message>(
     }));
     polled.unwrap_or_else(|panic| {
         let (text, failure) = panicked(&*panic, M::NAME);
+        let told = reply.kept(M::NAME).map(|letter| Box::new((letter, failure.clone())));
         let remote = reply.send(M::NAME, Err(failure));
-        Poll::Ready(TurnEnd::Panicked { text, remote })
+        Poll::Ready(TurnEnd::Panicked { text, remote, told })
     })
 }
 
@@ -347,7 +371,7 @@ impl<M: Message> TypedMessage for M {
         M::NAME
     }
 
-    fn encode(&self) -> Result<bytes::Bytes, wire::EncodeError> {
+    fn encode(&self) -> Result<Bytes, wire::EncodeError> {
         wire::encode(self)
     }
 
@@ -357,10 +381,22 @@ impl<M: Message> TypedMessage for M {
 }
 
 impl<R: serde::Serialize + Send + 'static> Reply<R> {
+    /// The message of a tell that was kept.
+    fn kept(&mut self, name: &str) -> Option<Letter> {
+        let Self::Kept(bytes) = self else { return None };
+        let (name, bytes) = (name.into(), std::mem::take(bytes));
+        Some(Letter {
+            body: Body::Encoded { name, bytes },
+            reply: ReplyTo::Nobody,
+            deadline: None,
+            chain: Chain::NONE,
+        })
+    }
+
     /// Sends the reply where it goes; answers what the silo has to send.
     fn send(&mut self, name: &str, reply: Result<R, Failure>) -> Option<Box<Remote>> {
         match std::mem::replace(self, Self::Nobody) {
-            Self::Nobody => {}
+            Self::Nobody | Self::Kept(_) => {}
             Self::Sender(sender) => {
                 sender.answer(reply.map(Replied::Typed));
             }

@@ -31,6 +31,6 @@ mod worker;
 pub use activation::Activation;
 pub(crate) use answer::fail;
 pub use control::{Control, Memory};
-pub use dead_letters::{DeadLetter, DeadLetters};
+pub use dead_letters::{DeadLetter, DeadLetters, NotClaimed};
 pub use outside::{Event, FreezeError, Outside, Packed};
 pub use pool::Pool;

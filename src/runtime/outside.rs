@@ -29,7 +29,7 @@ pub trait Outside: Send + Sync + 'static {
     /// If the message cannot be serialized; the letter is unchanged.
     fn to_call(&self, actor: &ActorId, letter: &mut Letter) -> Result<Call, EncodeError>;
 
-    /// A tell that will not run, and why.
+    /// A tell that will not run, or whose handler panicked, and why.
     fn dead_letter(&self, actor: &ActorId, letter: Letter, why: &Failure);
 
     /// Something happened to an activation.

@@ -396,8 +396,11 @@ impl Slot {
                 }
                 self.state = State::Idle(actor);
             }
-            TurnEnd::Panicked { text, remote } => {
+            TurnEnd::Panicked { text, remote, told } => {
                 send(&*local.outside, remote);
+                if let Some(told) = told {
+                    local.outside.dead_letter(self.actor_id(), told.0, &told.1);
+                }
                 let actor = self.actor_id();
                 tracing::error!(%actor, panic = text, "an actor panicked; its activation is rebuilt");
                 self.reload(local);

@@ -8,7 +8,7 @@ use crate::{
     ident::{ActorId, Epoch, ProcessId, RequestId, SiloId},
     mailbox::Letter,
     migration::Phase,
-    runtime::{Activation, Control, DeadLetter, Event, Memory, Outside, fail},
+    runtime::{Activation, Control, Event, Memory, Outside, fail},
     store::{ETag, Owner, SaveOutcome, SaveRequest, Store, StoreError, StoredState},
     wire::{ArrivedActor, Call, EncodeError, Failure, Outcome, Package, Refusal},
 };
@@ -249,7 +249,7 @@ impl Outside for Surroundings {
     }
 
     fn dead_letter(&self, actor: &ActorId, letter: Letter, why: &Failure) {
-        self.0.keep_dead_letter(actor, &letter, why);
+        self.0.undelivered(actor, &letter, why);
     }
 
     fn report(&self, activation: &Arc<Activation>, event: Event) {
@@ -258,16 +258,6 @@ impl Outside for Surroundings {
 }
 
 impl Node {
-    pub(super) fn keep_dead_letter(&self, actor: &ActorId, letter: &Letter, why: &Failure) {
-        self.dead_letters.push(DeadLetter {
-            actor: actor.clone(),
-            message: letter.body.name().to_owned(),
-            body: letter.body.encode().unwrap_or_default(),
-            why: why.clone(),
-            at_micros: self.clock.wall_micros(),
-        });
-    }
-
     /// Ends what waits for an activation that is gone. With its seat locked: nothing more can come to rest in it.
     fn fail_waiting(self: &Arc<Self>, activation: &Activation, failure: &Failure) {
         for letter in activation.close() {

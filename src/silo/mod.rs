@@ -19,6 +19,7 @@ mod actors;
 mod builder;
 mod callers;
 mod cluster;
+mod dead_letters;
 mod directory;
 mod end;
 mod error;
@@ -39,6 +40,7 @@ mod store_loss;
 mod supervisor;
 
 pub use builder::{Silo, SiloBuilder};
+pub use dead_letters::{ReplayError, Replayed};
 pub use end::Ended;
 pub use error::StartError;
 pub use handle::SiloHandle;

@@ -33,6 +33,8 @@ pub struct SiloOptions {
     pub mailbox_capacity: usize,
     /// The most dead letters that are kept; the oldest make room. Default 10,000.
     pub dead_letter_capacity: usize,
+    /// Whether a tell whose handler panics is a dead letter. Every tell is serialized before it runs then. Default no.
+    pub dead_letters_of_panics: bool,
     /// How long an ask waits unless told otherwise. Default 30 s.
     pub ask_timeout: Duration,
     /// How long a running turn may take to end before a migration of its actor is called off. Default 30 s.
@@ -73,6 +75,7 @@ impl Default for SiloOptions {
             spin: Duration::ZERO,
             mailbox_capacity: 1000,
             dead_letter_capacity: 10_000,
+            dead_letters_of_panics: false,
             ask_timeout: Duration::from_secs(30),
             freeze_timeout: Duration::from_secs(30),
             migration_timeout: Duration::from_secs(30),
@@ -169,6 +172,7 @@ mod tests {
             spin,
             mailbox_capacity,
             dead_letter_capacity,
+            dead_letters_of_panics,
             ask_timeout,
             freeze_timeout,
             migration_timeout,
@@ -196,6 +200,7 @@ mod tests {
         }
         for (option, default) in [
             ("insecure", insecure),
+            ("dead_letters_of_panics", dead_letters_of_panics),
             ("live_migration", live_migration),
             ("handle_signals", handle_signals),
         ] {

@@ -41,6 +41,9 @@ pub struct StatusReport {
     pub drain: Option<DrainProgress>,
     /// Dead letters that are kept.
     pub dead_letters: usize,
+    /// Dead letters that had to make room since the start.
+    #[serde(default)]
+    pub dead_letters_dropped: u64,
 }
 
 /// How far a drain is.
