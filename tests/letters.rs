@@ -7,6 +7,7 @@ use quark::{
     clock::Clock,
     ident::ActorId,
     prelude::*,
+    runtime::RetryPolicy,
     silo::{ReplayError, SiloHandle, SiloOptions},
     wire::Ran,
 };
@@ -197,4 +198,72 @@ async fn a_tell_whose_handler_panicked_is_a_dead_letter_only_if_configured() {
         }
         silo.stop().await.expect("stops in order");
     }
+}
+
+fn retry(max_retries: u32) -> RetryPolicy {
+    RetryPolicy {
+        max_retries,
+        first_wait: Duration::from_millis(20),
+        max_wait: Duration::from_millis(40),
+        ..RetryPolicy::default()
+    }
+}
+
+/// R108
+#[tokio::test]
+async fn a_tell_that_did_not_run_is_tried_again_in_order_and_runs_once() {
+    let silo = start_with(|options| options.tell_retry = Some(retry(1000))).await;
+    close("retried");
+    for n in 0..5 {
+        silo.actor::<Ward>("retried").tell(Note(n)).await.expect("sent");
+    }
+    until("all wait for a retry", || silo.status().retries == 5).await;
+    assert_eq!(silo.dead_letters(), []);
+    open("retried");
+    until("all have run", || silo.status().retries == 0).await;
+    let notes = silo.actor::<Ward>("retried").ask(Notes).await.expect("answered");
+    assert_eq!(notes, [0, 1, 2, 3, 4]);
+    assert_eq!(silo.dead_letters(), []);
+    silo.stop().await.expect("stops in order");
+}
+
+/// R108
+#[tokio::test]
+async fn after_the_last_retry_tells_are_dead_letters_in_order_and_what_ran_is_not_tried_again() {
+    let silo = start_with(|options| options.tell_retry = Some(retry(3))).await;
+    close("given up");
+    let told = silo.actor::<Ward>("given up");
+    for n in 0..3 {
+        told.tell(Note(n)).await.expect("sent");
+    }
+    until("they are given up", || silo.dead_letters().len() == 3).await;
+    assert_eq!(silo.status().retries, 0);
+    open("given up");
+    let replayed = silo.replay_dead_letters_of(&ward("given up")).await;
+    assert_eq!(replayed.len(), 3);
+    assert_eq!(told.ask(Notes).await.expect("answered"), [0, 1, 2]);
+    told.tell(Note(13)).await.expect("sent");
+    assert_eq!(told.ask(Notes).await.expect("answered"), [0, 1, 2, 13]);
+    assert_eq!((silo.status().retries, silo.dead_letters().len()), (0, 0), "it ran");
+    silo.stop().await.expect("stops in order");
+}
+
+/// R108
+#[tokio::test]
+async fn what_waits_for_a_retry_when_the_silo_ends_is_a_dead_letter() {
+    let late = RetryPolicy {
+        first_wait: Duration::from_secs(3600),
+        max_wait: Duration::from_secs(3600),
+        ..RetryPolicy::default()
+    };
+    let silo = start_with(|options| options.tell_retry = Some(late)).await;
+    close("late");
+    silo.actor::<Ward>("late").tell(Note(1)).await.expect("sent");
+    until("it waits for a retry", || silo.status().retries == 1).await;
+    silo.stop().await.expect("stops in order");
+    assert_eq!(
+        (silo.status().retries, silo.dead_letters_of(&ward("late")).len()),
+        (0, 1)
+    );
+    open("late");
 }

@@ -25,6 +25,7 @@ mod local;
 mod orders;
 mod outside;
 mod pool;
+mod retry;
 mod slot;
 mod worker;
 
@@ -34,3 +35,4 @@ pub use control::{Control, Memory};
 pub use dead_letters::{DeadLetter, DeadLetters, NotClaimed};
 pub use outside::{Event, FreezeError, Outside, Packed};
 pub use pool::Pool;
+pub use retry::RetryPolicy;

@@ -125,9 +125,9 @@ impl SiloHandle {
 
 impl Node {
     /// A tell was not delivered, or its handler panicked.
-    pub(super) fn undelivered(&self, actor: &ActorId, letter: &Letter, why: &Failure) {
+    pub(super) fn undelivered(self: &Arc<Self>, actor: &ActorId, letter: &Letter, why: &Failure) {
         let body = letter.body.encode().unwrap_or_default();
-        self.keep_dead_letter(actor.clone(), letter.body.name().to_owned(), body, why.clone());
+        self.retry_or_keep(actor, letter.body.name().to_owned(), body, why.clone());
     }
 
     pub(super) fn keep_dead_letter(&self, actor: ActorId, message: String, body: Bytes, why: Failure) {

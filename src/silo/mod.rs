@@ -32,6 +32,7 @@ mod moves;
 mod node;
 mod options;
 mod queries;
+mod retries;
 mod run;
 mod seats;
 mod services;

@@ -2,7 +2,7 @@
 
 use super::{
     Moves, SiloOptions, accepted::Accepted, callers::LocalAnswer, cluster::ClusterChange, directory::Directory,
-    end::End, seats::Seats,
+    end::End, retries::Retries, seats::Seats,
 };
 use crate::{
     actor::registry::Registry,
@@ -61,6 +61,7 @@ pub(super) struct Node {
     pub(super) directory: Directory,
     pub(super) moves: Moves,
     pub(super) dead_letters: DeadLetters,
+    pub(super) retries: Retries,
     pub(super) history: Mutex<History>,
     pub(super) view: RwLock<View>,
     pub(super) placement: RwLock<Placement>,
@@ -106,6 +107,7 @@ impl Node {
             directory: parts.directory,
             moves: Moves::new(parts.clock.clone()),
             dead_letters: DeadLetters::new(parts.options.dead_letter_capacity),
+            retries: Retries::default(),
             history: Mutex::default(),
             view: RwLock::new(View::empty()),
             placement: RwLock::new(Placement::new(parts.options.version_policy)),

@@ -2,7 +2,8 @@
 
 use super::StartError;
 use crate::{
-    activity::HotPolicy, ident::InvalidName, membership::MembershipConfig, transport::Secret, version::VersionPolicy,
+    activity::HotPolicy, ident::InvalidName, membership::MembershipConfig, runtime::RetryPolicy, transport::Secret,
+    version::VersionPolicy,
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -35,6 +36,10 @@ pub struct SiloOptions {
     pub dead_letter_capacity: usize,
     /// Whether a tell whose handler panics is a dead letter. Every tell is serialized before it runs then. Default no.
     pub dead_letters_of_panics: bool,
+    /// How often a tell that did not run and may run later is tried again before it is a dead letter. Default none: such a tell
+    /// is overtaken by later ones of its sender that run before its retry, which breaks the order of tells (guarantee 3).
+    /// Retries of one actor keep their order among themselves.
+    pub tell_retry: Option<RetryPolicy>,
     /// How long an ask waits unless told otherwise. Default 30 s.
     pub ask_timeout: Duration,
     /// How long a running turn may take to end before a migration of its actor is called off. Default 30 s.
@@ -76,6 +81,7 @@ impl Default for SiloOptions {
             mailbox_capacity: 1000,
             dead_letter_capacity: 10_000,
             dead_letters_of_panics: false,
+            tell_retry: None,
             ask_timeout: Duration::from_secs(30),
             freeze_timeout: Duration::from_secs(30),
             migration_timeout: Duration::from_secs(30),
@@ -133,6 +139,11 @@ impl SiloOptions {
                 });
             }
         }
+        let retry = self.tell_retry.as_ref().map_or(Ok(()), RetryPolicy::check);
+        retry.map_err(|why| StartError::BadOption {
+            option: "tell_retry",
+            why,
+        })?;
         (self.membership.check()).map_err(|source| StartError::BadOption {
             option: "membership",
             why: source.to_string(),
@@ -173,6 +184,7 @@ mod tests {
             mailbox_capacity,
             dead_letter_capacity,
             dead_letters_of_panics,
+            tell_retry,
             ask_timeout,
             freeze_timeout,
             migration_timeout,
@@ -194,8 +206,8 @@ mod tests {
         }
         assert_eq!(documented("version_policy"), format!("`{version_policy}`"));
         assert!(advertise.is_none() && secret.is_none() && labels.is_empty());
-        assert!(spin.is_zero());
-        for option in ["advertise", "secret", "labels", "spin"] {
+        assert!(spin.is_zero() && tell_retry.is_none());
+        for option in ["advertise", "secret", "labels", "spin", "tell_retry"] {
             assert_eq!(documented(option), "none", "{option}");
         }
         for (option, default) in [
@@ -251,6 +263,15 @@ mod tests {
         assert!(bad(|o| o.name = String::new()).contains("silo name"));
         assert!(bad(|o| o.freeze_timeout = Duration::from_secs(31)).contains("migration_timeout"));
         assert!(bad(|o| o.shutdown_timeout = Duration::from_secs(5)).contains("migration_timeout"));
+        assert!(
+            bad(|o| {
+                o.tell_retry = Some(RetryPolicy {
+                    jitter: 2.0,
+                    ..RetryPolicy::default()
+                })
+            })
+            .contains("tell_retry")
+        );
         assert!(bad(|o| o.membership.lease = Duration::from_secs(60)).contains("membership"));
     }
 }

@@ -135,6 +135,7 @@ impl Node {
             moving_now,
             drain,
             dead_letters: self.dead_letters.len(),
+            retries: self.retries.len(),
             dead_letters_dropped: self.dead_letters.dropped(),
         }
     }

@@ -41,6 +41,9 @@ pub struct StatusReport {
     pub drain: Option<DrainProgress>,
     /// Dead letters that are kept.
     pub dead_letters: usize,
+    /// Tells that wait to be tried again.
+    #[serde(default)]
+    pub retries: usize,
     /// Dead letters that had to make room since the start.
     #[serde(default)]
     pub dead_letters_dropped: u64,
