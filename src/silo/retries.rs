@@ -10,7 +10,7 @@ use super::Node;
 use crate::{
     ident::ActorId,
     runtime::RetryPolicy,
-    wire::{Failure, FailureCode},
+    wire::{Failure, FailureCode, Ran},
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -27,6 +27,8 @@ pub(super) struct Retried {
     pub(super) why: Failure,
     /// How many retries have failed.
     failed: u32,
+    /// Whether it is on its way.
+    sent: bool,
 }
 
 /// The tells that are tried again.
@@ -79,11 +81,17 @@ impl Retries {
         }
     }
 
-    /// The message that is to be tried next, and how many retries of it have failed.
-    fn first(&self, actor: &ActorId) -> Option<(String, Bytes, u32)> {
-        let state = self.state.lock();
-        let first = state.queues.get(actor)?.front()?;
-        Some((first.message.clone(), first.body.clone(), first.failed))
+    /// The message that is sent next.
+    fn send_first(&self, actor: &ActorId) -> Option<(String, Bytes)> {
+        let mut state = self.state.lock();
+        let first = state.queues.get_mut(actor)?.front_mut()?;
+        first.sent = true;
+        Some((first.message.clone(), first.body.clone()))
+    }
+
+    /// How many retries of the first have failed.
+    fn failures(&self, actor: &ActorId) -> Option<u32> {
+        self.state.lock().queues.get(actor)?.front().map(|first| first.failed)
     }
 
     /// The first has run, or ended so that it is not tried again. `None`: it is not here any more.
@@ -106,6 +114,7 @@ impl Retries {
         };
         for letter in queue.iter_mut() {
             letter.failed += 1;
+            letter.sent = false;
             letter.why = why.clone();
         }
         // An earlier one has failed at least as often as a later one.
@@ -130,10 +139,14 @@ impl Retries {
         let actors: Vec<ActorId> = state.queues.keys().cloned().collect();
         let take = |actor: ActorId| {
             let queue = state.take_queue(&actor);
-            queue
-                .into_iter()
-                .map(move |letter| (actor.clone(), letter))
-                .collect::<Vec<_>>()
+            let named = queue.into_iter().map(move |mut letter| {
+                if letter.sent {
+                    let text = format!("{} to {actor} was on its way when its silo ended", letter.message);
+                    letter.why = Failure::new(FailureCode::Unknown, Ran::Unknown, text);
+                }
+                (actor.clone(), letter)
+            });
+            named.collect::<Vec<_>>()
         };
         actors.into_iter().flat_map(take).collect()
     }
@@ -156,6 +169,7 @@ impl Node {
             body,
             why,
             failed: 0,
+            sent: false,
         };
         match self.retries.add(actor, letter, self.options.dead_letter_capacity) {
             Taken::Queued => {}
@@ -181,7 +195,7 @@ impl Node {
     /// Sends the letters of an actor until one does not run. Answers how long to pause then; `None`: none is left.
     async fn retry_first(self: &Arc<Self>, actor: &ActorId, policy: &RetryPolicy) -> Option<std::time::Duration> {
         loop {
-            let (message, body, _) = self.retries.first(actor)?;
+            let (message, body) = self.retries.send_first(actor)?;
             let Err(why) = self.send_again(actor, &message, &body).await else {
                 self.retries.take_first(actor);
                 continue;
@@ -190,8 +204,7 @@ impl Node {
                 for letter in self.retries.failed(actor, &why, policy.max_retries) {
                     self.keep_retried(actor.clone(), letter);
                 }
-                let (_, _, failed) = self.retries.first(actor)?;
-                return Some(policy.wait(actor, failed + 1));
+                return Some(policy.wait(actor, self.retries.failures(actor)? + 1));
             }
             let Some(mut letter) = self.retries.take_first(actor) else {
                 continue;
@@ -224,7 +237,6 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Ran;
 
     fn actor() -> ActorId {
         ActorId::new("k", "a").expect("valid")
@@ -240,6 +252,7 @@ mod tests {
             body: Bytes::from_static(b"\xc0"),
             why: failure(),
             failed: 0,
+            sent: false,
         }
     }
 
@@ -258,7 +271,7 @@ mod tests {
         assert_eq!(names(retries.failed(&actor(), &failure(), 2)), ["1", "2"]);
         assert_eq!(retries.len(), 1);
         assert_eq!(names(retries.failed(&actor(), &failure(), 2)), ["3"]);
-        assert_eq!((retries.len(), retries.first(&actor()).is_none()), (0, true));
+        assert_eq!((retries.len(), retries.send_first(&actor()).is_none()), (0, true));
         assert!(
             matches!(retries.add(&actor(), letter("4"), 10), Taken::First),
             "a task of its own again"
@@ -272,8 +285,12 @@ mod tests {
         assert!(matches!(retries.add(&actor(), letter("2"), 2), Taken::Queued));
         assert!(matches!(retries.add(&actor(), letter("3"), 2), Taken::Full(_)));
         assert_eq!(names(retries.take_first(&actor())), ["1"]);
+        assert!(matches!(retries.add(&actor(), letter("3"), 2), Taken::Queued));
+        assert!(retries.send_first(&actor()).is_some());
         let left = retries.close();
-        assert_eq!(names(left.into_iter().map(|(_, letter)| letter)), ["2"]);
+        let ran: Vec<_> = left.iter().map(|(_, letter)| letter.why.ran).collect();
+        assert_eq!(ran, [Ran::Unknown, Ran::No], "the first was on its way");
+        assert_eq!(names(left.into_iter().map(|(_, letter)| letter)), ["2", "3"]);
         assert!(retries.take_first(&actor()).is_none());
         assert!(matches!(retries.add(&actor(), letter("4"), 2), Taken::Full(_)));
     }
