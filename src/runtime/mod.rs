@@ -18,6 +18,7 @@
 
 mod activation;
 mod answer;
+mod blocking;
 mod control;
 mod dead_letters;
 mod hooks;
@@ -31,6 +32,7 @@ mod worker;
 
 pub use activation::Activation;
 pub(crate) use answer::fail;
+pub use blocking::BlockingPool;
 pub use control::{Control, Memory};
 pub use dead_letters::{DeadLetter, DeadLetters, NotClaimed};
 pub use outside::{Event, FreezeError, Outside, Packed};

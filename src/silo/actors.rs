@@ -2,7 +2,7 @@
 
 use super::{Gate, Node, seats::Arriving};
 use crate::{
-    actor::{Grant, Port, SaveError, Services},
+    actor::{Grant, Job, Port, SaveError, Services},
     caller::from_call,
     clock::Clock,
     ident::{ActorId, Epoch, ProcessId, RequestId, SiloId},
@@ -207,6 +207,10 @@ impl Services for Arc<Node> {
 
     fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    fn blocking(&self, job: Job) -> BoxFuture<'static, bool> {
+        self.blocking.run(job)
     }
 }
 

@@ -297,6 +297,15 @@ impl Node {
         Ended::Fenced { reason, report }
     }
 
+    /// Waits for blocking work, no longer than the shutdown may take.
+    pub(super) async fn end_blocking(&self) {
+        let deadline = self.drain.lock().as_ref().map(Drain::deadline);
+        let left = self.blocking.end(&self.clock, deadline.unwrap_or_default()).await;
+        if left > 0 {
+            tracing::warn!(silo = %self.me, left, "blocking work was not done when the shutdown timeout had passed");
+        }
+    }
+
     fn report(
         &self,
         begun: crate::clock::Moment,

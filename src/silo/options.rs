@@ -30,6 +30,8 @@ pub struct SiloOptions {
     /// How long a thread that runs actors looks for work before it parks. An ask between threads takes a tenth of the time with
     /// 20 us, and each idle period costs as much of a processor. Default zero.
     pub spin: Duration,
+    /// Threads that do blocking work for actors ([`crate::actor::Context::blocking`]). Default 4, started by the first work.
+    pub blocking_threads: usize,
     /// The most messages that wait for an actor. Default 1000.
     pub mailbox_capacity: usize,
     /// The most dead letters that are kept; the oldest make room. Default 10,000.
@@ -78,6 +80,7 @@ impl Default for SiloOptions {
             insecure: false,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             spin: Duration::ZERO,
+            blocking_threads: 4,
             mailbox_capacity: 1000,
             dead_letter_capacity: 10_000,
             dead_letters_of_panics: false,
@@ -108,6 +111,7 @@ impl SiloOptions {
         InvalidName::check("cluster name", &self.cluster)?;
         for (option, value) in [
             ("workers", self.workers),
+            ("blocking_threads", self.blocking_threads),
             ("mailbox_capacity", self.mailbox_capacity),
             ("max_concurrent_migrations", self.max_concurrent_migrations),
             ("migration_batch", self.migration_batch),
@@ -181,6 +185,7 @@ mod tests {
             insecure,
             workers: _,
             spin,
+            blocking_threads,
             mailbox_capacity,
             dead_letter_capacity,
             dead_letters_of_panics,
@@ -219,6 +224,7 @@ mod tests {
             assert_eq!(documented(option), if default { "yes" } else { "no" }, "{option}");
         }
         for (option, default) in [
+            ("blocking_threads", blocking_threads),
             ("mailbox_capacity", mailbox_capacity),
             ("dead_letter_capacity", dead_letter_capacity),
             ("max_concurrent_migrations", max_concurrent_migrations),
@@ -260,6 +266,7 @@ mod tests {
             options.check().expect_err("must be refused").to_string()
         };
         assert!(bad(|o| o.mailbox_capacity = 0).contains("mailbox_capacity"));
+        assert!(bad(|o| o.blocking_threads = 0).contains("blocking_threads"));
         assert!(bad(|o| o.name = String::new()).contains("silo name"));
         assert!(bad(|o| o.freeze_timeout = Duration::from_secs(31)).contains("migration_timeout"));
         assert!(bad(|o| o.shutdown_timeout = Duration::from_secs(5)).contains("migration_timeout"));
