@@ -184,6 +184,7 @@ impl<A: Actor> AnyActor for Cell<A> {
 /// How a message of a kind is run.
 #[derive(Clone)]
 pub struct MessageEntry {
+    number: u16,
     name: &'static str,
     type_id: TypeId,
     run: fn(Begin<'_>, &mut task::Context<'_>) -> Ran,
@@ -193,6 +194,7 @@ impl MessageEntry {
     /// The entry of `A`'s message `M`.
     pub fn of<A: Handler<M>, M: Message>() -> Self {
         Self {
+            number: 0,
             name: M::NAME,
             type_id: TypeId::of::<M>(),
             run: run::<A, M>,
@@ -202,6 +204,11 @@ impl MessageEntry {
     /// The wire name of the message.
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Its place among the messages of its kind.
+    pub fn number(&self) -> u16 {
+        self.number
     }
 
     /// Runs the message as a turn, until it ends or waits. It must be of this entry's name, and the actor of its kind.
@@ -230,7 +237,9 @@ impl KindEntry {
             version: A::VERSION,
             type_id: TypeId::of::<A>(),
             type_name: type_name::<A>(),
-            messages: A::messages(),
+            messages: (A::messages().into_iter().zip(0..))
+                .map(|(message, number)| MessageEntry { number, ..message })
+                .collect(),
             hydrate: Cell::<A>::hydrate,
             keeps_panicked: false,
         }

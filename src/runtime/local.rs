@@ -1,9 +1,10 @@
 //! What a worker has on its own thread: activations, those that are ready, and turns that run where they are sent.
 
 use super::{
-    Activation, Control, Outside,
+    Activation, Control, Event, Outside,
     answer::fail,
     slot::{Slot, Visit},
+    watch::NO_MESSAGE,
     worker::Shared,
 };
 use crate::{
@@ -127,6 +128,7 @@ impl Local {
             return 0;
         };
         let mut slot = cell.borrow_mut();
+        (self.shared.shown).enter(mailbox.slot().unwrap_or(u32::MAX), slot.message);
         let mut scope = slot.enter();
         swap_scope(&mut scope);
         let granted = BUDGET.min(quota);
@@ -134,6 +136,7 @@ impl Local {
         let visit = slot.visit(self, &waker_ref(&mailbox), forced, &mut budget);
         swap_scope(&mut scope);
         self.left(&mut slot, scope, &mailbox);
+        self.shared.shown.leave();
         let ran = granted - budget + self.ran_here.replace(0);
         self.shared.ran(ran);
         match visit {
@@ -152,6 +155,12 @@ impl Local {
     }
 
     fn left(&self, slot: &mut Slot, scope: Scope, mailbox: &Arc<Mailbox>) {
+        if slot.has_turn() {
+            slot.message = self.shared.shown.message();
+            self.shared.shown.waits(&mut slot.listed, mailbox);
+        } else {
+            slot.message = NO_MESSAGE;
+        }
         if let Some(at) = slot.leave(scope) {
             let mailbox = mailbox.clone();
             self.waits.borrow_mut().push(Reverse(Wait { at, mailbox }));
@@ -215,11 +224,13 @@ impl Local {
         }
         self.here_left.set(self.here_left.get() - 1);
         self.depth.set(self.depth.get() + 1);
+        let at = (self.shared.shown).nest(mailbox.slot().unwrap_or(u32::MAX));
         let mut scope = slot.enter();
         swap_scope(&mut scope);
         let ran = slot.run_here(self, &waker_ref(mailbox), message, call);
         swap_scope(&mut scope);
         self.left(&mut slot, scope, mailbox);
+        self.shared.shown.back(at);
         self.depth.set(self.depth.get() - 1);
         self.ran_here.set(self.ran_here.get() + 1);
         let (free, over, has_step) = (slot.is_free(), slot.is_over(), slot.has_step());
@@ -232,6 +243,19 @@ impl Local {
             mailbox.rest_here();
         }
         ran
+    }
+
+    /// Tells of a turn that waits since `began`, if it still does.
+    pub(super) fn look_at(&self, mailbox: &Mailbox, began: Moment) {
+        if let Some(cell) = self.slot(mailbox) {
+            let mut slot = cell.borrow_mut();
+            if mailbox.activity().last == began
+                && let Some(message) = slot.turn_name()
+            {
+                let event = Event::Stuck { message, began };
+                self.outside.report(&slot.activation, event);
+            }
+        }
     }
 
     // Turns that wait for a moment.

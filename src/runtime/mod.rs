@@ -28,6 +28,7 @@ mod outside;
 mod pool;
 mod retry;
 mod slot;
+mod watch;
 mod worker;
 
 pub use activation::Activation;
@@ -36,5 +37,6 @@ pub use blocking::BlockingPool;
 pub use control::{Control, Memory};
 pub use dead_letters::{DeadLetter, DeadLetters, NotClaimed};
 pub use outside::{Event, FreezeError, Outside, Packed};
-pub use pool::Pool;
+pub use pool::{Load, Pool};
 pub use retry::RetryPolicy;
+pub use watch::{Blocked, Watcher};

@@ -3,6 +3,7 @@
 use super::Activation;
 use crate::{
     actor::{Dehydrated, SaveError, Services},
+    clock::Moment,
     ident::{ActorId, ProcessId, RequestId},
     mailbox::Letter,
     store::{StoreError, StoredState},
@@ -58,6 +59,13 @@ pub enum Event {
     PrepareFailed(String),
     /// It runs here after a move.
     Started,
+    /// Its turn waits for too long.
+    Stuck {
+        /// The wire name of the message.
+        message: &'static str,
+        /// When the turn began.
+        began: Moment,
+    },
 }
 
 /// A frozen actor.

@@ -4,6 +4,7 @@ use super::{
     Activation, Event,
     answer::{fail, send},
     local::Local,
+    watch::NO_MESSAGE,
 };
 use crate::{
     actor::{
@@ -84,6 +85,9 @@ pub(super) struct Slot {
     pub(super) moved_here: bool,
     /// When it took no more turns because of a freeze, by the wall clock.
     pub(super) frozen_at_micros: u64,
+    /// The message of the turn that waits, by its number, and the round of the watcher that knows of it.
+    pub(super) message: u16,
+    pub(super) listed: u32,
 }
 
 /// What one visit came to.
@@ -121,6 +125,8 @@ impl Slot {
             ending: None,
             moved_here: false,
             frozen_at_micros: 0,
+            message: NO_MESSAGE,
+            listed: 0,
         }
     }
 
@@ -176,6 +182,19 @@ impl Slot {
 
     pub(super) fn is_over(&self) -> bool {
         matches!(self.state, State::Gone)
+    }
+
+    /// Whether a turn waits.
+    pub(super) fn has_turn(&self) -> bool {
+        matches!(self.state, State::Busy(Work::Turn(_)))
+    }
+
+    /// The message of the turn that waits.
+    pub(super) fn turn_name(&mut self) -> Option<&'static str> {
+        match &mut self.state {
+            State::Busy(Work::Turn(frame)) => Some(frame.name()),
+            _ => None,
+        }
     }
 
     /// Whether it has a step that was not polled yet.
@@ -276,16 +295,19 @@ impl Slot {
                 Form::Told | Form::Asked => kind.message_of(front.message()),
             };
             let ran = match entry {
-                Some(entry) => entry.run(
-                    Begin {
-                        actor,
-                        source: Source::Queue(front),
-                        kind,
-                        clock: &local.clock,
-                        memory,
-                    },
-                    cx,
-                ),
+                Some(entry) => {
+                    local.shared.shown.turn(entry.number());
+                    entry.run(
+                        Begin {
+                            actor,
+                            source: Source::Queue(front),
+                            kind,
+                            clock: &local.clock,
+                            memory,
+                        },
+                        cx,
+                    )
+                }
                 None => run_letter(front.into_letter(), actor, kind, local, memory, cx),
             };
             let left = self.taken.len();
@@ -337,6 +359,7 @@ impl Slot {
         };
         let cell = self.activation.mailbox().cell();
         cell.turns_started(local.clock.recently());
+        local.shared.shown.turn(entry.number());
         let mut memory = local.take_memory();
         let begin = Begin {
             actor,
@@ -439,6 +462,7 @@ fn run_letter(
             refused: Box::new((letter, failure)),
         };
     };
+    local.shared.shown.turn(entry.number());
     let mut one = Records::new();
     one.push(letter);
     let begin = Begin {

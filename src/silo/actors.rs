@@ -153,6 +153,9 @@ impl Node {
                         place.seat.refuse(arriving.epoch, Refusal::Unreadable(why));
                     }
                 }
+                Event::Stuck { message, began } => {
+                    self.stuck(activation.mailbox().clone(), message.to_owned(), began, None);
+                }
                 Event::Started => {
                     if let Some(arriving) = place.arriving.take() {
                         self.history.lock().arrived.push(ArrivedActor {

@@ -39,6 +39,7 @@ mod services;
 mod standing;
 mod store_loss;
 mod supervisor;
+mod watching;
 
 pub use builder::{Silo, SiloBuilder};
 pub use dead_letters::{ReplayError, Replayed};

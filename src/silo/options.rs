@@ -42,6 +42,8 @@ pub struct SiloOptions {
     /// is overtaken by later ones of its sender that run before its retry, which breaks the order of tells (guarantee 3).
     /// Retries of one actor keep their order among themselves.
     pub tell_retry: Option<RetryPolicy>,
+    /// A turn that takes longer is reported: in the log once, and in the status while it lasts. Default 10 s.
+    pub stuck_turn: Duration,
     /// How long an ask waits unless told otherwise. Default 30 s.
     pub ask_timeout: Duration,
     /// How long a running turn may take to end before a migration of its actor is called off. Default 30 s.
@@ -85,6 +87,7 @@ impl Default for SiloOptions {
             dead_letter_capacity: 10_000,
             dead_letters_of_panics: false,
             tell_retry: None,
+            stuck_turn: Duration::from_secs(10),
             ask_timeout: Duration::from_secs(30),
             freeze_timeout: Duration::from_secs(30),
             migration_timeout: Duration::from_secs(30),
@@ -143,6 +146,12 @@ impl SiloOptions {
                 });
             }
         }
+        if self.stuck_turn.is_zero() {
+            return Err(StartError::BadOption {
+                option: "stuck_turn",
+                why: "it is zero".into(),
+            });
+        }
         let retry = self.tell_retry.as_ref().map_or(Ok(()), RetryPolicy::check);
         retry.map_err(|why| StartError::BadOption {
             option: "tell_retry",
@@ -190,6 +199,7 @@ mod tests {
             dead_letter_capacity,
             dead_letters_of_panics,
             tell_retry,
+            stuck_turn,
             ask_timeout,
             freeze_timeout,
             migration_timeout,
@@ -234,6 +244,7 @@ mod tests {
             assert_eq!(digits, default.to_string(), "{option}");
         }
         for (option, default) in [
+            ("stuck_turn", stuck_turn),
             ("ask_timeout", ask_timeout),
             ("freeze_timeout", freeze_timeout),
             ("migration_timeout", migration_timeout),
@@ -266,6 +277,7 @@ mod tests {
             options.check().expect_err("must be refused").to_string()
         };
         assert!(bad(|o| o.mailbox_capacity = 0).contains("mailbox_capacity"));
+        assert!(bad(|o| o.stuck_turn = Duration::ZERO).contains("stuck_turn"));
         assert!(bad(|o| o.blocking_threads = 0).contains("blocking_threads"));
         assert!(bad(|o| o.name = String::new()).contains("silo name"));
         assert!(bad(|o| o.freeze_timeout = Duration::from_secs(31)).contains("migration_timeout"));

@@ -41,12 +41,42 @@ pub struct StatusReport {
     pub drain: Option<DrainProgress>,
     /// Dead letters that are kept.
     pub dead_letters: usize,
+    /// Turns that take too long.
+    #[serde(default)]
+    pub stuck: Vec<StuckTurn>,
+    /// The threads that run actors.
+    #[serde(default)]
+    pub workers: Vec<WorkerStatus>,
     /// Tells that wait to be tried again.
     #[serde(default)]
     pub retries: usize,
     /// Dead letters that had to make room since the start.
     #[serde(default)]
     pub dead_letters_dropped: u64,
+}
+
+/// A turn that takes longer than the silo's `stuck_turn`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StuckTurn {
+    /// Whose.
+    pub actor: ActorId,
+    /// The wire name of its message; empty in a hook.
+    pub message: String,
+    /// For how long, in milliseconds.
+    pub for_ms: u64,
+    /// Whether it blocks its thread, so that no other actor of the thread runs.
+    pub blocks: bool,
+}
+
+/// How a worker, a thread that runs actors, does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// Actors that are active on it.
+    pub activations: usize,
+    /// Turns so far.
+    pub turns: u64,
+    /// The share of the last seconds that it was busy, 0 to 1.
+    pub busy: f64,
 }
 
 /// How far a drain is.
