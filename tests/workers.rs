@@ -3,10 +3,16 @@
 mod common;
 
 use common::*;
-use quark::{actor::BlockingError, clock::Clock, prelude::*, silo::SiloHandle, store::SiloStatus};
+use quark::{
+    actor::BlockingError,
+    clock::Clock,
+    prelude::*,
+    silo::{Silo, SiloHandle, SiloOptions},
+    store::SiloStatus,
+};
 use std::{
     collections::BTreeMap,
-    sync::{Condvar, Mutex},
+    sync::{Condvar, Mutex, Once},
     time::Duration,
 };
 
@@ -135,6 +141,53 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// What was logged at level warn and above.
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A silo by whose measure a turn is stuck soon, and whose log is kept.
+async fn start_impatient(workers: usize) -> SiloHandle {
+    static LOGGED: Once = Once::new();
+    LOGGED.call_once(|| {
+        let log = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_ansi(false);
+        log.with_writer(|| Log).init();
+    });
+    let cluster = cluster_name();
+    let options = SiloOptions {
+        name: "one".into(),
+        store: format!("memory:{cluster}"),
+        cluster,
+        workers,
+        handle_signals: false,
+        stuck_turn: Duration::from_millis(100),
+        ..SiloOptions::default()
+    };
+    Silo::builder().options(options).start().await.unwrap()
+}
+
+/// The warnings about turns of an actor.
+fn warnings(actor: &str) -> Vec<String> {
+    let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    let about = log
+        .lines()
+        .filter(|line| line.contains("a turn ") && line.contains(&format!("{actor} ")));
+    about.map(str::to_owned).collect()
+}
+
 async fn start_with_one_worker() -> SiloHandle {
     silo(&cluster_name(), "one").workers(1).start().await.unwrap()
 }
@@ -179,4 +232,100 @@ async fn blocking_work_whose_future_is_dropped_goes_on_and_the_shutdown_waits_fo
     .await;
     report.expect("stops in order");
     assert!(DOORS.arrived("green, behind"), "it was done before the silo ended");
+}
+
+#[tokio::test]
+async fn a_turn_that_waits_too_long_is_reported_with_its_message_once_and_while_it_lasts() {
+    let silo = start_impatient(1).await;
+    let (stuck, other) = (silo.actor::<Guest>("waits"), silo.actor::<Guest>("does not"));
+    // An earlier turn of the same actor that waited, but not for long.
+    DOORS.open("open");
+    stuck
+        .ask(Through("open".into(), How::Elsewhere))
+        .await
+        .expect("answered")
+        .expect("done");
+    let passing = stuck.try_ask(Through("red".into(), How::Asking)).expect("room");
+    until("both are reported", || silo.status().stuck.len() == 2).await;
+    let status = silo.status();
+    let turn = (status.stuck.iter())
+        .find(|turn| turn.actor.key() == "waits")
+        .expect("one of them");
+    assert_eq!((turn.message.as_str(), turn.blocks), ("guest.pass", false));
+    assert!(turn.for_ms >= 100, "{}", turn.for_ms);
+    // Its arbiter is free, and looks at it many times more.
+    let clock = Clock::system();
+    let end = clock.now() + Duration::from_millis(300);
+    until("some time has passed", || clock.now() > end).await;
+    assert_eq!(other.ask(Greet).await.expect("answered"), "hello");
+    assert_eq!(silo.status().stuck.len(), 2);
+    DOORS.open("red");
+    passing.await.expect("answered").expect("done");
+    until("they are over", || silo.status().stuck.is_empty()).await;
+    let warnings = warnings("guest/waits");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("guest.pass"), "{warnings:?}");
+    silo.stop().await.expect("stops in order");
+}
+
+#[tokio::test]
+async fn a_turn_that_blocks_its_thread_is_reported_with_its_message_once_and_while_it_lasts() {
+    let silo = start_impatient(1).await;
+    let guest = silo.actor::<Guest>("blocks");
+    guest.ask(Greet).await.expect("answered");
+    let passing = guest.try_ask(Through("black".into(), How::Here)).expect("room");
+    until("it is reported", || !silo.status().stuck.is_empty()).await;
+    let status = silo.status();
+    assert_eq!(status.stuck.len(), 1, "{:?}", status.stuck);
+    let turn = &status.stuck[0];
+    assert_eq!(
+        (turn.actor.key(), turn.message.as_str(), turn.blocks),
+        ("blocks", "guest.pass", true)
+    );
+    assert!(turn.for_ms >= 100, "{}", turn.for_ms);
+    DOORS.open("black");
+    passing.await.expect("answered").expect("done");
+    until("it is over", || silo.status().stuck.is_empty()).await;
+    let warnings = warnings("guest/blocks");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("guest.pass") && warnings[0].contains("blocks its thread"),
+        "{warnings:?}"
+    );
+    silo.stop().await.expect("stops in order");
+}
+
+#[tokio::test]
+async fn a_hot_worker_is_visible_and_new_activations_go_to_another() {
+    let silo = silo(&cluster_name(), "one").workers(2).start().await.unwrap();
+    let hot = silo.actor::<Guest>("hot");
+    let passing = hot.try_ask(Through("white".into(), How::Here)).expect("room");
+    until("one worker is seen to be busy", || {
+        silo.status().workers.iter().any(|worker| worker.busy > 0.6)
+    })
+    .await;
+    // Each of them would not be answered on the worker that is blocked.
+    for n in 0..40 {
+        assert_eq!(
+            silo.actor::<Guest>(&n.to_string()).ask(Greet).await.expect("answered"),
+            "hello"
+        );
+    }
+    let mut workers = silo.status().workers;
+    workers.sort_by_key(|worker| worker.activations);
+    assert_eq!(
+        workers.iter().map(|worker| worker.activations).collect::<Vec<_>>(),
+        [1, 40]
+    );
+    assert!(
+        workers[1].turns >= 40 && workers[1].busy < workers[0].busy,
+        "{workers:?}"
+    );
+    DOORS.open("white");
+    passing.await.expect("answered").expect("done");
+    until("it is idle again", || {
+        silo.status().workers.iter().all(|worker| worker.busy < 0.5)
+    })
+    .await;
+    silo.stop().await.expect("stops in order");
 }
