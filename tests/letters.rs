@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use parking_lot::Mutex;
 use quark::{
     clock::Clock,
     ident::ActorId,
@@ -11,7 +12,7 @@ use quark::{
     silo::{ReplayError, SiloHandle, SiloOptions},
     wire::Ran,
 };
-use std::{collections::BTreeSet, sync::Mutex, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 /// The keys of the wards that cannot be activated now.
 static CLOSED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -34,7 +35,7 @@ struct Notes;
 #[actor(kind = "ward", messages(Note, Notes))]
 impl Actor for Ward {
     async fn on_activate(&mut self, ctx: &mut Context<Self>) -> Result<(), ActivationError> {
-        if CLOSED.lock().unwrap().contains(ctx.key()) {
+        if CLOSED.lock().contains(ctx.key()) {
             return Err(ActivationError::new("closed"));
         }
         Ok(())
@@ -57,15 +58,15 @@ impl Handler<Notes> for Ward {
 }
 
 fn close(key: &str) {
-    CLOSED.lock().unwrap().insert(key.to_owned());
+    CLOSED.lock().insert(key.to_owned());
 }
 
 fn open(key: &str) {
-    CLOSED.lock().unwrap().remove(key);
+    CLOSED.lock().remove(key);
 }
 
 fn ward(key: &str) -> ActorId {
-    ActorId::new("ward", key).unwrap()
+    ActorId::new("ward", key).expect("valid")
 }
 
 async fn start_with(change: impl FnOnce(&mut SiloOptions)) -> SiloHandle {
@@ -79,7 +80,11 @@ async fn start_with(change: impl FnOnce(&mut SiloOptions)) -> SiloHandle {
         ..SiloOptions::default()
     };
     change(&mut options);
-    quark::silo::Silo::builder().options(options).start().await.unwrap()
+    quark::silo::Silo::builder()
+        .options(options)
+        .start()
+        .await
+        .expect("the silo starts")
 }
 
 /// Waits until it is so.

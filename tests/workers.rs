@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use parking_lot::{Condvar, Mutex};
 use quark::{
     actor::BlockingError,
     clock::Clock,
@@ -10,11 +11,7 @@ use quark::{
     silo::{Silo, SiloHandle, SiloOptions},
     store::SiloStatus,
 };
-use std::{
-    collections::BTreeMap,
-    sync::{Condvar, Mutex, Once},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Once, time::Duration};
 
 /// Doors by name: closed until they are opened.
 static DOORS: Doors = Doors {
@@ -30,19 +27,19 @@ struct Doors {
 impl Doors {
     /// Blocks the thread until the door is open; `arrived` tells that somebody stands before it.
     fn pass(&self, name: &str) {
-        let mut open = self.open.lock().unwrap();
+        let mut open = self.open.lock();
         open.entry(name.to_owned()).or_insert(false);
         while !open[name] {
-            open = self.changed.wait(open).unwrap();
+            self.changed.wait(&mut open);
         }
     }
 
     fn arrived(&self, name: &str) -> bool {
-        self.open.lock().unwrap().contains_key(name)
+        self.open.lock().contains_key(name)
     }
 
     fn open(&self, name: &str) {
-        self.open.lock().unwrap().insert(name.to_owned(), true);
+        self.open.lock().insert(name.to_owned(), true);
         self.changed.notify_all();
     }
 }
@@ -148,7 +145,7 @@ struct Log;
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LOG.lock().unwrap().extend(bytes);
+        LOG.lock().extend(bytes);
         Ok(bytes.len())
     }
 
@@ -176,12 +173,12 @@ async fn start_impatient(workers: usize) -> SiloHandle {
         stuck_turn: Duration::from_millis(100),
         ..SiloOptions::default()
     };
-    Silo::builder().options(options).start().await.unwrap()
+    Silo::builder().options(options).start().await.expect("the silo starts")
 }
 
 /// The warnings about turns of an actor.
 fn warnings(actor: &str) -> Vec<String> {
-    let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    let log = String::from_utf8(LOG.lock().clone()).expect("text");
     let about = log
         .lines()
         .filter(|line| line.contains("a turn ") && line.contains(&format!("{actor} ")));
@@ -189,7 +186,11 @@ fn warnings(actor: &str) -> Vec<String> {
 }
 
 async fn start_with_one_worker() -> SiloHandle {
-    silo(&cluster_name(), "one").workers(1).start().await.unwrap()
+    silo(&cluster_name(), "one")
+        .workers(1)
+        .start()
+        .await
+        .expect("the silo starts")
 }
 
 #[tokio::test]
@@ -297,7 +298,11 @@ async fn a_turn_that_blocks_its_thread_is_reported_with_its_message_once_and_whi
 
 #[tokio::test]
 async fn a_hot_worker_is_visible_and_new_activations_go_to_another() {
-    let silo = silo(&cluster_name(), "one").workers(2).start().await.unwrap();
+    let silo = silo(&cluster_name(), "one")
+        .workers(2)
+        .start()
+        .await
+        .expect("the silo starts");
     let hot = silo.actor::<Guest>("hot");
     let passing = hot.try_ask(Through("white".into(), How::Here)).expect("room");
     until("one worker is seen to be busy", || {
