@@ -308,6 +308,7 @@ impl Local {
         }
         self.ready.borrow_mut().clear();
         self.waits.borrow_mut().clear();
+        self.shared.forget();
     }
 }
 

@@ -113,6 +113,11 @@ impl Shown {
         }
     }
 
+    /// The worker has ended. Mailboxes hold it, so it holds none any more.
+    pub(super) fn forget(&self) {
+        self.waiting.lock().clear();
+    }
+
     fn next_round(&self) -> Vec<Arc<Mailbox>> {
         self.round.fetch_add(1, Ordering::Relaxed);
         std::mem::take(&mut *self.waiting.lock())

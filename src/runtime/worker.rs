@@ -99,7 +99,9 @@ impl WorkerHandle {
 
     /// Has the worker tell of a turn that waits since `began`.
     pub(super) fn ask_about(&self, mailbox: Arc<Mailbox>, began: Moment) {
-        self.0.inject_with(|injected| injected.asked.push((mailbox, began)));
+        if !self.0.stopping.load(Ordering::Acquire) {
+            self.0.inject_with(|injected| injected.asked.push((mailbox, began)));
+        }
     }
 
     /// How many messages the worker has taken out of mailboxes.
@@ -148,6 +150,12 @@ impl Shared {
             Some(run(local))
         });
         here.ok().flatten()
+    }
+
+    /// Forgets whom the watcher asks about: the worker has ended.
+    pub(super) fn forget(&self) {
+        self.injected.lock().asked.clear();
+        self.shown.forget();
     }
 
     pub(super) fn removed(&self) {
