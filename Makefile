@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: all test model fmt clippy docs example bench prerequisites
+.PHONY: all test asan model fmt clippy docs example bench prerequisites
 
 all: fmt clippy docs test example
 
@@ -25,6 +25,15 @@ prerequisites:
 
 test: prerequisites
 	$(CARGO) test --workspace --all-features
+
+# What crosses unsafe code, under AddressSanitizer, with a look for leaks. The sanitizer is a nightly option of a stable compiler
+# that brings its runtime along, on this target; RUSTC_BOOTSTRAP is for this build alone, in a folder of its own.
+ASAN_TARGET := x86_64-unknown-linux-gnu
+ASAN := RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --target $(ASAN_TARGET) --target-dir target/asan
+
+asan: prerequisites
+	$(ASAN) --lib -- mailbox:: actor:: runtime::
+	$(ASAN) --test silo --test migration
 
 # The protocol, explored in every order of events: minutes. See docs/testing.md.
 model: prerequisites

@@ -278,13 +278,15 @@ async fn status_shows_what_is_active_and_what_waits() {
     let silo = silo(&cluster_name(), "one").workers(1).start().await.expect("starts");
     let ledger = silo.actor::<Ledger>("a");
     ledger.ask(Read).await.expect("active");
-    ledger.tell(SleepFor(200)).await.expect("sent");
+    ledger.tell(SleepFor(500)).await.expect("sent");
     for n in 0..5 {
         ledger.tell(Book { sender: "s".into(), n }).await.expect("sent");
     }
-    let status = silo.status();
-    assert_eq!(status.activations["ledger"], 1);
-    assert!((4..=6).contains(&status.waiting), "{}", status.waiting);
+    assert_eq!(silo.status().activations["ledger"], 1);
+    // A message on its way into a turn may be seen twice for an instant.
+    while silo.status().waiting != 5 {
+        tokio::task::yield_now().await;
+    }
     silo.stop().await.expect("stops in order");
 }
 

@@ -181,7 +181,9 @@ impl<A: Actor> AnyActor for Cell<A> {
 type Run = fn(Begin<'_>, &mut task::Context<'_>, &mut Rare) -> Option<Box<dyn AnyActor>>;
 
 /// How a message of a kind is run.
+#[derive(Clone)]
 pub struct MessageEntry {
+    number: u16,
     name: &'static str,
     type_id: TypeId,
     run: Run,
@@ -191,6 +193,7 @@ impl MessageEntry {
     /// The entry of `A`'s message `M`.
     pub fn of<A: Handler<M>, M: Message>() -> Self {
         Self {
+            number: 0,
             name: M::NAME,
             type_id: TypeId::of::<M>(),
             run: run::<A, M>,
@@ -202,6 +205,11 @@ impl MessageEntry {
         self.name
     }
 
+    /// Its place among the messages of its kind.
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
     /// Runs the message as a turn, until it ends or waits. It must be of this entry's name, and the actor of its kind.
     ///
     /// Answers the actor if the turn has ended and that is all; else `rare` tells.
@@ -211,6 +219,7 @@ impl MessageEntry {
 }
 
 /// What a silo knows of a kind that it hosts.
+#[derive(Clone)]
 pub struct KindEntry {
     kind: &'static str,
     version: &'static str,
@@ -218,6 +227,7 @@ pub struct KindEntry {
     type_name: &'static str,
     messages: Vec<MessageEntry>,
     hydrate: fn(Hydrate) -> Result<Box<dyn AnyActor>, DecodeError>,
+    keeps_panicked: bool,
 }
 
 impl KindEntry {
@@ -228,9 +238,22 @@ impl KindEntry {
             version: A::VERSION,
             type_id: TypeId::of::<A>(),
             type_name: type_name::<A>(),
-            messages: A::messages(),
+            messages: (A::messages().into_iter().zip(0..))
+                .map(|(message, number)| MessageEntry { number, ..message })
+                .collect(),
             hydrate: Cell::<A>::hydrate,
+            keeps_panicked: false,
         }
+    }
+
+    /// From now on tells are serialized before they run, so that one whose handler panics can be a dead letter.
+    pub fn keep_panicked(&mut self) {
+        self.keeps_panicked = true;
+    }
+
+    /// Whether tells whose handlers panic are dead letters.
+    pub fn keeps_panicked(&self) -> bool {
+        self.keeps_panicked
     }
 
     /// The stable wire name.

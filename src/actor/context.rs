@@ -1,6 +1,6 @@
 //! What an actor can do and know while it runs.
 
-use super::{ActorRef, Hosted, Kind, Port, unusable_port};
+use super::{ActorRef, Hosted, Job, Kind, Port, unusable_port};
 use crate::{
     clock::{Clock, Moment},
     ident::{ActorId, Epoch},
@@ -28,6 +28,9 @@ pub trait Services: Send + Sync + 'static {
 
     /// The silo's clock.
     fn clock(&self) -> &Clock;
+
+    /// Has blocking work done on a thread that runs no actors; ready with whether it will be when that is certain.
+    fn blocking(&self, job: Job) -> BoxFuture<'static, bool>;
 }
 
 /// By what right an activation writes: the epoch it owns the actor by and the state it builds on.

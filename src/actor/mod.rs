@@ -5,6 +5,7 @@
 //! [`Services`]. Imports `ident`, `clock`, `mailbox`, `wire` and the plain values of `store`.
 
 mod ask;
+mod blocking;
 mod cell;
 mod check;
 mod context;
@@ -18,6 +19,7 @@ mod traits;
 mod turn;
 
 pub use ask::{Ask, Tell};
+pub use blocking::{BlockingError, Job};
 pub use cell::{AnyActor, Dehydrated, Hydrate, KindEntry, MessageEntry};
 pub use check::assert_distinct;
 pub use context::{Context, Grant, SaveError, Services};

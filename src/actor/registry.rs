@@ -88,6 +88,13 @@ impl Registry {
         Ok(())
     }
 
+    /// Tells whose handlers panic are dead letters from now on.
+    pub fn keep_panicked(&mut self) {
+        for kind in self.kinds.values_mut() {
+            Arc::make_mut(&mut kind.entry).keep_panicked();
+        }
+    }
+
     /// The kind of a wire name.
     pub fn kind(&self, kind: &str) -> Option<&RegisteredKind> {
         self.kinds.get(kind)

@@ -15,6 +15,7 @@ use crate::{
     },
     wire::{self, Failure, FailureCode, Outcome},
 };
+use bytes::Bytes;
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -26,6 +27,8 @@ use std::{
 enum Reply<R> {
     /// Nobody waits.
     Nobody,
+    /// The same; here is the message, for the dead letters if its handler panics.
+    Kept(Bytes),
     /// To a caller in this process that holds the other end.
     Sender(ReplySender<R>),
     /// The same for a letter.
@@ -90,6 +93,8 @@ pub enum Rare {
         text: String,
         /// To be sent.
         remote: Option<Box<Remote>>,
+        /// The tell that ran, if it is to be a dead letter, and why.
+        told: Option<Box<(Letter, Failure)>>,
     },
     /// It did not run, and why.
     Refused {
@@ -106,6 +111,19 @@ struct Parts<M: Message> {
     reply: Reply<M::Reply>,
     deadline: Option<Moment>,
     callers: Chain,
+}
+
+impl<M: Message> Parts<M> {
+    /// A tell with its message twice.
+    #[cold]
+    fn kept(mut self) -> Self {
+        if matches!(self.reply, Reply::Nobody) {
+            // The user's code serializes it.
+            let encoded = catch_unwind(AssertUnwindSafe(|| wire::encode(&self.message)));
+            self.reply = Reply::Kept(encoded.ok().and_then(Result::ok).unwrap_or_default());
+        }
+        self
+    }
 }
 
 /// Runs the message as a turn of the actor, until it ends or waits: in time, of its type, readable. What is not is refused.
@@ -125,6 +143,7 @@ pub(super) fn run<A: Handler<M>, M: Message>(
     let mut here = None;
     let parts = match source {
         Source::Queue(front) => match unpack::<M>(front, kind, clock) {
+            Ok(parts) if kind.keeps_panicked() => parts.kept(),
             Ok(parts) => parts,
             Err(refused) => {
                 *rare = Rare::Refused { actor, refused };
@@ -204,8 +223,9 @@ fn go_on<F: Future, M: Message>(
     }));
     polled.unwrap_or_else(|panic| {
         let (text, failure) = panicked(&*panic, M::NAME);
+        let told = reply.kept(M::NAME).map(|letter| Box::new((letter, failure.clone())));
         let remote = reply.send(M::NAME, Err(failure));
-        *rare = Rare::Panicked { text, remote };
+        *rare = Rare::Panicked { text, remote, told };
         None
     })
 }
@@ -243,7 +263,11 @@ fn go_here<F: Future, M: Message>(
         Err(panic) => {
             let (text, failure) = panicked(&*panic, M::NAME);
             call.answer = Some(Err(failure));
-            *rare = Rare::Panicked { text, remote: None };
+            *rare = Rare::Panicked {
+                text,
+                remote: None,
+                told: None,
+            };
         }
     }
     None
@@ -308,7 +332,7 @@ fn unpack_letter<M: Message>(
         chain,
     } = letter;
     let (message, body) = match body {
-        Body::Encoded { name, bytes } => (wire::decode::<M>(&bytes), Body::Encoded { name, bytes }),
+        Body::Encoded { name, bytes } => (decode::<M>(&bytes), Body::Encoded { name, bytes }),
         Body::Typed(message) if (&*message as &dyn Any).is::<M>() => {
             let message = message
                 .into_any()
@@ -326,7 +350,7 @@ fn unpack_letter<M: Message>(
         Body::Typed(message) => match message.encode() {
             Ok(bytes) => {
                 let name = message.name().into();
-                (wire::decode::<M>(&bytes), Body::Encoded { name, bytes })
+                (decode::<M>(&bytes), Body::Encoded { name, bytes })
             }
             Err(error) => {
                 let text = format!("{} cannot be serialized: {error}", message.name());
@@ -369,6 +393,14 @@ fn unpack_letter<M: Message>(
     }
 }
 
+/// Within the fence: it is the user's code that reads.
+fn decode<M: Message>(bytes: &[u8]) -> Result<M, String> {
+    match catch_unwind(|| wire::decode::<M>(bytes)) {
+        Ok(decoded) => decoded.map_err(|error| error.to_string()),
+        Err(panic) => Err(format!("reading it panicked: {}", panic_text(&*panic))),
+    }
+}
+
 fn reply_of<R>(reply: ReplyTo) -> Reply<R> {
     match reply {
         ReplyTo::Nobody => Reply::Nobody,
@@ -382,7 +414,7 @@ impl<M: Message> TypedMessage for M {
         M::NAME
     }
 
-    fn encode(&self) -> Result<bytes::Bytes, wire::EncodeError> {
+    fn encode(&self) -> Result<Bytes, wire::EncodeError> {
         wire::encode(self)
     }
 
@@ -392,10 +424,22 @@ impl<M: Message> TypedMessage for M {
 }
 
 impl<R: serde::Serialize + Send + 'static> Reply<R> {
+    /// The message of a tell that was kept.
+    fn kept(&mut self, name: &str) -> Option<Letter> {
+        let Self::Kept(bytes) = self else { return None };
+        let (name, bytes) = (name.into(), std::mem::take(bytes));
+        Some(Letter {
+            body: Body::Encoded { name, bytes },
+            reply: ReplyTo::Nobody,
+            deadline: None,
+            chain: Chain::NONE,
+        })
+    }
+
     /// Sends the reply where it goes; answers what the silo has to send.
     fn send(&mut self, name: &str, reply: Result<R, Failure>) -> Option<Box<Remote>> {
         match std::mem::replace(self, Self::Nobody) {
-            Self::Nobody => {}
+            Self::Nobody | Self::Kept(_) => {}
             Self::Sender(sender) => {
                 sender.answer(reply.map(Replied::Typed));
             }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::{
     any::{Any, TypeId},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     task::Waker,
@@ -172,13 +172,13 @@ fn a_payload_is_taken_as_its_own_type_only() {
     assert!(records.is_empty());
 }
 
-/// Collects what is injected.
+/// Collects what is injected; weakly, as a mailbox holds its host.
 #[derive(Default)]
-struct Ready(Mutex<Vec<Arc<Mailbox>>>);
+struct Ready(Mutex<Vec<Weak<Mailbox>>>);
 
 impl Host for Ready {
     fn inject(&self, mailbox: &Arc<Mailbox>) {
-        self.0.lock().push(mailbox.clone());
+        self.0.lock().push(Arc::downgrade(mailbox));
     }
 
     fn may_run_here(&self, _: &Mailbox) -> bool {
@@ -293,7 +293,7 @@ fn no_push_is_missed_by_an_owner_that_comes_to_rest() {
         let (mut taken, mut got) = (Records::new(), 0);
         let mut last = [None; SENDERS as usize];
         while got < SENDERS * EACH {
-            let Some(scheduled) = ready.0.lock().pop() else {
+            let Some(scheduled) = ready.0.lock().pop().and_then(|mailbox| mailbox.upgrade()) else {
                 thread::yield_now();
                 continue;
             };

@@ -1,9 +1,10 @@
 //! What a worker has on its own thread: activations, those that are ready, and turns that run where they are sent.
 
 use super::{
-    Activation, Control, Outside,
+    Activation, Control, Event, Outside,
     answer::fail,
     slot::{Slot, Visit},
+    watch::NO_MESSAGE,
     worker::Shared,
 };
 use crate::{
@@ -144,11 +145,13 @@ impl Local {
             return 0;
         };
         let mut slot = cell.borrow_mut();
+        (self.shared.shown).enter(mailbox.slot().unwrap_or(u32::MAX), slot.message);
         slot.enter();
         let granted = BUDGET.min(quota);
         let mut budget = granted;
         let visit = slot.visit(self, &waker_ref(&mailbox), forced, &mut budget);
         self.left(&mut slot, &mailbox);
+        self.shared.shown.leave();
         let ran = granted - budget + self.ran_here.replace(0);
         self.shared.ran(ran);
         match visit {
@@ -167,6 +170,12 @@ impl Local {
     }
 
     fn left(&self, slot: &mut Slot, mailbox: &Arc<Mailbox>) {
+        if slot.has_turn() {
+            slot.message = self.shared.shown.message();
+            self.shared.shown.waits(&mut slot.listed, mailbox);
+        } else {
+            slot.message = NO_MESSAGE;
+        }
         if let Some(at) = slot.leave() {
             let mailbox = mailbox.clone();
             self.waits.borrow_mut().push(Reverse(Wait { at, mailbox }));
@@ -231,11 +240,13 @@ impl Local {
         let now = self.clock.recently();
         self.use_up(now);
         self.depth.set(self.depth.get() + 1);
+        let at = (self.shared.shown).nest(mailbox.slot().unwrap_or(u32::MAX));
         let outer = save_turn();
         slot.enter();
         let ran = slot.run_here(self, &waker_ref(mailbox), now, message, call);
         self.left(&mut slot, mailbox);
         restore_turn(outer);
+        self.shared.shown.back(at);
         self.depth.set(self.depth.get() - 1);
         self.ran_here.set(self.ran_here.get() + 1);
         let (free, over, has_step) = (slot.is_free(), slot.is_over(), slot.has_step());
@@ -248,6 +259,19 @@ impl Local {
             mailbox.rest_here();
         }
         ran
+    }
+
+    /// Tells of a turn that waits since `began`, if it still does.
+    pub(super) fn look_at(&self, mailbox: &Mailbox, began: Moment) {
+        if let Some(cell) = self.slot(mailbox) {
+            let mut slot = cell.borrow_mut();
+            if mailbox.activity().last == began
+                && let Some(message) = slot.turn_name()
+            {
+                let event = Event::Stuck { message, began };
+                self.outside.report(&slot.activation, event);
+            }
+        }
     }
 
     // Turns that wait for a moment.
@@ -300,6 +324,7 @@ impl Local {
         }
         self.ready.borrow_mut().clear();
         self.waits.borrow_mut().clear();
+        self.shared.forget();
     }
 }
 

@@ -18,6 +18,7 @@
 
 mod activation;
 mod answer;
+mod blocking;
 mod control;
 mod dead_letters;
 mod hooks;
@@ -25,12 +26,17 @@ mod local;
 mod orders;
 mod outside;
 mod pool;
+mod retry;
 mod slot;
+mod watch;
 mod worker;
 
 pub use activation::Activation;
 pub(crate) use answer::fail;
+pub use blocking::BlockingPool;
 pub use control::{Control, Memory};
-pub use dead_letters::{DeadLetter, DeadLetters};
+pub use dead_letters::{DeadLetter, DeadLetters, NotClaimed};
 pub use outside::{Event, FreezeError, Outside, Packed};
-pub use pool::Pool;
+pub use pool::{Load, Pool};
+pub use retry::RetryPolicy;
+pub use watch::{Blocked, Watcher};

@@ -3,6 +3,7 @@
 use super::Activation;
 use crate::{
     actor::{Dehydrated, SaveError, Services},
+    clock::Moment,
     ident::{ActorId, ProcessId, RequestId},
     mailbox::Letter,
     store::{StoreError, StoredState},
@@ -29,7 +30,7 @@ pub trait Outside: Send + Sync + 'static {
     /// If the message cannot be serialized; the letter is unchanged.
     fn to_call(&self, actor: &ActorId, letter: &mut Letter) -> Result<Call, EncodeError>;
 
-    /// A tell that will not run, and why.
+    /// A tell that will not run, or whose handler panicked, and why.
     fn dead_letter(&self, actor: &ActorId, letter: Letter, why: &Failure);
 
     /// Something happened to an activation.
@@ -58,6 +59,13 @@ pub enum Event {
     PrepareFailed(String),
     /// It runs here after a move.
     Started,
+    /// Its turn waits for too long.
+    Stuck {
+        /// The wire name of the message.
+        message: &'static str,
+        /// When the turn began.
+        began: Moment,
+    },
 }
 
 /// A frozen actor.

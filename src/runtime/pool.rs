@@ -7,6 +7,24 @@ use super::{
 use crate::{actor::KindEntry, clock::Clock, ident::ActorId, mailbox::Mailbox};
 use std::{sync::Arc, time::Duration};
 
+/// How much a worker has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Its activations.
+    pub activations: usize,
+    /// The messages that it has taken out of mailboxes.
+    pub turns: u64,
+    /// The share of the last seconds that it was busy, per mille.
+    pub busy_permille: u32,
+}
+
+/// What a worker has to do, to be compared: its activations by what the workers have on average, and its busy time. One that was
+/// always busy counts as much as one that never was and has four times the average.
+fn weigh(activations: usize, average: usize, busy_permille: u32) -> u64 {
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    count(activations).saturating_mul(1000) / (count(average) + 1) + 4 * u64::from(busy_permille)
+}
+
 /// The workers of a silo, each on an arbiter of its own.
 pub struct Pool {
     workers: Vec<WorkerHandle>,
@@ -39,7 +57,7 @@ impl Pool {
     }
 
     /// An activation. With the mailbox that this process has for the actor, if it has one; else with one on the worker that
-    /// has the fewest. `open`: it takes messages already.
+    /// has the least to do. `open`: it takes messages already.
     pub fn activation(
         &self,
         actor: &ActorId,
@@ -49,7 +67,7 @@ impl Pool {
     ) -> Arc<Activation> {
         let has = |worker: &&WorkerHandle| mailbox.as_ref().is_some_and(|mailbox| worker.is_host_of(mailbox));
         let worker = (self.workers.iter().find(has))
-            .or_else(|| self.workers.iter().min_by_key(|worker| worker.load()))
+            .or_else(|| self.least_loaded())
             .expect("invariant: a pool has a worker");
         worker.added();
         let mailbox = mailbox.filter(|mailbox| worker.is_host_of(mailbox)).unwrap_or_else(|| {
@@ -60,9 +78,26 @@ impl Pool {
         Arc::new(Activation::new(mailbox, kind, worker.clone()))
     }
 
-    /// How many activations each worker has.
-    pub fn loads(&self) -> Vec<usize> {
-        self.workers.iter().map(WorkerHandle::load).collect()
+    /// How much each worker has to do.
+    pub fn loads(&self) -> Vec<Load> {
+        let load = |worker: &WorkerHandle| Load {
+            activations: worker.load(),
+            turns: worker.turns(),
+            busy_permille: worker.shown().busy_permille(),
+        };
+        self.workers.iter().map(load).collect()
+    }
+
+    /// The worker that has the least to do.
+    fn least_loaded(&self) -> Option<&WorkerHandle> {
+        let all: usize = self.workers.iter().map(WorkerHandle::load).sum();
+        let weight =
+            |worker: &&WorkerHandle| weigh(worker.load(), all / self.workers.len(), worker.shown().busy_permille());
+        self.workers.iter().min_by_key(weight)
+    }
+
+    pub(super) fn workers(&self) -> &[WorkerHandle] {
+        &self.workers
     }
 
     /// How many messages were taken out of mailboxes.
@@ -82,5 +117,31 @@ impl Pool {
         for worker in &self.workers {
             worker.stop();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::weigh;
+
+    #[test]
+    fn a_busy_worker_weighs_more_than_one_with_many_idle_activations() {
+        assert!(
+            weigh(1, 50, 1000) > weigh(100, 50, 0),
+            "one hot actor against many idle ones"
+        );
+        assert!(weigh(300, 100, 0) < weigh(100, 100, 900));
+        assert!(
+            weigh(600, 100, 0) > weigh(100, 100, 900),
+            "but not whatever their number"
+        );
+    }
+
+    #[test]
+    fn of_equally_busy_workers_the_one_with_fewer_activations_weighs_less() {
+        assert!(weigh(0, 0, 0) < weigh(1, 0, 0));
+        assert!(weigh(99, 100, 500) < weigh(101, 100, 500));
+        // The share is measured: a little more of it is not the end of balance.
+        assert!(weigh(80, 100, 20) < weigh(100, 100, 0));
     }
 }

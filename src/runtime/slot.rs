@@ -4,6 +4,7 @@ use super::{
     Activation, Event,
     answer::{fail, send},
     local::Local,
+    watch::NO_MESSAGE,
 };
 use crate::{
     actor::{
@@ -86,6 +87,9 @@ pub(super) struct Slot {
     pub(super) moved_here: bool,
     /// When it took no more turns because of a freeze, by the wall clock.
     pub(super) frozen_at_micros: u64,
+    /// The message of the turn that waits, by its number, and the round of the watcher that knows of it.
+    pub(super) message: u16,
+    pub(super) listed: u32,
 }
 
 /// What one visit came to.
@@ -124,6 +128,8 @@ impl Slot {
             ending: None,
             moved_here: false,
             frozen_at_micros: 0,
+            message: NO_MESSAGE,
+            listed: 0,
         }
     }
 
@@ -176,6 +182,19 @@ impl Slot {
 
     pub(super) fn is_over(&self) -> bool {
         matches!(self.state, State::Gone)
+    }
+
+    /// Whether a turn waits.
+    pub(super) fn has_turn(&self) -> bool {
+        matches!(self.state, State::Busy(Work::Turn(_)))
+    }
+
+    /// The message of the turn that waits.
+    pub(super) fn turn_name(&mut self) -> Option<&'static str> {
+        match &mut self.state {
+            State::Busy(Work::Turn(frame)) => Some(frame.name()),
+            _ => None,
+        }
     }
 
     /// Whether it has a step that was not polled yet.
@@ -286,8 +305,11 @@ impl Slot {
                 memory,
             };
             let idle = match entry {
-                Some(entry) => entry.run(begin, cx, &mut rare),
-                None => run_letter(begin, cx, &mut rare),
+                Some(entry) => {
+                    local.shared.shown.turn(entry.number());
+                    entry.run(begin, cx, &mut rare)
+                }
+                None => run_letter(local, begin, cx, &mut rare),
             };
             let left = self.taken.len();
             // A store per message costs senders on other threads dearly while many wait.
@@ -314,8 +336,11 @@ impl Slot {
                     self.state = State::Idle(actor);
                 }
             }
-            Rare::Panicked { text, remote } => {
+            Rare::Panicked { text, remote, told } => {
                 send(&*local.outside, remote);
+                if let Some(told) = told {
+                    local.outside.dead_letter(self.actor_id(), told.0, &told.1);
+                }
                 let actor = self.actor_id();
                 tracing::error!(%actor, panic = text, "an actor panicked; its activation is rebuilt");
                 self.reload(local);
@@ -344,6 +369,7 @@ impl Slot {
         };
         let cell = self.activation.mailbox().cell();
         cell.turns_started(now);
+        local.shared.shown.turn(entry.number());
         let mut memory = local.take_memory();
         let begin = Begin {
             actor,
@@ -418,7 +444,7 @@ impl Slot {
 
 /// Runs a message that is found by its name: it came by the wire, or by another type of that name.
 #[cold]
-fn run_letter(begin: Begin<'_>, cx: &mut Context<'_>, rare: &mut Rare) -> Option<Box<dyn AnyActor>> {
+fn run_letter(local: &Local, begin: Begin<'_>, cx: &mut Context<'_>, rare: &mut Rare) -> Option<Box<dyn AnyActor>> {
     let Source::Queue(front) = begin.source else {
         unreachable!("invariant: a caller here knows its message's type");
     };
@@ -433,6 +459,7 @@ fn run_letter(begin: Begin<'_>, cx: &mut Context<'_>, rare: &mut Rare) -> Option
         };
         return None;
     };
+    local.shared.shown.turn(entry.number());
     let mut one = Records::new();
     one.push(letter);
     let source = Source::Queue(one.front().expect("invariant: it was put there"));

@@ -3,6 +3,7 @@
 use super::{
     Activation, Control, Outside,
     local::{HERE, Local, Told},
+    watch::Shown,
 };
 use crate::{
     clock::{Clock, Moment, Sleep},
@@ -42,12 +43,15 @@ pub(super) struct Shared {
     turns: AtomicU64,
     paused: AtomicBool,
     stopping: AtomicBool,
+    pub(super) shown: Shown,
 }
 
 #[derive(Default)]
 struct Injected {
     ready: VecDeque<Arc<Mailbox>>,
     controls: VecDeque<Told>,
+    /// Turns that the watcher asks about, by when they began.
+    asked: Vec<(Arc<Mailbox>, Moment)>,
     parked: Option<Waker>,
 }
 
@@ -81,6 +85,23 @@ impl WorkerHandle {
 
     pub(super) fn added(&self) {
         self.0.activations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What it shows of itself.
+    pub(super) fn shown(&self) -> &Shown {
+        &self.0.shown
+    }
+
+    /// Whether it sleeps: nothing is there for it.
+    pub(super) fn is_parked(&self) -> bool {
+        (self.0.injected.try_lock()).is_some_and(|injected| injected.parked.is_some())
+    }
+
+    /// Has the worker tell of a turn that waits since `began`.
+    pub(super) fn ask_about(&self, mailbox: Arc<Mailbox>, began: Moment) {
+        if !self.0.stopping.load(Ordering::Acquire) {
+            self.0.inject_with(|injected| injected.asked.push((mailbox, began)));
+        }
     }
 
     /// How many messages the worker has taken out of mailboxes.
@@ -129,6 +150,12 @@ impl Shared {
             Some(run(local))
         });
         here.ok().flatten()
+    }
+
+    /// Forgets whom the watcher asks about: the worker has ended.
+    pub(super) fn forget(&self) {
+        self.injected.lock().asked.clear();
+        self.shown.forget();
     }
 
     pub(super) fn removed(&self) {
@@ -230,12 +257,15 @@ impl Worker {
         if !shared.has_injected.load(Ordering::Acquire) {
             return;
         }
-        let controls = {
+        let (controls, asked) = {
             let mut injected = shared.injected.lock();
             shared.has_injected.store(false, Ordering::Relaxed);
             local.ready.borrow_mut().append(&mut injected.ready);
-            mem::take(&mut injected.controls)
+            (mem::take(&mut injected.controls), mem::take(&mut injected.asked))
         };
+        for (mailbox, began) in asked {
+            local.look_at(&mailbox, began);
+        }
         for told in controls {
             local.obey(told);
         }

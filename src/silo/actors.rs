@@ -2,13 +2,13 @@
 
 use super::{Gate, Node, place::Arriving};
 use crate::{
-    actor::{Grant, Port, SaveError, Services},
+    actor::{Grant, Job, Port, SaveError, Services},
     caller::from_call,
     clock::Clock,
     ident::{ActorId, Epoch, ProcessId, RequestId, SiloId},
     mailbox::Letter,
     migration::Phase,
-    runtime::{Activation, Control, DeadLetter, Event, Memory, Outside, fail},
+    runtime::{Activation, Control, Event, Memory, Outside, fail},
     store::{ETag, Owner, SaveOutcome, SaveRequest, Store, StoreError, StoredState},
     wire::{ArrivedActor, Call, EncodeError, Failure, Outcome, Package, Refusal},
 };
@@ -153,6 +153,9 @@ impl Node {
                         place.seat.refuse(arriving.epoch, Refusal::Unreadable(why));
                     }
                 }
+                Event::Stuck { message, began } => {
+                    self.stuck(activation.mailbox().clone(), message.to_owned(), began, None);
+                }
                 Event::Started => {
                     if let Some(arriving) = place.arriving.take() {
                         self.history.lock().arrived.push(ArrivedActor {
@@ -208,6 +211,10 @@ impl Services for Arc<Node> {
     fn clock(&self) -> &Clock {
         &self.clock
     }
+
+    fn blocking(&self, job: Job) -> BoxFuture<'static, bool> {
+        self.blocking.run(job)
+    }
 }
 
 /// Saves a state. The owner alone saves, so a number that went back tells of a store that has lost writes: the state at hand is
@@ -249,7 +256,7 @@ impl Outside for Surroundings {
     }
 
     fn dead_letter(&self, actor: &ActorId, letter: Letter, why: &Failure) {
-        self.0.keep_dead_letter(actor, &letter, why);
+        self.0.undelivered(actor, &letter, why);
     }
 
     fn report(&self, activation: &Arc<Activation>, event: Event) {
@@ -258,16 +265,6 @@ impl Outside for Surroundings {
 }
 
 impl Node {
-    pub(super) fn keep_dead_letter(&self, actor: &ActorId, letter: &Letter, why: &Failure) {
-        self.dead_letters.push(DeadLetter {
-            actor: actor.clone(),
-            message: letter.body.name().to_owned(),
-            body: letter.body.encode().unwrap_or_default(),
-            why: why.clone(),
-            at_micros: self.clock.wall_micros(),
-        });
-    }
-
     /// Ends what waits for an activation that is gone. With its seat locked: nothing more can come to rest in it.
     fn fail_waiting(self: &Arc<Self>, activation: &Activation, failure: &Failure) {
         for letter in activation.close() {

@@ -134,6 +134,9 @@ impl SiloBuilder {
         if registry.is_empty() {
             return Err(StartError::NoActors);
         }
+        if self.options.dead_letters_of_panics {
+            registry.keep_panicked();
+        }
         run::start(self.options, registry).await
     }
 }

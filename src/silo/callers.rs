@@ -146,7 +146,7 @@ impl Uplink for NodeUplink {
 
     fn dead_letter(&self, actor: &ActorId, letter: Letter, why: &Failure) {
         if let Some(node) = self.0.upgrade() {
-            node.keep_dead_letter(actor, &letter, why);
+            node.undelivered(actor, &letter, why);
         }
     }
 }

@@ -9,7 +9,6 @@ use crate::{
     actor::{ActorRef, Kind, Port, unusable_port},
     ident::{ActorId, SiloId},
     membership::View,
-    runtime::DeadLetter,
     wire::{ShutdownReport, StatusReport},
 };
 use std::{fmt, sync::Arc};
@@ -18,7 +17,7 @@ use tokio::sync::oneshot;
 /// A running silo. Cheap to clone; `Send` and `Sync`. Dropping all handles does not stop the silo.
 #[derive(Clone)]
 pub struct SiloHandle {
-    node: Arc<Node>,
+    pub(super) node: Arc<Node>,
     address: Arc<str>,
 }
 
@@ -57,11 +56,6 @@ impl SiloHandle {
     /// The cluster as this silo knows it.
     pub fn view(&self) -> View {
         self.node.view.read().clone()
-    }
-
-    /// The tells that could not be delivered, oldest first.
-    pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.node.dead_letters.list()
     }
 
     /// Moves an actor that is active here to another silo: the given one, or the one that suits best.

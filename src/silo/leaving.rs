@@ -253,6 +253,7 @@ impl Node {
     }
 
     async fn close_links(&self) {
+        self.end_retries();
         let text = format!("{} has left the cluster; the message did not run", self.me);
         self.board()
             .close(&Failure::new(FailureCode::ShuttingDown, Ran::No, text));
@@ -280,6 +281,7 @@ impl Node {
     fn fence(self: &Arc<Self>, begun: crate::clock::Moment, reason: String) -> Ended {
         tracing::error!(silo = %self.me, reason, "the silo is fenced and ends at once");
         self.set_gate(Gate::Shut);
+        self.end_retries();
         self.pool().stop();
         let text = format!("{} was fenced: {reason}; the message did not run", self.me);
         self.board()
@@ -293,6 +295,15 @@ impl Node {
         self.board().links().close();
         let report = Box::new(self.report(begun, reason.clone(), forced, false));
         Ended::Fenced { reason, report }
+    }
+
+    /// Waits for blocking work, no longer than the shutdown may take.
+    pub(super) async fn end_blocking(&self) {
+        let deadline = self.drain.lock().as_ref().map(Drain::deadline);
+        let left = self.blocking.end(&self.clock, deadline.unwrap_or_default()).await;
+        if left > 0 {
+            tracing::warn!(silo = %self.me, left, "blocking work was not done when the shutdown timeout had passed");
+        }
     }
 
     fn report(

@@ -2,7 +2,7 @@
 
 use super::{
     Moves, SiloOptions, accepted::Accepted, callers::LocalAnswer, cluster::ClusterChange, directory::Directory,
-    end::End, seats::Seats,
+    end::End, retries::Retries, seats::Seats, watching::Stuck,
 };
 use crate::{
     actor::registry::Registry,
@@ -12,7 +12,7 @@ use crate::{
     lifecycle::Drain,
     membership::{Membership, View},
     placement::{Placement, PlacementError},
-    runtime::{DeadLetters, Pool},
+    runtime::{BlockingPool, DeadLetters, Pool, Watcher},
     store::{SiloStatus, Store},
     wire::{ArrivedActor, Failure, FailureCode, Ran},
 };
@@ -61,6 +61,10 @@ pub(super) struct Node {
     pub(super) directory: Directory,
     pub(super) moves: Moves,
     pub(super) dead_letters: DeadLetters,
+    pub(super) retries: Retries,
+    pub(super) blocking: BlockingPool,
+    pub(super) watcher: Mutex<Watcher>,
+    pub(super) stuck: Mutex<Vec<Stuck>>,
     pub(super) history: Mutex<History>,
     pub(super) view: RwLock<View>,
     pub(super) placement: RwLock<Placement>,
@@ -106,6 +110,10 @@ impl Node {
             directory: parts.directory,
             moves: Moves::new(parts.clock.clone()),
             dead_letters: DeadLetters::new(parts.options.dead_letter_capacity),
+            retries: Retries::default(),
+            watcher: Mutex::new(Watcher::new(parts.options.stuck_turn)),
+            stuck: Mutex::default(),
+            blocking: BlockingPool::new(parts.options.blocking_threads),
             history: Mutex::default(),
             view: RwLock::new(View::empty()),
             placement: RwLock::new(Placement::new(parts.options.version_policy)),

@@ -2,7 +2,8 @@
 
 use super::StartError;
 use crate::{
-    activity::HotPolicy, ident::InvalidName, membership::MembershipConfig, transport::Secret, version::VersionPolicy,
+    activity::HotPolicy, ident::InvalidName, membership::MembershipConfig, runtime::RetryPolicy, transport::Secret,
+    version::VersionPolicy,
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -29,10 +30,20 @@ pub struct SiloOptions {
     /// How long a thread that runs actors looks for work before it parks. An ask between threads takes a tenth of the time with
     /// 20 us, and each idle period costs as much of a processor. Default zero.
     pub spin: Duration,
+    /// Threads that do blocking work for actors ([`crate::actor::Context::blocking`]). Default 4, started by the first work.
+    pub blocking_threads: usize,
     /// The most messages that wait for an actor. Default 1000.
     pub mailbox_capacity: usize,
     /// The most dead letters that are kept; the oldest make room. Default 10,000.
     pub dead_letter_capacity: usize,
+    /// Whether a tell whose handler panics is a dead letter. Every tell is serialized before it runs then. Default no.
+    pub dead_letters_of_panics: bool,
+    /// How often a tell that did not run and may run later is tried again before it is a dead letter. Default none: such a tell
+    /// is overtaken by later ones of its sender that run before its retry, which breaks the order of tells (guarantee 3).
+    /// Retries of one actor keep their order among themselves.
+    pub tell_retry: Option<RetryPolicy>,
+    /// A turn that takes longer is reported: in the log once, and in the status while it lasts. Default 10 s.
+    pub stuck_turn: Duration,
     /// How long an ask waits unless told otherwise. Default 30 s.
     pub ask_timeout: Duration,
     /// How long a running turn may take to end before a migration of its actor is called off. Default 30 s.
@@ -71,8 +82,12 @@ impl Default for SiloOptions {
             insecure: false,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             spin: Duration::ZERO,
+            blocking_threads: 4,
             mailbox_capacity: 1000,
             dead_letter_capacity: 10_000,
+            dead_letters_of_panics: false,
+            tell_retry: None,
+            stuck_turn: Duration::from_secs(10),
             ask_timeout: Duration::from_secs(30),
             freeze_timeout: Duration::from_secs(30),
             migration_timeout: Duration::from_secs(30),
@@ -99,6 +114,7 @@ impl SiloOptions {
         InvalidName::check("cluster name", &self.cluster)?;
         for (option, value) in [
             ("workers", self.workers),
+            ("blocking_threads", self.blocking_threads),
             ("mailbox_capacity", self.mailbox_capacity),
             ("max_concurrent_migrations", self.max_concurrent_migrations),
             ("migration_batch", self.migration_batch),
@@ -130,6 +146,17 @@ impl SiloOptions {
                 });
             }
         }
+        if self.stuck_turn.is_zero() {
+            return Err(StartError::BadOption {
+                option: "stuck_turn",
+                why: "it is zero".into(),
+            });
+        }
+        let retry = self.tell_retry.as_ref().map_or(Ok(()), RetryPolicy::check);
+        retry.map_err(|why| StartError::BadOption {
+            option: "tell_retry",
+            why,
+        })?;
         (self.membership.check()).map_err(|source| StartError::BadOption {
             option: "membership",
             why: source.to_string(),
@@ -167,8 +194,12 @@ mod tests {
             insecure,
             workers: _,
             spin,
+            blocking_threads,
             mailbox_capacity,
             dead_letter_capacity,
+            dead_letters_of_panics,
+            tell_retry,
+            stuck_turn,
             ask_timeout,
             freeze_timeout,
             migration_timeout,
@@ -190,18 +221,20 @@ mod tests {
         }
         assert_eq!(documented("version_policy"), format!("`{version_policy}`"));
         assert!(advertise.is_none() && secret.is_none() && labels.is_empty());
-        assert!(spin.is_zero());
-        for option in ["advertise", "secret", "labels", "spin"] {
+        assert!(spin.is_zero() && tell_retry.is_none());
+        for option in ["advertise", "secret", "labels", "spin", "tell_retry"] {
             assert_eq!(documented(option), "none", "{option}");
         }
         for (option, default) in [
             ("insecure", insecure),
+            ("dead_letters_of_panics", dead_letters_of_panics),
             ("live_migration", live_migration),
             ("handle_signals", handle_signals),
         ] {
             assert_eq!(documented(option), if default { "yes" } else { "no" }, "{option}");
         }
         for (option, default) in [
+            ("blocking_threads", blocking_threads),
             ("mailbox_capacity", mailbox_capacity),
             ("dead_letter_capacity", dead_letter_capacity),
             ("max_concurrent_migrations", max_concurrent_migrations),
@@ -211,6 +244,7 @@ mod tests {
             assert_eq!(digits, default.to_string(), "{option}");
         }
         for (option, default) in [
+            ("stuck_turn", stuck_turn),
             ("ask_timeout", ask_timeout),
             ("freeze_timeout", freeze_timeout),
             ("migration_timeout", migration_timeout),
@@ -243,9 +277,20 @@ mod tests {
             options.check().expect_err("must be refused").to_string()
         };
         assert!(bad(|o| o.mailbox_capacity = 0).contains("mailbox_capacity"));
+        assert!(bad(|o| o.stuck_turn = Duration::ZERO).contains("stuck_turn"));
+        assert!(bad(|o| o.blocking_threads = 0).contains("blocking_threads"));
         assert!(bad(|o| o.name = String::new()).contains("silo name"));
         assert!(bad(|o| o.freeze_timeout = Duration::from_secs(31)).contains("migration_timeout"));
         assert!(bad(|o| o.shutdown_timeout = Duration::from_secs(5)).contains("migration_timeout"));
+        assert!(
+            bad(|o| {
+                o.tell_retry = Some(RetryPolicy {
+                    jitter: 2.0,
+                    ..RetryPolicy::default()
+                })
+            })
+            .contains("tell_retry")
+        );
         assert!(bad(|o| o.membership.lease = Duration::from_secs(60)).contains("membership"));
     }
 }

@@ -116,6 +116,7 @@ impl Node {
         let moved_in = self.history.lock().arrived.len();
         let known = self.moves.len();
         let drain = self.drain_progress();
+        let stuck = self.stuck_turns();
         let versions = self
             .registry
             .kinds()
@@ -135,6 +136,10 @@ impl Node {
             moving_now,
             drain,
             dead_letters: self.dead_letters.len(),
+            retries: self.retries.len(),
+            stuck,
+            workers: self.worker_status(),
+            dead_letters_dropped: self.dead_letters.dropped(),
         }
     }
 

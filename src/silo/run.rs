@@ -69,6 +69,9 @@ async fn run(options: SiloOptions, registry: Registry, tell: oneshot::Sender<Res
             let report = node.leave(wish).await;
             node.set_gate(Gate::Shut);
             node.pool().stop();
+            if report.is_ok() {
+                node.end_blocking().await;
+            }
             stop(io, workers);
             node.end.ended(report);
             drop(ends);

@@ -1,7 +1,7 @@
 //! The silo supervisor: the actix actor above the silo's services. Starts them, starts them again when they end, and does the
 //! housekeeping that nobody waits for.
 
-use super::{Node, membership_service::MembershipSupervisor, migration_service::MigrationSupervisor};
+use super::{Node, membership_service::MembershipSupervisor, migration_service::MigrationSupervisor, watching::SAMPLE};
 use crate::migration::Seat;
 use actix::{Actor, Addr, AsyncContext, Context};
 use std::{sync::Arc, time::Duration};
@@ -63,6 +63,10 @@ impl Actor for SiloSupervisor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(CHECK, |supervisor, _| supervisor.check());
         ctx.run_interval(ACKNOWLEDGE, |supervisor, _| supervisor.node.acknowledge_leaving());
+        ctx.run_interval(SAMPLE, |supervisor, _| supervisor.node.sample_workers());
+        ctx.run_interval(self.node.look_interval(), |supervisor, _| {
+            supervisor.node.look_at_turns()
+        });
         ctx.run_interval(FORGET, |supervisor, _| {
             supervisor.node.at_busy(
                 |seat| seat.forwarding().is_some(),

@@ -22,4 +22,6 @@ pub use limits::Limits;
 pub use msgpack::{DecodeError, EncodeError, MAX_DEPTH, decode, encode};
 pub use protocol::ProtocolRange;
 pub use shape::ShapeError;
-pub use status::{ArrivedActor, DrainProgress, MovedActor, STATUS_QUERY, ShutdownReport, StatusReport};
+pub use status::{
+    ArrivedActor, DrainProgress, MovedActor, STATUS_QUERY, ShutdownReport, StatusReport, StuckTurn, WorkerStatus,
+};

@@ -41,6 +41,42 @@ pub struct StatusReport {
     pub drain: Option<DrainProgress>,
     /// Dead letters that are kept.
     pub dead_letters: usize,
+    /// Turns that take too long.
+    #[serde(default)]
+    pub stuck: Vec<StuckTurn>,
+    /// The threads that run actors.
+    #[serde(default)]
+    pub workers: Vec<WorkerStatus>,
+    /// Tells that wait to be tried again.
+    #[serde(default)]
+    pub retries: usize,
+    /// Dead letters that had to make room since the start.
+    #[serde(default)]
+    pub dead_letters_dropped: u64,
+}
+
+/// A turn that takes longer than the silo's `stuck_turn`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StuckTurn {
+    /// Whose.
+    pub actor: ActorId,
+    /// The wire name of its message; empty in a hook.
+    pub message: String,
+    /// For how long, in milliseconds.
+    pub for_ms: u64,
+    /// Whether it blocks its thread, so that no other actor of the thread runs.
+    pub blocks: bool,
+}
+
+/// How a worker, a thread that runs actors, does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// Actors that are active on it.
+    pub activations: usize,
+    /// Turns so far.
+    pub turns: u64,
+    /// The share of the last seconds that it was busy, 0 to 1.
+    pub busy: f64,
 }
 
 /// How far a drain is.
@@ -98,4 +134,40 @@ pub struct ArrivedActor {
     /// From when it took no more turns at the source until it could run here, in microseconds. Exact as far as the two
     /// silos' wall clocks agree.
     pub pause_us: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_of_an_older_or_newer_silo_can_be_read() {
+        let report = StatusReport {
+            silo: SiloId::new("one", 1),
+            status: SiloStatus::Active,
+            versions: BTreeMap::new(),
+            view: 1,
+            activations: BTreeMap::new(),
+            waiting: 2,
+            turns: 3,
+            moving: 0,
+            to_move: 0,
+            moved_out: 0,
+            moved_in: 0,
+            moving_now: Vec::new(),
+            drain: None,
+            dead_letters: 4,
+            stuck: Vec::new(),
+            workers: Vec::new(),
+            retries: 0,
+            dead_letters_dropped: 0,
+        };
+        let mut other = serde_json::to_value(&report).expect("it can");
+        let fields = other.as_object_mut().expect("named fields");
+        for added in ["stuck", "workers", "retries", "dead_letters_dropped"] {
+            assert!(fields.remove(added).is_some(), "{added}");
+        }
+        fields.insert("of a later version".into(), true.into());
+        assert_eq!(serde_json::from_value::<StatusReport>(other).expect("it can"), report);
+    }
 }
