@@ -18,8 +18,13 @@
 
 mod activation;
 mod answer;
+mod backoff;
+#[cfg(test)]
+mod backoff_tests;
 mod control;
 mod dead_letters;
+#[cfg(test)]
+mod fixture;
 mod hooks;
 mod local;
 mod orders;

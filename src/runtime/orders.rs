@@ -20,6 +20,10 @@ impl Slot {
 
     /// Does what it was told. `queued` was taken out of the mailbox with it.
     pub(super) fn obey(&mut self, local: &Local, control: Control, queued: Records) {
+        if self.is_pausing() && matches!(control, Control::Freeze | Control::End(_)) {
+            // A move or an end is not held up by a pause.
+            self.load(local);
+        }
         let outside = &*local.outside;
         match (control, std::mem::replace(&mut self.state, State::Empty)) {
             (Control::Activate(memory), State::Empty) => self.activate(local, memory),

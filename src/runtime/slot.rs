@@ -3,6 +3,7 @@
 use super::{
     Activation, Event,
     answer::{fail, send},
+    backoff::Panics,
     local::Local,
 };
 use crate::{
@@ -28,6 +29,9 @@ use std::{
 pub(super) enum Step {
     Activated(Box<dyn AnyActor>, Result<(), ActivationError>),
     Deactivated(Box<dyn AnyActor>),
+    /// And when it took no more turns because of a freeze, in microseconds of the wall clock.
+    Freezes(Box<dyn AnyActor>, u64),
+    Paused,
     Saved(Result<(), SaveError>),
     Loaded(Result<Option<StoredState>, StoreError>),
 }
@@ -41,6 +45,8 @@ pub(super) enum Doing {
     HookBeforeFreeze,
     HookBeforeEnd,
     Saving,
+    /// After one panic too many.
+    Pausing,
     Loading,
 }
 
@@ -82,8 +88,8 @@ pub(super) struct Slot {
     pub(super) ending: Option<DeactivateReason>,
     /// Whether a move brought it: `Started` is reported when it runs.
     pub(super) moved_here: bool,
-    /// When it took no more turns because of a freeze, by the wall clock.
-    pub(super) frozen_at_micros: u64,
+    /// If it has panicked lately.
+    pub(super) panics: Option<Box<Panics>>,
 }
 
 /// What one visit came to.
@@ -120,7 +126,7 @@ impl Slot {
             freezing: false,
             ending: None,
             moved_here: false,
-            frozen_at_micros: 0,
+            panics: None,
         }
     }
 
@@ -206,8 +212,7 @@ impl Slot {
                 }
                 State::Idle(_) if self.freezing => {
                     self.freezing = false;
-                    self.frozen_at_micros = local.clock.wall_micros();
-                    self.run_deactivate(Doing::HookBeforeFreeze, DeactivateReason::Migrating);
+                    self.run_freeze_hook(local.clock.wall_micros());
                     woken = true;
                 }
                 State::Idle(_) => {
@@ -215,7 +220,7 @@ impl Slot {
                         match self.ending {
                             None => break Visit::Rests { busy: false },
                             Some(reason) => {
-                                self.run_deactivate(Doing::HookBeforeEnd, reason);
+                                self.run_deactivate(reason);
                                 woken = true;
                                 continue;
                             }
@@ -244,6 +249,7 @@ impl Slot {
 
     /// The dequeue hooks: what is left, and whether a turn runs.
     fn came_to(&mut self, visit: Visit) {
+        self.forgive();
         let mailbox = self.activation.mailbox();
         mailbox.cell().left(u32::try_from(self.taken.len()).unwrap_or(u32::MAX));
         match visit {
@@ -351,6 +357,7 @@ impl Slot {
             cell.turns_ended();
         }
         self.after(local, ran);
+        self.forgive();
         Ok(())
     }
 
