@@ -185,6 +185,11 @@ pub(super) struct Bench {
 
 /// Runs the test beside a worker on this thread.
 pub(super) async fn bench<T>(run: impl AsyncFnOnce(&Bench) -> T) -> T {
+    bench_with(Duration::ZERO, run).await
+}
+
+/// The same, where activations that are idle for so long want to end.
+pub(super) async fn bench_with<T>(idle_timeout: Duration, run: impl AsyncFnOnce(&Bench) -> T) -> T {
     let (clock, hands) = Clock::manual();
     let around = Arc::new(Around {
         clock: clock.clone(),
@@ -199,7 +204,7 @@ pub(super) async fn bench<T>(run: impl AsyncFnOnce(&Bench) -> T) -> T {
         kind: Arc::new(KindEntry::of::<Probe>()),
         around: around.clone(),
     };
-    let worker = Worker::new(bench.worker.clone(), around, clock, Duration::ZERO);
+    let worker = Worker::new(bench.worker.clone(), around, clock, Duration::ZERO, idle_timeout);
     match select(pin!(worker.run()), pin!(run(&bench))).await {
         Either::Left(_) => panic!("the worker ended by itself"),
         Either::Right((output, _)) => output,

@@ -3,6 +3,7 @@
 use super::{
     Activation, Control, Outside,
     answer::fail,
+    idle::Looks,
     slot::{Slot, Visit},
     worker::Shared,
 };
@@ -21,6 +22,7 @@ use std::{
     collections::{BinaryHeap, VecDeque},
     rc::{Rc, Weak},
     sync::Arc,
+    time::Duration,
 };
 
 /// How many messages an activation runs before the next one's turn.
@@ -57,7 +59,8 @@ pub(super) struct Local {
     pub(super) ready: RefCell<VecDeque<Arc<Mailbox>>>,
     /// Parked: who makes something ready on this thread wakes it.
     pub(super) idle: Cell<bool>,
-    slots: RefCell<Slab<Rc<RefCell<Slot>>>>,
+    pub(super) slots: RefCell<Slab<Rc<RefCell<Slot>>>>,
+    pub(super) looks: Looks,
     memories: RefCell<Vec<Memory>>,
     waits: RefCell<BinaryHeap<Reverse<Wait>>>,
     depth: Cell<u32>,
@@ -72,9 +75,15 @@ struct Wait {
 }
 
 impl Local {
-    pub(super) fn new(shared: Arc<Shared>, outside: Arc<dyn Outside>, clock: Clock) -> Rc<Self> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        outside: Arc<dyn Outside>,
+        clock: Clock,
+        idle_timeout: Duration,
+    ) -> Rc<Self> {
         Rc::new_cyclic(|this| Self {
             this: this.clone(),
+            looks: Looks::new(idle_timeout, shared.clone()),
             shared,
             outside,
             clock,
@@ -189,6 +198,7 @@ impl Local {
                 }
                 let slot = Rc::new(RefCell::new(Slot::new(activation.clone())));
                 let number = self.slots.borrow_mut().insert(slot.clone());
+                self.looks.begin(&self.clock, self.slots.borrow().capacity());
                 mailbox.set_slot(Some(
                     u32::try_from(number).expect("invariant: fewer than 2^32 activations"),
                 ));
@@ -241,9 +251,12 @@ impl Local {
         self.waits.borrow().peek().map(|Reverse(wait)| wait.at)
     }
 
-    /// Wakes the turns whose moment has come.
+    /// Wakes the turns whose moment has come, and looks for idle activations if it is time to.
     pub(super) fn fire_due(&self) {
         self.refill();
+        if self.looks.has_rung() {
+            self.look();
+        }
         if self.next_wake().is_none_or(|at| !self.clock.is_past(at)) {
             return;
         }
@@ -283,6 +296,7 @@ impl Local {
             }
         }
         self.ready.borrow_mut().clear();
+        self.looks.stop();
         self.waits.borrow_mut().clear();
     }
 }

@@ -26,6 +26,9 @@ mod dead_letters;
 #[cfg(test)]
 mod fixture;
 mod hooks;
+mod idle;
+#[cfg(test)]
+mod idle_tests;
 mod local;
 mod orders;
 mod outside;

@@ -33,6 +33,9 @@ pub struct SiloOptions {
     pub mailbox_capacity: usize,
     /// The most dead letters that are kept; the oldest make room. Default 10,000.
     pub dead_letter_capacity: usize,
+    /// How long an actor that runs nothing and has no timer stays active; then its state is saved and its memory given back. At
+    /// least so long, at most a quarter longer. Zero is for ever. Default 5 minutes.
+    pub idle_timeout: Duration,
     /// How long an ask waits unless told otherwise. Default 30 s.
     pub ask_timeout: Duration,
     /// How long a running turn may take to end before a migration of its actor is called off. Default 30 s.
@@ -73,6 +76,7 @@ impl Default for SiloOptions {
             spin: Duration::ZERO,
             mailbox_capacity: 1000,
             dead_letter_capacity: 10_000,
+            idle_timeout: Duration::from_secs(300),
             ask_timeout: Duration::from_secs(30),
             freeze_timeout: Duration::from_secs(30),
             migration_timeout: Duration::from_secs(30),
@@ -169,6 +173,7 @@ mod tests {
             spin,
             mailbox_capacity,
             dead_letter_capacity,
+            idle_timeout,
             ask_timeout,
             freeze_timeout,
             migration_timeout,
@@ -211,6 +216,7 @@ mod tests {
             assert_eq!(digits, default.to_string(), "{option}");
         }
         for (option, default) in [
+            ("idle_timeout", idle_timeout),
             ("ask_timeout", ask_timeout),
             ("freeze_timeout", freeze_timeout),
             ("migration_timeout", migration_timeout),
