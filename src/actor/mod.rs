@@ -14,6 +14,7 @@ mod port;
 mod reference;
 pub mod registry;
 mod scope;
+mod timers;
 mod traits;
 mod turn;
 
@@ -25,7 +26,8 @@ pub use error::{ActivationError, CallError, TryError};
 pub use frame::{Frame, Memory};
 pub use port::{Port, Undelivered, unusable_port};
 pub use reference::ActorRef;
-pub use scope::{Scope, TurnScope, swap_scope, wake_turn_by};
+pub use scope::{Scope, TurnScope, swap_scope, wake_turn_by, with_timers};
+pub use timers::Timers;
 pub use traits::{Accepts, Actor, DeactivateReason, Handler, Hosted, Kind, Message};
 pub(crate) use turn::panic_text;
 pub use turn::{Begin, Ran, Remote, Source, TurnEnd};

@@ -1,5 +1,6 @@
 //! What a running turn passes on to the calls it makes.
 
+use super::Timers;
 use crate::{
     clock::Moment,
     mailbox::{Chain, Mailbox},
@@ -13,6 +14,8 @@ pub struct Scope {
     pub mailbox: Option<Arc<Mailbox>>,
     /// The turn's.
     pub turn: TurnScope,
+    /// The actor's; rarely there.
+    pub timers: Option<Box<Timers>>,
 }
 
 /// The part of a [`Scope`] that belongs to one turn.
@@ -32,6 +35,7 @@ thread_local! {
     static CURRENT: RefCell<Scope> = const { RefCell::new(Scope {
         mailbox: None,
         turn: TurnScope::NONE,
+        timers: None,
     }) };
 }
 
@@ -75,6 +79,11 @@ pub fn wake_turn_by(at: Moment, waker: &Waker) -> bool {
         }
         own
     })
+}
+
+/// Does something with the timers of the actor that runs on this thread.
+pub fn with_timers<T>(act: impl FnOnce(&mut Option<Box<Timers>>) -> T) -> T {
+    CURRENT.with_borrow_mut(|current| act(&mut current.timers))
 }
 
 /// What a call made now inherits: the deadline of the turn, and the chain. `None` outside of turns.

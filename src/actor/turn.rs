@@ -336,7 +336,7 @@ fn unpack_letter<M: Message>(
 
 fn reply_of<R>(reply: ReplyTo) -> Reply<R> {
     match reply {
-        ReplyTo::Nobody => Reply::Nobody,
+        ReplyTo::Nobody | ReplyTo::Timer(_) => Reply::Nobody,
         ReplyTo::Here(slot) => Reply::Slot(slot),
         ReplyTo::Process { process, request } => Reply::Process(process, request),
     }

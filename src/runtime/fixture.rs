@@ -31,6 +31,37 @@ pub(super) struct Probe {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Book(pub(super) u64);
 
+/// Books `book` later.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Set {
+    pub(super) name: String,
+    pub(super) after: Duration,
+    pub(super) repeats: bool,
+    pub(super) book: u64,
+}
+
+/// Sets a timer that ticks once.
+pub(super) fn once(name: &str, after: Duration, book: u64) -> Set {
+    Set {
+        name: name.into(),
+        after,
+        repeats: false,
+        book,
+    }
+}
+
+/// Sets one that ticks again and again.
+pub(super) fn every(name: &str, after: Duration, book: u64) -> Set {
+    Set {
+        repeats: true,
+        ..once(name, after, book)
+    }
+}
+
+/// Ends a timer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Cancel(pub(super) String);
+
 /// Answers what was booked.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Read;
@@ -45,6 +76,16 @@ pub(super) struct Wait(pub(super) Duration);
 impl Message for Book {
     type Reply = usize;
     const NAME: &'static str = "book";
+}
+
+impl Message for Set {
+    type Reply = ();
+    const NAME: &'static str = "set";
+}
+
+impl Message for Cancel {
+    type Reply = bool;
+    const NAME: &'static str = "cancel";
 }
 
 impl Message for Read {
@@ -68,6 +109,8 @@ impl Kind for Probe {
 
 impl Accepts<Book> for Probe {}
 impl Accepts<Read> for Probe {}
+impl Accepts<Set> for Probe {}
+impl Accepts<Cancel> for Probe {}
 impl Accepts<Panic> for Probe {}
 impl Accepts<Wait> for Probe {}
 
@@ -79,6 +122,8 @@ impl Hosted for Probe {
         vec![
             MessageEntry::of::<Self, Book>(),
             MessageEntry::of::<Self, Read>(),
+            MessageEntry::of::<Self, Set>(),
+            MessageEntry::of::<Self, Cancel>(),
             MessageEntry::of::<Self, Panic>(),
             MessageEntry::of::<Self, Wait>(),
         ]
@@ -91,6 +136,23 @@ impl Handler<Book> for Probe {
     async fn handle(&mut self, book: Book, _: &mut Context<Self>) -> usize {
         self.ran.push(book.0);
         self.ran.len()
+    }
+}
+
+impl Handler<Set> for Probe {
+    async fn handle(&mut self, set: Set, ctx: &mut Context<Self>) {
+        if set.repeats {
+            ctx.set_interval(&set.name, set.after, Book(set.book));
+        } else {
+            ctx.set_timer(&set.name, set.after, Book(set.book));
+        }
+        assert!(ctx.has_timer(&set.name));
+    }
+}
+
+impl Handler<Cancel> for Probe {
+    async fn handle(&mut self, cancel: Cancel, ctx: &mut Context<Self>) -> bool {
+        ctx.cancel_timer(&cancel.0)
     }
 }
 
@@ -223,9 +285,14 @@ impl Bench {
     /// An actor that runs.
     pub(super) fn actor(&self, key: &str) -> Arc<Activation> {
         let activation = self.actor_with(key, 1000);
+        self.run(&activation);
+        activation
+    }
+
+    /// Lets a new actor run.
+    pub(super) fn run(&self, activation: &Arc<Activation>) {
         activation.mailbox().set_open(true);
         activation.control(Control::Activate(Memory::saved(Epoch(1), None)));
-        activation
     }
 
     /// What was reported since the last call.

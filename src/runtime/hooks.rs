@@ -7,8 +7,8 @@ use super::{
     slot::{Doing, Slot, State, Step, Work},
 };
 use crate::{
-    actor::{AnyActor, DeactivateReason, Hydrate, panic_text},
-    mailbox::Letter,
+    actor::{AnyActor, DeactivateReason, Hydrate, panic_text, with_timers},
+    mailbox::{Letter, ReplyTo},
     wire::{Failure, FailureCode, Ran},
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -199,16 +199,23 @@ impl Slot {
         let id = self.activation.actor();
         let packed = catch_unwind(AssertUnwindSafe(|| {
             let memory = actor.dehydrate()?;
-            let calls = letters.iter_mut().map(|letter| local.outside.to_call(id, letter));
-            Ok::<_, FreezeError>((memory, calls.collect::<Result<Vec<_>, _>>()?))
+            let now = local.clock.now();
+            let timers = with_timers(|timers| timers.as_ref().map_or(Ok(Vec::new()), |timers| timers.pack(now)))?;
+            // Ticks travel with their timers.
+            let own = letters
+                .iter_mut()
+                .filter(|letter| !matches!(letter.reply, ReplyTo::Timer(_)));
+            let calls = own.map(|letter| local.outside.to_call(id, letter));
+            Ok::<_, FreezeError>((memory, calls.collect::<Result<Vec<_>, _>>()?, timers))
         }));
         for letter in letters {
             self.taken.push(letter);
         }
         let event = match packed {
-            Ok(Ok((memory, waiting))) => Event::Packed(Box::new(Packed {
+            Ok(Ok((memory, waiting, timers))) => Event::Packed(Box::new(Packed {
                 actor: memory,
                 waiting,
+                timers,
                 frozen_at_micros: at_micros,
             })),
             Ok(Err(error)) => Event::FreezeFailed(error),

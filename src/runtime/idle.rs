@@ -154,6 +154,7 @@ impl Local {
     /// Gives back the memory of activations that are gone, if they are most. Between visits only.
     fn give_back(&self) {
         compact(&mut self.slots.borrow_mut());
+        self.forget_waits();
         let mut ready = self.ready.borrow_mut();
         if ready.capacity() > SMALL && ready.len() < ready.capacity() / 4 {
             let room = ready.len() * 2;
@@ -184,7 +185,7 @@ impl Slot {
         let activity = self.mailbox().activity();
         if !self.is_free() || activity.is_busy() {
             self.mailbox().cell().seen_busy(now);
-        } else if now.since(activity.last) >= idle {
+        } else if self.timers.is_none() && now.since(activity.last) >= idle {
             local.outside.report(&self.activation, super::Event::WantsToEnd);
         }
     }

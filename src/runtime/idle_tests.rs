@@ -46,6 +46,7 @@ async fn an_activation_that_ran_nothing_for_the_timeout_ends_and_none_before() {
             "{events:?}"
         );
         assert_eq!((places().1, bench.worker.load()), (0, 0));
+        pass(bench, TIMEOUT / 4).await;
         assert_eq!(bench.hands.next_alarm(), None, "without activations nobody looks");
     })
     .await;
@@ -72,6 +73,7 @@ async fn a_turn_under_way_and_what_waits_behind_it_keep_an_activation() {
         let busy = bench.actor("busy");
         tell(&busy, Wait(TIMEOUT * 3));
         let waits = ask(&busy, Book(1));
+        bench.settle().await;
         pass(bench, TIMEOUT * 3 - Duration::from_secs(1)).await;
         assert_eq!(bench.events().len(), 0);
         pass(bench, Duration::from_secs(1)).await;

@@ -34,6 +34,9 @@ const DEPTH: u32 = 16;
 /// How many turns run where they are sent within one turn, or between two visits of the worker.
 const HERE_QUOTA: u32 = 64;
 
+/// More moments than activations may wait for are forgotten in time.
+const FEW_WAITS: usize = 64;
+
 /// How many blocks of turns' memory are kept.
 const MEMORIES: usize = 256;
 
@@ -68,7 +71,7 @@ pub(super) struct Local {
     ran_here: Cell<u32>,
 }
 
-/// A turn that is to be woken.
+/// An activation whose turn or timers are to be looked after.
 struct Wait {
     at: Moment,
     mailbox: Arc<Mailbox>,
@@ -163,7 +166,27 @@ impl Local {
     fn left(&self, slot: &mut Slot, scope: Scope, mailbox: &Arc<Mailbox>) {
         if let Some(at) = slot.leave(scope) {
             let mailbox = mailbox.clone();
-            self.waits.borrow_mut().push(Reverse(Wait { at, mailbox }));
+            let mut waits = self.waits.borrow_mut();
+            waits.push(Reverse(Wait { at, mailbox }));
+            let is_crowded = waits.len() > 2 * self.slots.borrow().len() + FEW_WAITS;
+            drop(waits);
+            if is_crowded {
+                self.forget_waits();
+            }
+        }
+    }
+
+    /// Forgets moments that mean nothing any more: each activation waits for one at most.
+    pub(super) fn forget_waits(&self) {
+        let mut waits = self.waits.borrow_mut();
+        waits.retain(|Reverse(wait)| {
+            let slot = self.slot(&wait.mailbox);
+            // One that is borrowed runs: it is alive.
+            slot.is_some_and(|slot| slot.try_borrow().map_or(true, |slot| slot.awaited == Some(wait.at)))
+        });
+        if waits.len() < waits.capacity() / 4 {
+            let room = waits.len() * 2;
+            waits.shrink_to(room);
         }
     }
 

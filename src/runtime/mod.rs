@@ -34,6 +34,8 @@ mod orders;
 mod outside;
 mod pool;
 mod slot;
+#[cfg(test)]
+mod timer_tests;
 mod worker;
 
 pub use activation::Activation;

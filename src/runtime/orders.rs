@@ -7,6 +7,7 @@ use super::{
     slot::{Doing, Slot, State, drop_fenced},
 };
 use crate::{
+    actor::Timers,
     mailbox::Records,
     wire::{Failure, FailureCode, Ran},
 };
@@ -27,16 +28,20 @@ impl Slot {
         let outside = &*local.outside;
         match (control, std::mem::replace(&mut self.state, State::Empty)) {
             (Control::Activate(memory), State::Empty) => self.activate(local, memory),
-            (Control::Prepare(memory), State::Empty) => match self.hydrate(local, memory) {
-                Ok(actor) => {
-                    self.state = State::Prepared(actor);
-                    outside.report(&self.activation, Event::Prepared);
+            (Control::Prepare(mut memory), State::Empty) => {
+                let timers = Timers::arrived(std::mem::take(&mut memory.timers), local.clock.now());
+                match self.hydrate(local, memory) {
+                    Ok(actor) => {
+                        self.timers = timers;
+                        self.state = State::Prepared(actor);
+                        outside.report(&self.activation, Event::Prepared);
+                    }
+                    Err(why) => {
+                        self.state = State::Gone;
+                        outside.report(&self.activation, Event::PrepareFailed(why));
+                    }
                 }
-                Err(why) => {
-                    self.state = State::Gone;
-                    outside.report(&self.activation, Event::PrepareFailed(why));
-                }
-            },
+            }
             (Control::Start { epoch }, State::Prepared(mut actor)) => {
                 self.epoch = epoch;
                 actor.set_epoch(epoch);

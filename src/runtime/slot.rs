@@ -9,11 +9,11 @@ use super::{
 use crate::{
     actor::{
         ActivationError, AnyActor, Begin, DeactivateReason, Frame, KindEntry, Memory as FrameMemory, Ran, SaveError,
-        Scope, Source, TurnEnd, TurnScope, panic_text,
+        Scope, Source, Timers, TurnEnd, TurnScope, panic_text, with_timers,
     },
     clock::Moment,
     ident::{ActorId, Epoch},
-    mailbox::{Form, Letter, Mailbox, NotHere, Records},
+    mailbox::{Form, Letter, Mailbox, NotHere, Records, ReplyTo},
     store::{StoreError, StoredState},
     wire::{self, Failure, FailureCode},
 };
@@ -79,10 +79,12 @@ pub(super) struct Slot {
     pub(super) taken: Records,
     /// Lent to the scope while it is visited.
     mailbox: Option<Arc<Mailbox>>,
+    /// As well.
+    pub(super) timers: Option<Box<Timers>>,
     /// Of the turn under way.
     turn: TurnScope,
-    /// The worker looks after the turn under way at that moment.
-    awaited: Option<Moment>,
+    /// The worker looks after the turn under way and the timers at that moment.
+    pub(super) awaited: Option<Moment>,
     pub(super) epoch: Epoch,
     pub(super) freezing: bool,
     pub(super) ending: Option<DeactivateReason>,
@@ -120,6 +122,7 @@ impl Slot {
             activation,
             state: State::Empty,
             taken: Records::new(),
+            timers: None,
             turn: TurnScope::default(),
             awaited: None,
             epoch: Epoch::ZERO,
@@ -141,38 +144,48 @@ impl Slot {
         Scope {
             mailbox: self.mailbox.take(),
             turn,
+            timers: self.timers.take(),
         }
     }
 
     /// Takes its scope back. Answers when the worker is to look after it, if it does not know yet.
     pub(super) fn leave(&mut self, scope: Scope) -> Option<Moment> {
         self.mailbox = scope.mailbox;
-        if !matches!(self.state, State::Busy(_)) {
+        let is_busy = matches!(self.state, State::Busy(_));
+        if scope.timers.is_none() && !is_busy {
             return None;
         }
-        self.turn = scope.turn;
-        let at = self
-            .turn
-            .wake_by
-            .filter(|at| self.awaited.is_none_or(|awaited| *at < awaited))?;
+        self.timers = scope.timers.filter(|timers| !timers.is_empty());
+        let mut wake_by = self.timers.as_ref().and_then(|timers| timers.next());
+        if is_busy {
+            self.turn = scope.turn;
+            wake_by = earlier(wake_by, self.turn.wake_by);
+        }
+        let at = wake_by.filter(|at| self.awaited.is_none_or(|awaited| *at < awaited))?;
         self.awaited = Some(at);
         Some(at)
     }
 
-    /// The worker looks after the turn under way, as it wanted to at `at`.
+    /// The worker looks after the turn under way and the timers, as it wanted to at `at`.
     pub(super) fn is_due(&mut self, at: Moment, now: Moment) -> Due {
         if self.awaited != Some(at) {
             return Due::No;
         }
         self.awaited = None;
-        match (&self.state, self.turn.wake_by) {
-            (State::Busy(_), Some(by)) if by <= now => Due::Now,
-            (State::Busy(_), Some(by)) => {
-                self.awaited = Some(by);
-                Due::At(by)
-            }
-            _ => Due::No,
+        let mut next = None;
+        if let Some(timers) = &mut self.timers {
+            // A tick that is not taken is tried again after the next visit: of who makes room, or lets it run on.
+            timers.send_due(now, |tick| self.activation.mailbox().push(tick).is_ok());
+            next = timers.next_after(now);
         }
+        if let (State::Busy(_), Some(by)) = (&self.state, self.turn.wake_by) {
+            if by <= now {
+                return Due::Now;
+            }
+            next = earlier(next, Some(by));
+        }
+        self.awaited = next;
+        next.map_or(Due::No, Due::At)
     }
 
     /// Whether it could run a message now.
@@ -434,6 +447,16 @@ fn run_letter(
     memory: &mut Option<FrameMemory>,
     cx: &mut Context<'_>,
 ) -> Ran {
+    if let ReplyTo::Timer(number) = letter.reply {
+        let now = local.clock.now();
+        if !with_timers(|timers| timers.as_mut().is_some_and(|timers| timers.begins(number, now))) {
+            return Ran::Ended(TurnEnd::Done {
+                actor,
+                wants: false,
+                remote: None,
+            });
+        }
+    }
     let Some(entry) = kind.message(letter.body.name()) else {
         let (kind, version, name) = (kind.kind(), kind.version(), letter.body.name());
         let text = format!("{kind} {version} does not know the message {name:?}");
@@ -453,6 +476,10 @@ fn run_letter(
         memory,
     };
     entry.run(begin, cx)
+}
+
+fn earlier(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {
+    one.into_iter().chain(other).min()
 }
 
 pub(super) fn drop_fenced(state: State) {
