@@ -48,7 +48,7 @@ async fn a_timer_ticks_once_and_an_interval_without_drift() {
         value(ask(&actor, once("once", millis(25), 1)).await);
         value(ask(&actor, every("every", millis(10), 2)).await);
         bench.pass(millis(9)).await;
-        assert_eq!(ran(&actor).await, []);
+        assert!(ran(&actor).await.is_empty());
         for _ in 0..32 {
             bench.pass(millis(1)).await;
         }
@@ -115,7 +115,7 @@ async fn a_name_is_of_one_timer_and_an_ended_one_does_not_tick_though_its_tick_w
         value(ask(&actor, once("t", millis(10), 1)).await);
         value(ask(&actor, once("t", millis(20), 2)).await);
         bench.pass(millis(15)).await;
-        assert_eq!(ran(&actor).await, [], "replaced");
+        assert!(ran(&actor).await.is_empty(), "replaced");
         bench.pass(millis(5)).await;
         assert_eq!(ran(&actor).await, [2]);
         assert!(!value(ask(&actor, Cancel("t".into())).await), "it has ticked");

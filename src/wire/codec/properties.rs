@@ -5,8 +5,8 @@ use crate::{
     ident::{ActorId, ClientId, Epoch, Hint, ProcessId, RequestId, SiloId},
     store::{ETag, SiloStatus},
     wire::{
-        BounceReason, Call, Failure, FailureCode, Frame, FrameError, Limits, Located, OfferItem, Outcome, Package, Ran,
-        Refusal, SiloAddress,
+        BounceReason, Call, Failure, FailureCode, Frame, FrameError, Limits, Located, OfferItem, Outcome, Package,
+        PackedTimer, Ran, Refusal, SiloAddress,
     },
 };
 use bytes::{Buf, Bytes, BytesMut};
