@@ -280,7 +280,9 @@ impl Local {
         if self.looks.has_rung() {
             self.look();
         }
-        if self.next_wake().is_none_or(|at| !self.clock.is_past(at)) {
+        // At its moment, not only past it: then the alarm has rung.
+        let has_come = |at: Moment| self.clock.is_past(Moment(at.0.saturating_sub(1)));
+        if !self.next_wake().is_some_and(has_come) {
             return;
         }
         let now = self.clock.now();
