@@ -73,7 +73,7 @@ impl Handler<End> for Metronome {
     }
 }
 
-async fn home<'a>(silos: [&'a SiloHandle; 2]) -> (&'a SiloHandle, &'a SiloHandle) {
+async fn home(silos: [&SiloHandle; 2]) -> (&SiloHandle, &SiloHandle) {
     let has = |silo: &SiloHandle| {
         silo.status()
             .activations
