@@ -54,6 +54,16 @@ impl ActivityCell {
         self.last.store(now.0, Ordering::Relaxed);
     }
 
+    /// When turns last began, or something else happened.
+    pub fn last(&self) -> Moment {
+        Moment(self.last.load(Ordering::Relaxed))
+    }
+
+    /// It is seen to be busy.
+    pub fn seen_busy(&self, now: Moment) {
+        self.last.store(now.0, Ordering::Relaxed);
+    }
+
     /// So many of the messages taken are left.
     pub fn left(&self, messages: u32) {
         self.taken.store(messages, Ordering::Release);

@@ -1,6 +1,6 @@
 //! What an actor can do and know while it runs.
 
-use super::{ActorRef, Hosted, Job, Kind, Port, unusable_port};
+use super::{ActorRef, Handler, Hosted, Job, Kind, Message, Port, scope::with_timers, timers::SHORTEST, unusable_port};
 use crate::{
     clock::{Clock, Moment},
     ident::{ActorId, Epoch},
@@ -10,7 +10,7 @@ use crate::{
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 /// What the silo does for an actor.
 pub trait Services: Send + Sync + 'static {
@@ -163,5 +163,42 @@ impl<A: Hosted + Serialize> Context<A> {
     /// The silo's clock.
     pub fn clock(&self) -> &Clock {
         self.services.clock()
+    }
+
+    /// Sends `message` to this actor itself when `after` has passed, once. A timer of the same name is replaced.
+    ///
+    /// The message waits its turn in the mailbox with the others, and for room if that is full; what the handler answers is
+    /// dropped. Timers keep the actor active, move with it (with the time that is left of them), and outlive a panic. They
+    /// end with the activation: when it is deactivated, or its silo ends or is lost.
+    pub fn set_timer<M: Message + Clone>(&mut self, name: &str, after: Duration, message: M)
+    where
+        A: Handler<M>,
+    {
+        let due = self.clock().now() + after;
+        with_timers(|timers| timers.get_or_insert_default().set(name, due, None, message));
+    }
+
+    /// Sends `message` to this actor itself each time that `every` (at least a millisecond) has passed. As
+    /// [`Context::set_timer`] otherwise.
+    ///
+    /// Ticks do not drift: each is due `every` after the last was. Of one interval no more than one tick waits; what is missed
+    /// meanwhile is left out.
+    pub fn set_interval<M: Message + Clone>(&mut self, name: &str, every: Duration, message: M)
+    where
+        A: Handler<M>,
+    {
+        let every = every.max(SHORTEST);
+        let due = self.clock().now() + every;
+        with_timers(|timers| timers.get_or_insert_default().set(name, due, Some(every), message));
+    }
+
+    /// Ends a timer; its message does not run any more, though it may wait already. Answers whether it was set.
+    pub fn cancel_timer(&mut self, name: &str) -> bool {
+        with_timers(|timers| timers.as_mut().is_some_and(|timers| timers.cancel(name)))
+    }
+
+    /// Whether a timer is set: in `on_activate`, whether it has come along with a move.
+    pub fn has_timer(&self, name: &str) -> bool {
+        with_timers(|timers| timers.as_ref().is_some_and(|timers| timers.contains(name)))
     }
 }

@@ -15,6 +15,7 @@ mod port;
 mod reference;
 pub mod registry;
 mod scope;
+mod timers;
 mod traits;
 mod turn;
 
@@ -27,7 +28,8 @@ pub use error::{ActivationError, CallError, TryError};
 pub use frame::{Frame, Memory};
 pub use port::{Port, Undelivered, unusable_port};
 pub use reference::ActorRef;
-pub use scope::{TurnScope, clear_turn, restore_turn, save_turn, swap_mailbox, swap_turn};
+pub use scope::{TurnScope, clear_turn, restore_turn, save_turn, swap_actor, swap_turn, with_timers};
+pub use timers::Timers;
 pub use traits::{Accepts, Actor, DeactivateReason, Handler, Hosted, Kind, Message};
 pub(crate) use turn::panic_text;
 pub use turn::{Begin, Rare, Remote, Source};

@@ -1,5 +1,6 @@
 //! What a running turn passes on to the calls it makes.
 
+use super::Timers;
 use crate::{
     clock::Moment,
     mailbox::{Chain, Mailbox},
@@ -16,6 +17,8 @@ struct Scope {
     /// Of the actor that runs.
     mailbox: Option<Arc<Mailbox>>,
     turn: TurnScope,
+    /// The actor's; rarely there.
+    timers: Option<Box<Timers>>,
 }
 
 /// The turn that runs: until when its caller waits, and who waits for it.
@@ -37,6 +40,7 @@ thread_local! {
     static CURRENT: RefCell<Scope> = const { RefCell::new(Scope {
         mailbox: None,
         turn: TurnScope::NONE,
+        timers: None,
     }) };
 }
 
@@ -59,9 +63,12 @@ impl TurnScope {
     }
 }
 
-/// Exchanges which actor runs on this thread.
-pub fn swap_mailbox(mailbox: &mut Option<Arc<Mailbox>>) {
-    CURRENT.with_borrow_mut(|current| mem::swap(&mut current.mailbox, mailbox));
+/// Exchanges which actor runs on this thread, and its timers.
+pub fn swap_actor(mailbox: &mut Option<Arc<Mailbox>>, timers: &mut Option<Box<Timers>>) {
+    CURRENT.with_borrow_mut(|current| {
+        mem::swap(&mut current.mailbox, mailbox);
+        mem::swap(&mut current.timers, timers);
+    });
 }
 
 /// Takes the turn that runs on this thread, if there is anything to it, before another runs within it.
@@ -134,6 +141,11 @@ pub(super) fn wake_turn_by(at: Moment, waker: &Waker) -> bool {
         }
         own
     })
+}
+
+/// Does something with the timers of the actor that runs on this thread.
+pub fn with_timers<T>(act: impl FnOnce(&mut Option<Box<Timers>>) -> T) -> T {
+    CURRENT.with_borrow_mut(|current| act(&mut current.timers))
 }
 
 /// What a call made now inherits: the deadline of the turn, and the chain. `None` outside of turns.

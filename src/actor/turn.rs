@@ -403,7 +403,7 @@ fn decode<M: Message>(bytes: &[u8]) -> Result<M, String> {
 
 fn reply_of<R>(reply: ReplyTo) -> Reply<R> {
     match reply {
-        ReplyTo::Nobody => Reply::Nobody,
+        ReplyTo::Nobody | ReplyTo::Timer(_) => Reply::Nobody,
         ReplyTo::Here(slot) => Reply::Slot(slot),
         ReplyTo::Process { process, request } => Reply::Process(process, request),
     }

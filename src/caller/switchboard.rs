@@ -274,7 +274,7 @@ impl Switchboard {
     pub fn to_call(&self, actor: &ActorId, letter: &mut Letter) -> Result<Call, EncodeError> {
         let body = letter.body.encode()?;
         let (process, request) = match std::mem::replace(&mut letter.reply, ReplyTo::Nobody) {
-            ReplyTo::Nobody => (self.process.clone(), RequestId::NONE),
+            ReplyTo::Nobody | ReplyTo::Timer(_) => (self.process.clone(), RequestId::NONE),
             ReplyTo::Process { process, request } => (process, request),
             ReplyTo::Here(slot) => {
                 let request = self.pending.register(slot, actor.clone(), letter.deadline);
@@ -301,7 +301,7 @@ impl Switchboard {
     /// Ends a letter of this process with a failure.
     pub fn fail(&self, actor: &ActorId, letter: Letter, failure: Failure) {
         match letter.reply {
-            ReplyTo::Nobody => self.uplink.dead_letter(actor, letter, &failure),
+            ReplyTo::Nobody | ReplyTo::Timer(_) => self.uplink.dead_letter(actor, letter, &failure),
             ReplyTo::Here(slot) => {
                 slot.answer(Err(failure));
             }

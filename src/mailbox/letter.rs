@@ -82,6 +82,8 @@ pub enum ReplyTo {
     Nobody,
     /// A caller in this process that holds the other end.
     Here(ReplySlot),
+    /// The timer of this number, for its tick to run: a tell otherwise.
+    Timer(u64),
     /// A request of a process (of this one too).
     Process {
         /// Whose request.

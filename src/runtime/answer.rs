@@ -11,7 +11,7 @@ use crate::{
 /// Ends a letter with a failure: its caller hears it, or it is a dead letter.
 pub(crate) fn fail(outside: &dyn Outside, actor: &ActorId, letter: Letter, failure: Failure) {
     match letter.reply {
-        ReplyTo::Nobody => outside.dead_letter(actor, letter, &failure),
+        ReplyTo::Nobody | ReplyTo::Timer(_) => outside.dead_letter(actor, letter, &failure),
         ReplyTo::Here(slot) => {
             slot.answer(Err(failure));
         }

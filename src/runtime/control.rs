@@ -4,6 +4,7 @@ use crate::{
     actor::DeactivateReason,
     ident::Epoch,
     store::{ETag, StoredState},
+    wire::PackedTimer,
 };
 use bytes::Bytes;
 
@@ -47,6 +48,8 @@ pub struct Memory {
     pub etag: Option<ETag>,
     /// Whether the memory differs from what is saved.
     pub unsaved: bool,
+    /// Its timers, as they came with it.
+    pub timers: Vec<PackedTimer>,
 }
 
 impl Memory {
@@ -57,6 +60,7 @@ impl Memory {
             etag: state.as_ref().map(|state| state.etag),
             body: state.map(|state| state.body),
             unsaved: false,
+            timers: Vec::new(),
         }
     }
 }

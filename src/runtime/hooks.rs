@@ -2,12 +2,13 @@
 
 use super::{
     Event, FreezeError, Memory, Packed,
+    backoff::Panics,
     local::Local,
     slot::{Doing, Slot, State, Step, Work},
 };
 use crate::{
-    actor::{AnyActor, DeactivateReason, Hydrate, clear_turn, panic_text},
-    mailbox::Letter,
+    actor::{AnyActor, DeactivateReason, Hydrate, clear_turn, panic_text, with_timers},
+    mailbox::{Letter, ReplyTo},
     wire::{Failure, FailureCode, Ran},
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,7 +36,7 @@ impl Slot {
                 }
                 self.wants(local, actor);
             }
-            (Doing::HookBeforeFreeze, Step::Deactivated(actor)) => self.pack(local, actor),
+            (Doing::HookBeforeFreeze, Step::Freezes(actor, at_micros)) => self.pack(local, actor, at_micros),
             (Doing::HookBeforeEnd, Step::Deactivated(actor)) => {
                 self.begin(Doing::Saving, async move {
                     let (_actor, result) = actor.save_if_changed().await;
@@ -46,6 +47,7 @@ impl Slot {
                 self.state = State::Gone;
                 local.outside.report(&self.activation, Event::Ended(result));
             }
+            (Doing::Pausing, Step::Paused) => self.load(local),
             (Doing::Loading, Step::Loaded(Ok(state))) => self.activate(local, Memory::saved(self.epoch, state)),
             (Doing::Loading, Step::Loaded(Err(error))) => {
                 self.activation_failed(local, &format!("its state cannot be read after a panic: {error}"));
@@ -58,7 +60,7 @@ impl Slot {
         let actor = self.actor_id().clone();
         tracing::error!(%actor, ?doing, panic = text, "an actor panicked; its activation is rebuilt");
         match doing {
-            Doing::Activating | Doing::Loading => {
+            Doing::Activating | Doing::Pausing | Doing::Loading => {
                 self.activation_failed(local, &format!("on_activate panicked: {text}"));
             }
             Doing::Reactivating => self.reload(local),
@@ -75,7 +77,37 @@ impl Slot {
         }
     }
 
+    /// After a panic: from what is saved, and not at once if it was not the first.
     pub(super) fn reload(&mut self, local: &Local) {
+        let panics = self.panics.get_or_insert_with(|| Box::new(Panics::none()));
+        let pause = panics.add(local.clock.now());
+        if pause.is_zero() {
+            return self.load(local);
+        }
+        tracing::warn!(actor = %self.actor_id(), ?pause, "an actor panics again and again; it is rebuilt after a pause");
+        let sleep = local.clock.sleep(pause);
+        self.begin(Doing::Pausing, async move {
+            sleep.await;
+            Step::Paused
+        });
+    }
+
+    /// Whether it waits to be rebuilt.
+    pub(super) fn is_pausing(&self) -> bool {
+        matches!(self.state, State::Busy(Work::Step(Doing::Pausing, _)))
+    }
+
+    /// Its panics count no more, if they are long past and turns end well.
+    pub(super) fn forgive(&mut self) {
+        if let Some(panics) = &self.panics
+            && matches!(self.state, State::Idle(_))
+            && panics.are_over(self.activation.mailbox().cell().last())
+        {
+            self.panics = None;
+        }
+    }
+
+    pub(super) fn load(&mut self, local: &Local) {
         let load = local.outside.load(self.actor_id().clone());
         self.begin(Doing::Loading, async move { Step::Loaded(load.await) });
     }
@@ -117,9 +149,20 @@ impl Slot {
     }
 
     /// Of an idle actor.
-    pub(super) fn run_deactivate(&mut self, doing: Doing, reason: DeactivateReason) {
+    pub(super) fn run_deactivate(&mut self, reason: DeactivateReason) {
         if let State::Idle(actor) = std::mem::replace(&mut self.state, State::Gone) {
-            self.begin(doing, async move { Step::Deactivated(actor.deactivate(reason).await) });
+            self.begin(Doing::HookBeforeEnd, async move {
+                Step::Deactivated(actor.deactivate(reason).await)
+            });
+        }
+    }
+
+    /// Of an idle actor that is to be packed. `at_micros`: when it took no more turns, by the wall clock.
+    pub(super) fn run_freeze_hook(&mut self, at_micros: u64) {
+        if let State::Idle(actor) = std::mem::replace(&mut self.state, State::Gone) {
+            self.begin(Doing::HookBeforeFreeze, async move {
+                Step::Freezes(actor.deactivate(DeactivateReason::Migrating).await, at_micros)
+            });
         }
     }
 
@@ -150,24 +193,31 @@ impl Slot {
         self.activation.mailbox().put_back(&mut self.taken);
     }
 
-    pub(super) fn pack(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
+    pub(super) fn pack(&mut self, local: &Local, actor: Box<dyn AnyActor>, at_micros: u64) {
         self.put_back();
         self.activation.mailbox().take(&mut self.taken);
         let mut letters: Vec<Letter> = std::mem::take(&mut self.taken).into_letters().collect();
         let id = self.activation.actor();
         let packed = catch_unwind(AssertUnwindSafe(|| {
             let memory = actor.dehydrate()?;
-            let calls = letters.iter_mut().map(|letter| local.outside.to_call(id, letter));
-            Ok::<_, FreezeError>((memory, calls.collect::<Result<Vec<_>, _>>()?))
+            let now = local.clock.now();
+            let timers = with_timers(|timers| timers.as_ref().map_or(Ok(Vec::new()), |timers| timers.pack(now)))?;
+            // Ticks travel with their timers.
+            let own = letters
+                .iter_mut()
+                .filter(|letter| !matches!(letter.reply, ReplyTo::Timer(_)));
+            let calls = own.map(|letter| local.outside.to_call(id, letter));
+            Ok::<_, FreezeError>((memory, calls.collect::<Result<Vec<_>, _>>()?, timers))
         }));
         for letter in letters {
             self.taken.push(letter);
         }
         let event = match packed {
-            Ok(Ok((memory, waiting))) => Event::Packed(Box::new(Packed {
+            Ok(Ok((memory, waiting, timers))) => Event::Packed(Box::new(Packed {
                 actor: memory,
                 waiting,
-                frozen_at_micros: self.frozen_at_micros,
+                timers,
+                frozen_at_micros: at_micros,
             })),
             Ok(Err(error)) => Event::FreezeFailed(error),
             Err(panic) => {

@@ -3,6 +3,7 @@
 use super::{
     Activation, Control, Event, Outside,
     answer::fail,
+    idle::Looks,
     slot::{Slot, Visit},
     watch::NO_MESSAGE,
     worker::Shared,
@@ -22,6 +23,7 @@ use std::{
     collections::{BinaryHeap, VecDeque},
     rc::{Rc, Weak},
     sync::Arc,
+    time::Duration,
 };
 
 /// How many messages an activation runs before the next one's turn.
@@ -33,6 +35,9 @@ const DEPTH: u32 = 16;
 /// How many turns run where they are sent within one turn, or between two rounds of the worker, if the coarse clock does not tick
 /// before. What falls back to the queue costs some 50 times as much, so the quota is large.
 const HERE_QUOTA: u32 = 4096;
+
+/// More moments than activations may wait for are forgotten in time.
+const FEW_WAITS: usize = 64;
 
 /// How many blocks of turns' memory are kept.
 const MEMORIES: usize = 256;
@@ -59,9 +64,10 @@ pub(super) struct Local {
     pub(super) ready: RefCell<VecDeque<Arc<Mailbox>>>,
     /// Parked: who makes something ready on this thread wakes it.
     pub(super) idle: Cell<bool>,
-    slots: RefCell<Slab<Rc<RefCell<Slot>>>>,
+    pub(super) slots: RefCell<Slab<Rc<RefCell<Slot>>>>,
     /// Memory for turns: the first of it, and the rest.
     memory: Cell<Option<Memory>>,
+    pub(super) looks: Looks,
     memories: RefCell<Vec<Memory>>,
     waits: RefCell<BinaryHeap<Reverse<Wait>>>,
     depth: Cell<u32>,
@@ -70,16 +76,22 @@ pub(super) struct Local {
     ran_here: Cell<u32>,
 }
 
-/// A turn that is to be woken.
+/// An activation whose turn or timers are to be looked after.
 struct Wait {
     at: Moment,
     mailbox: Arc<Mailbox>,
 }
 
 impl Local {
-    pub(super) fn new(shared: Arc<Shared>, outside: Arc<dyn Outside>, clock: Clock) -> Rc<Self> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        outside: Arc<dyn Outside>,
+        clock: Clock,
+        idle_timeout: Duration,
+    ) -> Rc<Self> {
         Rc::new_cyclic(|this| Self {
             this: this.clone(),
+            looks: Looks::new(idle_timeout, shared.clone()),
             shared,
             outside,
             clock,
@@ -178,7 +190,27 @@ impl Local {
         }
         if let Some(at) = slot.leave() {
             let mailbox = mailbox.clone();
-            self.waits.borrow_mut().push(Reverse(Wait { at, mailbox }));
+            let mut waits = self.waits.borrow_mut();
+            waits.push(Reverse(Wait { at, mailbox }));
+            let is_crowded = waits.len() > 2 * self.slots.borrow().len() + FEW_WAITS;
+            drop(waits);
+            if is_crowded {
+                self.forget_waits();
+            }
+        }
+    }
+
+    /// Forgets moments that mean nothing any more: each activation waits for one at most.
+    pub(super) fn forget_waits(&self) {
+        let mut waits = self.waits.borrow_mut();
+        waits.retain(|Reverse(wait)| {
+            let slot = self.slot(&wait.mailbox);
+            // One that is borrowed runs: it is alive.
+            slot.is_some_and(|slot| slot.try_borrow().map_or(true, |slot| slot.awaited == Some(wait.at)))
+        });
+        if waits.len() < waits.capacity() / 4 {
+            let room = waits.len() * 2;
+            waits.shrink_to(room);
         }
     }
 
@@ -213,6 +245,7 @@ impl Local {
                 }
                 let slot = Rc::new(RefCell::new(Slot::new(activation.clone())));
                 let number = self.slots.borrow_mut().insert(slot.clone());
+                self.looks.begin(&self.clock, self.slots.borrow().capacity());
                 mailbox.set_slot(Some(
                     u32::try_from(number).expect("invariant: fewer than 2^32 activations"),
                 ));
@@ -281,10 +314,15 @@ impl Local {
         self.waits.borrow().peek().map(|Reverse(wait)| wait.at)
     }
 
-    /// Wakes the turns whose moment has come.
+    /// Wakes the turns whose moment has come, and looks for idle activations if it is time to.
     pub(super) fn fire_due(&self) {
         self.refill();
-        if self.next_wake().is_none_or(|at| !self.clock.is_past(at)) {
+        if self.looks.has_rung() {
+            self.look();
+        }
+        // At its moment, not only past it: then the alarm has rung.
+        let has_come = |at: Moment| self.clock.is_past(Moment(at.0.saturating_sub(1)));
+        if !self.next_wake().is_some_and(has_come) {
             return;
         }
         let now = self.clock.now();
@@ -323,6 +361,7 @@ impl Local {
             }
         }
         self.ready.borrow_mut().clear();
+        self.looks.stop();
         self.waits.borrow_mut().clear();
         self.shared.forget();
     }

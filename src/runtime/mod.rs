@@ -18,16 +18,26 @@
 
 mod activation;
 mod answer;
+mod backoff;
+#[cfg(test)]
+mod backoff_tests;
 mod blocking;
 mod control;
 mod dead_letters;
+#[cfg(test)]
+mod fixture;
 mod hooks;
+mod idle;
+#[cfg(test)]
+mod idle_tests;
 mod local;
 mod orders;
 mod outside;
 mod pool;
 mod retry;
 mod slot;
+#[cfg(test)]
+mod timer_tests;
 mod watch;
 mod worker;
 

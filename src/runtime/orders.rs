@@ -7,6 +7,7 @@ use super::{
     slot::{Doing, Slot, State, drop_fenced},
 };
 use crate::{
+    actor::Timers,
     mailbox::Records,
     wire::{Failure, FailureCode, Ran},
 };
@@ -20,19 +21,27 @@ impl Slot {
 
     /// Does what it was told. `queued` was taken out of the mailbox with it.
     pub(super) fn obey(&mut self, local: &Local, control: Control, queued: Records) {
+        if self.is_pausing() && matches!(control, Control::Freeze | Control::End(_)) {
+            // A move or an end is not held up by a pause.
+            self.load(local);
+        }
         let outside = &*local.outside;
         match (control, std::mem::replace(&mut self.state, State::Empty)) {
             (Control::Activate(memory), State::Empty) => self.activate(local, memory),
-            (Control::Prepare(memory), State::Empty) => match self.hydrate(local, memory) {
-                Ok(actor) => {
-                    self.state = State::Prepared(actor);
-                    outside.report(&self.activation, Event::Prepared);
+            (Control::Prepare(mut memory), State::Empty) => {
+                let timers = Timers::arrived(std::mem::take(&mut memory.timers), local.clock.now());
+                match self.hydrate(local, memory) {
+                    Ok(actor) => {
+                        self.timers = timers;
+                        self.state = State::Prepared(actor);
+                        outside.report(&self.activation, Event::Prepared);
+                    }
+                    Err(why) => {
+                        self.state = State::Gone;
+                        outside.report(&self.activation, Event::PrepareFailed(why));
+                    }
                 }
-                Err(why) => {
-                    self.state = State::Gone;
-                    outside.report(&self.activation, Event::PrepareFailed(why));
-                }
-            },
+            }
             (Control::Start { epoch }, State::Prepared(mut actor)) => {
                 self.epoch = epoch;
                 actor.set_epoch(epoch);

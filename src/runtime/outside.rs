@@ -7,7 +7,7 @@ use crate::{
     ident::{ActorId, ProcessId, RequestId},
     mailbox::Letter,
     store::{StoreError, StoredState},
-    wire::{Call, EncodeError, Failure, Outcome},
+    wire::{Call, EncodeError, Failure, Outcome, PackedTimer},
 };
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -75,6 +75,8 @@ pub struct Packed {
     pub actor: Dehydrated,
     /// The waiting messages, in order.
     pub waiting: Vec<Call>,
+    /// Its timers.
+    pub timers: Vec<PackedTimer>,
     /// When it took no more turns, in microseconds of the wall clock since the Unix epoch.
     pub frozen_at_micros: u64,
 }

@@ -33,17 +33,19 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A worker on each of the arbiters. `spin`: how long each looks for work before it parks.
+    /// A worker on each of the arbiters. `spin`: how long each looks for work before it parks. `idle_timeout`: how long an
+    /// activation is idle before it wants to end; zero for ever.
     pub fn start(
         arbiters: &[actix_rt::ArbiterHandle],
         outside: &Arc<dyn Outside>,
         clock: Clock,
         mailbox_capacity: usize,
         spin: Duration,
+        idle_timeout: Duration,
     ) -> Self {
         let start = |arbiter: &actix_rt::ArbiterHandle| {
             let handle = WorkerHandle::new();
-            let worker = Worker::new(handle.clone(), outside.clone(), clock.clone(), spin);
+            let worker = Worker::new(handle.clone(), outside.clone(), clock.clone(), spin, idle_timeout);
             arbiter.spawn_fn(move || {
                 actix_rt::spawn(worker.run());
             });

@@ -3,17 +3,18 @@
 use super::{
     Activation, Event,
     answer::{fail, send},
+    backoff::Panics,
     local::Local,
     watch::NO_MESSAGE,
 };
 use crate::{
     actor::{
         ActivationError, AnyActor, Begin, DeactivateReason, Frame, Memory as FrameMemory, Rare, SaveError, Source,
-        TurnScope, panic_text, swap_mailbox, swap_turn,
+        Timers, TurnScope, panic_text, swap_actor, swap_turn, with_timers,
     },
     clock::Moment,
     ident::{ActorId, Epoch},
-    mailbox::{Form, Mailbox, NotHere, Records},
+    mailbox::{Form, Mailbox, NotHere, Records, ReplyTo},
     store::{StoreError, StoredState},
     wire::{self, Failure, FailureCode},
 };
@@ -29,6 +30,9 @@ use std::{
 pub(super) enum Step {
     Activated(Box<dyn AnyActor>, Result<(), ActivationError>),
     Deactivated(Box<dyn AnyActor>),
+    /// And when it took no more turns because of a freeze, in microseconds of the wall clock.
+    Freezes(Box<dyn AnyActor>, u64),
+    Paused,
     Saved(Result<(), SaveError>),
     Loaded(Result<Option<StoredState>, StoreError>),
 }
@@ -42,6 +46,8 @@ pub(super) enum Doing {
     HookBeforeFreeze,
     HookBeforeEnd,
     Saving,
+    /// After one panic too many.
+    Pausing,
     Loading,
 }
 
@@ -76,20 +82,22 @@ pub(super) struct Slot {
     last_message: u32,
     /// Lent to the scope while it is visited.
     mailbox: Option<Arc<Mailbox>>,
+    /// As well.
+    pub(super) timers: Option<Box<Timers>>,
     /// Of the turn under way.
     turn: TurnScope,
-    /// The worker looks after the turn under way at that moment.
-    awaited: Option<Moment>,
+    /// The worker looks after the turn under way and the timers at that moment.
+    pub(super) awaited: Option<Moment>,
     pub(super) epoch: Epoch,
     pub(super) freezing: bool,
     pub(super) ending: Option<DeactivateReason>,
     /// Whether a move brought it: `Started` is reported when it runs.
     pub(super) moved_here: bool,
-    /// When it took no more turns because of a freeze, by the wall clock.
-    pub(super) frozen_at_micros: u64,
     /// The message of the turn that waits, by its number, and the round of the watcher that knows of it.
     pub(super) message: u16,
     pub(super) listed: u32,
+    /// If it has panicked lately.
+    pub(super) panics: Option<Box<Panics>>,
 }
 
 /// What one visit came to.
@@ -121,15 +129,16 @@ impl Slot {
             state: State::Empty,
             taken: Records::new(),
             last_message: 0,
+            timers: None,
             turn: TurnScope::default(),
             awaited: None,
             epoch: Epoch::ZERO,
             freezing: false,
             ending: None,
             moved_here: false,
-            frozen_at_micros: 0,
             message: NO_MESSAGE,
             listed: 0,
+            panics: None,
         }
     }
 
@@ -139,7 +148,7 @@ impl Slot {
 
     /// What it runs is in scope on this thread, until [`Slot::leave`].
     pub(super) fn enter(&mut self) {
-        swap_mailbox(&mut self.mailbox);
+        swap_actor(&mut self.mailbox, &mut self.timers);
         if matches!(self.state, State::Busy(_)) {
             self.turn.woken();
             swap_turn(&mut self.turn);
@@ -148,31 +157,42 @@ impl Slot {
 
     /// Takes its scope back. Answers when the worker is to look after it, if it does not know yet.
     pub(super) fn leave(&mut self) -> Option<Moment> {
-        swap_mailbox(&mut self.mailbox);
-        if !matches!(self.state, State::Busy(_)) {
+        swap_actor(&mut self.mailbox, &mut self.timers);
+        let is_busy = matches!(self.state, State::Busy(_));
+        if self.timers.is_none() && !is_busy {
             return None;
         }
-        swap_turn(&mut self.turn);
-        let by = self.turn.wake_by();
-        let at = by.filter(|at| self.awaited.is_none_or(|awaited| *at < awaited))?;
+        self.timers = self.timers.take().filter(|timers| !timers.is_empty());
+        let mut wake_by = self.timers.as_ref().and_then(|timers| timers.next());
+        if is_busy {
+            swap_turn(&mut self.turn);
+            wake_by = earlier(wake_by, self.turn.wake_by());
+        }
+        let at = wake_by.filter(|at| self.awaited.is_none_or(|awaited| *at < awaited))?;
         self.awaited = Some(at);
         Some(at)
     }
 
-    /// The worker looks after the turn under way, as it wanted to at `at`.
+    /// The worker looks after the turn under way and the timers, as it wanted to at `at`.
     pub(super) fn is_due(&mut self, at: Moment, now: Moment) -> Due {
         if self.awaited != Some(at) {
             return Due::No;
         }
         self.awaited = None;
-        match (&self.state, self.turn.wake_by()) {
-            (State::Busy(_), Some(by)) if by <= now => Due::Now,
-            (State::Busy(_), Some(by)) => {
-                self.awaited = Some(by);
-                Due::At(by)
-            }
-            _ => Due::No,
+        let mut next = None;
+        if let Some(timers) = &mut self.timers {
+            // A tick that is not taken is tried again after the next visit: of who makes room, or lets it run on.
+            timers.send_due(now, |tick| self.activation.mailbox().push(tick).is_ok());
+            next = timers.next_after(now);
         }
+        if let (State::Busy(_), Some(by)) = (&self.state, self.turn.wake_by()) {
+            if by <= now {
+                return Due::Now;
+            }
+            next = earlier(next, Some(by));
+        }
+        self.awaited = next;
+        next.map_or(Due::No, Due::At)
     }
 
     /// Whether it could run a message now.
@@ -225,8 +245,7 @@ impl Slot {
                 }
                 State::Idle(_) if self.freezing => {
                     self.freezing = false;
-                    self.frozen_at_micros = local.clock.wall_micros();
-                    self.run_deactivate(Doing::HookBeforeFreeze, DeactivateReason::Migrating);
+                    self.run_freeze_hook(local.clock.wall_micros());
                     woken = true;
                 }
                 State::Idle(_) => {
@@ -236,7 +255,7 @@ impl Slot {
                         match self.ending {
                             None => break Visit::Rests { busy: false },
                             Some(reason) => {
-                                self.run_deactivate(Doing::HookBeforeEnd, reason);
+                                self.run_deactivate(reason);
                                 woken = true;
                                 continue;
                             }
@@ -265,6 +284,7 @@ impl Slot {
 
     /// The dequeue hooks: what is left, and whether a turn runs.
     fn came_to(&mut self, visit: Visit) {
+        self.forgive();
         let mailbox = self.activation.mailbox();
         mailbox.cell().left(u32::try_from(self.taken.len()).unwrap_or(u32::MAX));
         match visit {
@@ -388,6 +408,7 @@ impl Slot {
             Some(actor) => self.state = State::Idle(actor),
             None => self.after(local, rare),
         }
+        self.forgive();
         Ok(())
     }
 
@@ -449,6 +470,12 @@ fn run_letter(local: &Local, begin: Begin<'_>, cx: &mut Context<'_>, rare: &mut 
         unreachable!("invariant: a caller here knows its message's type");
     };
     let (letter, kind) = (front.into_letter(), begin.kind);
+    if let ReplyTo::Timer(number) = letter.reply {
+        let now = local.clock.now();
+        if !with_timers(|timers| timers.as_mut().is_some_and(|timers| timers.begins(number, now))) {
+            return Some(begin.actor);
+        }
+    }
     let Some(entry) = kind.message(letter.body.name()) else {
         let (kind, version, name) = (kind.kind(), kind.version(), letter.body.name());
         let text = format!("{kind} {version} does not know the message {name:?}");
@@ -464,6 +491,10 @@ fn run_letter(local: &Local, begin: Begin<'_>, cx: &mut Context<'_>, rare: &mut 
     one.push(letter);
     let source = Source::Queue(one.front().expect("invariant: it was put there"));
     entry.run(Begin { source, ..begin }, cx, rare)
+}
+
+fn earlier(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {
+    one.into_iter().chain(other).min()
 }
 
 pub(super) fn drop_fenced(state: State) {

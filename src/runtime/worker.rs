@@ -135,7 +135,7 @@ impl Shared {
         }
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         let parked = self.injected.lock().parked.take();
         if let Some(worker) = parked {
             worker.wake();
@@ -203,6 +203,7 @@ pub(super) struct Worker {
     outside: Arc<dyn Outside>,
     clock: Clock,
     spin: Duration,
+    idle_timeout: Duration,
 }
 
 /// Takes the worker off its thread.
@@ -218,20 +219,33 @@ impl Drop for Here {
 }
 
 impl Worker {
-    /// `spin`: how long it looks for work before it parks; zero for not at all.
-    pub(super) fn new(handle: WorkerHandle, outside: Arc<dyn Outside>, clock: Clock, spin: Duration) -> Self {
+    /// `spin`: how long it looks for work before it parks; zero for not at all. `idle_timeout`: how long an activation is idle
+    /// before it wants to end; zero for ever.
+    pub(super) fn new(
+        handle: WorkerHandle,
+        outside: Arc<dyn Outside>,
+        clock: Clock,
+        spin: Duration,
+        idle_timeout: Duration,
+    ) -> Self {
         Self {
             handle,
             outside,
             clock,
             spin,
+            idle_timeout,
         }
     }
 
     /// Runs until it is stopped.
     pub(super) async fn run(self) {
         let shared = &*self.handle.0;
-        let local = Local::new(self.handle.0.clone(), self.outside.clone(), self.clock.clone());
+        let local = Local::new(
+            self.handle.0.clone(),
+            self.outside.clone(),
+            self.clock.clone(),
+            self.idle_timeout,
+        );
         HERE.with(|here| *here.borrow_mut() = Some(local.clone()));
         let _here = Here;
         let mut alarm = None;

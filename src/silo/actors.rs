@@ -57,6 +57,7 @@ impl Node {
                 body: Some(package.memory),
                 etag: package.etag,
                 unsaved: package.unsaved,
+                timers: package.timers,
             }));
             place.activation = Some(activation);
             place.arriving = Some(Arriving {
@@ -119,6 +120,7 @@ impl Node {
                             etag: packed.actor.etag,
                             unsaved: packed.actor.unsaved,
                             waiting: packed.waiting,
+                            timers: packed.timers,
                             frozen_at_micros: packed.frozen_at_micros,
                         });
                         place.seat.packed();

@@ -44,6 +44,9 @@ pub struct SiloOptions {
     pub tell_retry: Option<RetryPolicy>,
     /// A turn that takes longer is reported: in the log once, and in the status while it lasts. Default 10 s.
     pub stuck_turn: Duration,
+    /// How long an actor that runs nothing and has no timer stays active; then its state is saved and its memory given back. At
+    /// least so long, at most a quarter longer. Zero is for ever. Default 5 minutes.
+    pub idle_timeout: Duration,
     /// How long an ask waits unless told otherwise. Default 30 s.
     pub ask_timeout: Duration,
     /// How long a running turn may take to end before a migration of its actor is called off. Default 30 s.
@@ -88,6 +91,7 @@ impl Default for SiloOptions {
             dead_letters_of_panics: false,
             tell_retry: None,
             stuck_turn: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(300),
             ask_timeout: Duration::from_secs(30),
             freeze_timeout: Duration::from_secs(30),
             migration_timeout: Duration::from_secs(30),
@@ -200,6 +204,7 @@ mod tests {
             dead_letters_of_panics,
             tell_retry,
             stuck_turn,
+            idle_timeout,
             ask_timeout,
             freeze_timeout,
             migration_timeout,
@@ -245,6 +250,7 @@ mod tests {
         }
         for (option, default) in [
             ("stuck_turn", stuck_turn),
+            ("idle_timeout", idle_timeout),
             ("ask_timeout", ask_timeout),
             ("freeze_timeout", freeze_timeout),
             ("migration_timeout", migration_timeout),

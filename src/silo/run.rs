@@ -216,7 +216,8 @@ fn assemble(
     let (changes, wanted_changes) = mpsc::unbounded_channel();
     let links = Links::new(transport.clone(), clock.clone(), spawn.clone());
     let membership = Membership::new(options.membership.clone(), row);
-    let (ask_timeout, capacity, spin) = (options.ask_timeout, options.mailbox_capacity, options.spin);
+    let (ask_timeout, capacity) = (options.ask_timeout, options.mailbox_capacity);
+    let (spin, idle_timeout) = (options.spin, options.idle_timeout);
     let node = Node::new(Parts {
         me,
         options,
@@ -240,7 +241,7 @@ fn assemble(
     let uplink = Arc::new(NodeUplink(Arc::downgrade(&node)));
     let board = Switchboard::new(node.process.clone(), clock.clone(), ask_timeout, links, uplink);
     let outside: Arc<dyn Outside> = Arc::new(Surroundings(node.clone()));
-    let pool = Pool::start(workers, &outside, clock, capacity, spin);
+    let pool = Pool::start(workers, &outside, clock, capacity, spin, idle_timeout);
     node.complete(board, pool);
     for task in intake.run(&node) {
         spawn(task);

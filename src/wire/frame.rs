@@ -356,4 +356,23 @@ pub struct Package {
     pub waiting: Vec<Call>,
     /// When it took no more turns, in microseconds of the source's wall clock since the Unix epoch.
     pub frozen_at_micros: u64,
+    /// Its timers.
+    pub timers: Vec<PackedTimer>,
+}
+
+/// A timer of a frozen actor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackedTimer {
+    /// Unique among those of the actor.
+    pub name: String,
+    /// The time from the freeze until it is due, in microseconds; below zero if it was due before.
+    #[serde(rename = "left")]
+    pub left_micros: i64,
+    /// The time between two ticks, in microseconds; `None` ticks once.
+    #[serde(rename = "every", default, skip_serializing_if = "Option::is_none")]
+    pub every_micros: Option<u64>,
+    /// The wire name of its message.
+    pub message: String,
+    /// The message, named MessagePack.
+    pub body: Bytes,
 }

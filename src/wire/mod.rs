@@ -16,7 +16,7 @@ mod status;
 
 pub use codec::{Decoder, Outgoing, Step};
 pub use failure::{Failure, FailureCode, Ran};
-pub use frame::{BounceReason, Call, Frame, Located, OfferItem, Outcome, Package, Refusal, SiloAddress};
+pub use frame::{BounceReason, Call, Frame, Located, OfferItem, Outcome, Package, PackedTimer, Refusal, SiloAddress};
 pub use frame_error::FrameError;
 pub use limits::Limits;
 pub use msgpack::{DecodeError, EncodeError, MAX_DEPTH, decode, encode};

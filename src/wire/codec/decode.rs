@@ -251,6 +251,7 @@ impl Decoder {
             etag,
             unsaved,
             frozen_at,
+            timers,
         } = head.extension()?;
         Ok(Package {
             actor,
@@ -261,6 +262,7 @@ impl Decoder {
             unsaved,
             waiting: Vec::new(),
             frozen_at_micros: frozen_at,
+            timers: timers.into_owned(),
         })
     }
 

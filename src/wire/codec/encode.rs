@@ -219,6 +219,7 @@ impl Put<'_> {
             etag: package.etag,
             unsaved: package.unsaved,
             frozen_at: package.frozen_at_micros,
+            timers: Cow::Borrowed(&package.timers),
         };
         let head = header(kind::PACKAGE, 0, package.epoch);
         self.head(head, Fixed::Actor(&package.actor), Some(&extension), payload)?;

@@ -6,7 +6,7 @@
 use crate::{
     ident::Hint,
     store::ETag,
-    wire::{BounceReason, Failure, FailureCode, Located, OfferItem, Ran, Refusal, SiloAddress},
+    wire::{BounceReason, Failure, FailureCode, Located, OfferItem, PackedTimer, Ran, Refusal, SiloAddress},
 };
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,8 @@ pub(super) struct PackageHead<'a> {
     pub(super) etag: Option<ETag>,
     pub(super) unsaved: bool,
     pub(super) frozen_at: u64,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) timers: Cow<'a, [PackedTimer]>,
 }
 
 /// [`Refusal`] as it travels.

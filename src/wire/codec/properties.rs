@@ -5,8 +5,8 @@ use crate::{
     ident::{ActorId, ClientId, Epoch, Hint, ProcessId, RequestId, SiloId},
     store::{ETag, SiloStatus},
     wire::{
-        BounceReason, Call, Failure, FailureCode, Frame, FrameError, Limits, Located, OfferItem, Outcome, Package, Ran,
-        Refusal, SiloAddress,
+        BounceReason, Call, Failure, FailureCode, Frame, FrameError, Limits, Located, OfferItem, Outcome, Package,
+        PackedTimer, Ran, Refusal, SiloAddress,
     },
 };
 use bytes::{Buf, Bytes, BytesMut};
@@ -112,11 +112,24 @@ fn refusal() -> BoxedStrategy<Refusal> {
     .boxed()
 }
 
+fn timer() -> BoxedStrategy<PackedTimer> {
+    (".{0,20}", any::<i64>(), option::of(any::<u64>()), name(), body())
+        .prop_map(|(name, left_micros, every_micros, message, body)| PackedTimer {
+            name,
+            left_micros,
+            every_micros,
+            message,
+            body,
+        })
+        .boxed()
+}
+
 fn package() -> BoxedStrategy<Package> {
     let flags = (option::of(any::<u64>()), any::<bool>(), any::<u64>());
-    (actor(), epoch(), version(), body(), flags, vec(call(), 0..4))
+    let contents = (vec(call(), 0..4), vec(timer(), 0..4));
+    (actor(), epoch(), version(), body(), flags, contents)
         .prop_map(
-            |(actor, epoch, version, memory, (etag, unsaved, frozen_at_micros), waiting)| Package {
+            |(actor, epoch, version, memory, (etag, unsaved, frozen_at_micros), (waiting, timers))| Package {
                 actor,
                 epoch,
                 version,
@@ -125,6 +138,7 @@ fn package() -> BoxedStrategy<Package> {
                 unsaved,
                 waiting,
                 frozen_at_micros,
+                timers,
             },
         )
         .boxed()
@@ -379,6 +393,7 @@ fn a_frame_beyond_the_limits_is_not_sent_and_the_error_names_it() {
         unsaved: true,
         waiting: vec![simple_call(), chained.clone()],
         frozen_at_micros: 0,
+        timers: Vec::new(),
     };
     for (frame, words) in [
         (
@@ -415,6 +430,7 @@ fn a_package_holds_calls_alone() {
         unsaved: false,
         waiting: Vec::new(),
         frozen_at_micros: 0,
+        timers: Vec::new(),
     };
     let mut bytes = bytes_of(&Frame::Package(inner.clone()));
     let nested = bytes.clone();
