@@ -96,7 +96,7 @@ pub struct Context<A> {
     pub(super) actor: PhantomData<fn(&A)>,
 }
 
-impl<A: Hosted + Serialize> Context<A> {
+impl<A: Serialize> Context<A> {
     /// The id of this actor.
     pub fn id(&self) -> &ActorId {
         &self.id
@@ -123,7 +123,10 @@ impl<A: Hosted + Serialize> Context<A> {
     ///
     /// # Errors
     /// [`SaveError`]; after a conflict or a loss of ownership this activation is discarded at the end of its turn.
-    pub async fn save(&mut self, actor: &A) -> Result<ETag, SaveError> {
+    pub async fn save(&mut self, actor: &A) -> Result<ETag, SaveError>
+    where
+        A: Hosted,
+    {
         let body = wire::encode(actor).map_err(|source| SaveError::Unwritable {
             actor: self.id.clone(),
             source,
