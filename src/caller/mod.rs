@@ -10,7 +10,9 @@
 //!   Pending <--Reply-- link              Way events <--Bounce, Fenced, Moved-- link
 //! ```
 //!
-//! **Invariants** (by the names of the tests): `fifo_per_sender`, `every_ask_ends`, `unknown_only_after_a_lost_link`.
+//! **Invariants** (by the names of the tests): `messages_of_one_sender_keep_their_order_over_a_forget`,
+//! `what_waits_for_a_way_past_its_deadline_is_ended_by_a_sweep`, `a_caller_of_ever_new_actors_keeps_a_bounded_number_of_lines`;
+//! with silos that die: `a_killed_silo_loses_no_acknowledged_message`.
 //!
 //! Imports `actor`, `clock`, `directory`, `ident`, `store` (plain values), `transport`, `wire`.
 

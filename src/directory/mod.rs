@@ -11,7 +11,9 @@
 //!                                                         +--silo dead--> Locating to enter --Enter--> Entering --Fenced--> Open
 //! ```
 //!
-//! **Invariants** (by the names of the tests): `fifo_per_sender`, `hints_never_switch`, `newer_epoch_wins`.
+//! **Invariants** (by the names of the tests): `hints_never_switch_a_way`, `newer_epoch_wins_among_the_hints_heard_during_a_fence`,
+//! `what_was_given_back_goes_before_what_was_held`; in all orders of events, with `migration`: `order per caller`,
+//! `proven not run is true`, `nothing to a silo that leaves`.
 //!
 //! Imports `ident`.
 

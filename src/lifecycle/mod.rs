@@ -8,8 +8,8 @@
 //!      +---- no answer ------+---- its share of the time ------+---- the deadline: Force ---+
 //! ```
 //!
-//! **Invariants** (by the names of the tests): `a_drain_ends`, `no_leaving_before_the_actors_are_gone`,
-//! `forced_actors_are_listed`.
+//! **Invariants** (by the names of the tests): `the_steps_come_in_the_order_of_the_contract`, `a_drain_ends_whatever_hangs`,
+//! `actors_that_cannot_move_are_deactivated_before_the_silo_leaves`.
 //!
 //! Imports `clock` (moments). Never a store or a link.
 

@@ -34,14 +34,10 @@
 //! name Dead before it adds its own row, because by contract their process is gone; the older of two live ones sees its own
 //! death and is fenced.
 //!
-//! **Invariants**
-//! - `silos_see_the_same_views_in_the_same_order`
-//! - `a_silo_that_heartbeats_is_never_declared_dead`
-//! - `a_silent_silo_is_declared_dead_within_the_bound`
-//! - `a_store_outage_kills_nobody`
-//! - `heartbeats_change_no_other_field`
-//! - `no_silo_holds_a_lease_while_others_see_it_dead`
-//! - `death_is_final_for_an_incarnation`
+//! **Invariants** (by the names of the tests): `a_silo_that_heartbeats_is_never_declared_dead`,
+//! `a_silent_silo_is_declared_dead_within_the_bound`, `a_store_outage_kills_nobody`, `heartbeats_change_no_other_field`,
+//! `dead_left_and_replaced_silos_are_gone_for_good`; under random faults, with the laws checked at every step:
+//! `no_fault_breaks_a_law_and_the_cluster_heals`.
 
 mod calls;
 mod config;

@@ -16,8 +16,9 @@
 //!   (nothing)   --------------------------------- Closed ----------->  predecessor closed
 //! ```
 //!
-//! **Invariants** (by the names of the tests): `one_tenure_runs`, `no_effect_twice`, `fifo_per_sender`,
-//! `bounced_means_not_run`, `packaged_or_resumed`, `every_move_ends`.
+//! **Invariants** (by the names of the laws in `tests/model`, which holds them in all orders of events): `one silo at a time`,
+//! `only the owner runs turns`, `no message twice`, `order per caller`, `proven not run is true`, `no acknowledged effect lost`,
+//! `no write from an older epoch`, `everything ends`. Each rule has a test here, by the order of events that needs it.
 //!
 //! Imports `ident`, `store` (plain values), `wire` (reasons). Never a clock, a store or a link.
 

@@ -11,8 +11,8 @@
 //!                    the seat holds or forwards it              reply, dead letter, Event
 //! ```
 //!
-//! **Invariants** (by the names of the tests): `one_turn_at_a_time`, `frozen_activation_runs_no_message`,
-//! `accepted_messages_are_answered`, `panic_is_contained`.
+//! **Invariants** (by the names of the tests): `a_panic_is_contained`, `tells_of_one_sender_run_in_order`,
+//! `a_frozen_actor_does_not_tick_and_one_whose_move_is_called_off_goes_on`, `a_flooded_actor_does_not_starve_its_neighbours`.
 //!
 //! Imports `actor`, `activity`, `clock`, `ident`, `store` (plain values), `wire`.
 

@@ -10,8 +10,8 @@
 //! accept ─ Accepting ─┘                                  └── FrameReceiver recv
 //! ```
 //!
-//! **Invariants**: `order_of_sends_is_order_on_the_wire`, `nothing_is_read_after_abort`,
-//! `no_frame_is_read_before_the_peer_has_proved_itself`, `an_end_without_goodbye_is_an_error`.
+//! **Invariants** (by the names of the tests): `order_of_sends_is_order_on_the_wire`, `nothing_is_read_after_abort`,
+//! `a_frame_in_place_of_the_proof_is_not_read`, `an_end_without_goodbye_is_an_error`.
 
 mod contract;
 mod driver;

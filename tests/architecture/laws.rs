@@ -98,6 +98,19 @@ impl House<'_> {
     }
 }
 
+/// The names in backticks that a module's doc gives for what it keeps true, and the line of each.
+pub(crate) fn promised(text: &str) -> Vec<(usize, &str)> {
+    let paragraph = text
+        .lines()
+        .enumerate()
+        .skip_while(|(_, line)| !line.starts_with("//! **Invariants**"))
+        .take_while(|(_, line)| !matches!(line.trim(), "//!" | ""));
+    // Other words in backticks are rooms and types.
+    let is_law = |name: &str| name.contains(['_', ' ']) && !name.contains('/');
+    let words = paragraph.flat_map(|(at, line)| line.split('`').skip(1).step_by(2).map(move |name| (at + 1, name)));
+    words.filter(|(_, name)| is_law(name)).collect()
+}
+
 /// The room that a source belongs to; none for the crate's root and for other crates.
 fn room(path: &str) -> Option<&str> {
     let inner = path.strip_prefix("src/")?;
@@ -175,6 +188,13 @@ mod tests {
     #[test]
     fn a_glob_of_the_root_fails() {
         assert!(broken("src/wire/frame.rs", "use crate::*;").contains("imports everything"));
+    }
+
+    #[test]
+    fn what_a_doc_promises_is_read_up_to_the_end_of_its_paragraph() {
+        let text = "//! Owns.\n//!\n//! **Invariants** (in `tests/model`): `a_b`, `c d`,\n//! with `wire`: `e_f`.\n//!\n//! `g_h`";
+        assert_eq!(promised(text), [(3, "a_b"), (3, "c d"), (4, "e_f")]);
+        assert_eq!(promised("//! Owns `a_b`."), []);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 mod laws;
 mod source;
 
-use laws::House;
+use laws::{House, promised};
 use std::{fs, path::Path};
 
 /// Names, time and other plain values.
@@ -119,6 +119,42 @@ fn every_source_keeps_the_laws() {
     found.sort();
     assert!(found.iter().any(|(path, _)| path == "src/lib.rs"), "no sources found");
     let broken: Vec<_> = found.iter().flat_map(|(path, text)| HOUSE.broken(path, text)).collect();
+    assert!(broken.is_empty(), "\n\n{}\n\n", broken.join("\n"));
+}
+
+#[test]
+fn every_promise_of_a_room_is_a_test_or_a_law_of_the_model() {
+    let mut found = Vec::new();
+    sources("src", &mut found);
+    let mut rooms: Vec<_> = found
+        .iter()
+        .filter(|(path, _)| path.ends_with("/mod.rs"))
+        .cloned()
+        .collect();
+    rooms.sort();
+    sources("tests", &mut found);
+    let proofs: String = found.into_iter().map(|(_, text)| text).collect();
+    let is_kept = |name: &str| {
+        let proof = if name.contains(' ') {
+            format!("\"{name}\"")
+        } else {
+            format!("fn {name}(")
+        };
+        proofs.contains(&proof)
+    };
+    let mut promises = 0;
+    let mut broken = Vec::new();
+    for (path, text) in &rooms {
+        for (line, name) in promised(text) {
+            promises += 1;
+            if !is_kept(name) {
+                broken.push(format!(
+                    "{path}:{line}: no test and no law of the model is called `{name}`; name one that holds it"
+                ));
+            }
+        }
+    }
+    assert!(promises > 30, "the promises were not found");
     assert!(broken.is_empty(), "\n\n{}\n\n", broken.join("\n"));
 }
 
