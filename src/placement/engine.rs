@@ -1,6 +1,6 @@
 //! Placement by the current view.
 
-use super::{Candidate, PlacementError, place};
+use super::{Canary, Candidate, PlacementError, Side, place};
 use crate::{
     ident::{ActorId, SiloId},
     store::{MemberRow, SiloStatus},
@@ -32,6 +32,7 @@ pub struct Placement {
     kind_policies: BTreeMap<String, VersionPolicy>,
     /// Active hosts, ordered by silo.
     hosts: BTreeMap<String, Vec<Host>>,
+    canaries: BTreeMap<String, Canary>,
     any_active: bool,
 }
 
@@ -46,6 +47,7 @@ impl Placement {
             policy,
             kind_policies: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            canaries: BTreeMap::new(),
             any_active: false,
         }
     }
@@ -88,6 +90,27 @@ impl Placement {
         }
     }
 
+    /// Takes the kinds that are rolled out in place of those before.
+    pub fn rolled_out(&mut self, canaries: BTreeMap<String, Canary>) {
+        self.canaries = canaries;
+    }
+
+    /// On which side an actor belongs, `None` if its kind is not rolled out.
+    pub fn side(&self, actor: &ActorId) -> Option<Side> {
+        self.canaries.get(actor.kind()).map(|canary| canary.side(actor))
+    }
+
+    /// Whether an actor that is on a silo with `version` of its kind belongs there: nothing is rolled out, or it is on its side, or
+    /// no silo of its side may take it.
+    pub fn belongs(&self, actor: &ActorId, version: &Version) -> bool {
+        let Some(canary) = self.canaries.get(actor.kind()) else {
+            return true;
+        };
+        let side = canary.side(actor);
+        let takes = |host: &Host| host.candidate.capacity() > 0 && canary.side_of(&host.version) == side;
+        canary.side_of(version) == side || !self.compatible(actor.kind(), Some(version)).any(takes)
+    }
+
     /// The Active silos that host a kind, ordered by silo.
     pub fn hosts(&self, kind: &str) -> &[Host] {
         self.hosts.get(kind).map_or(&[], Vec::as_slice)
@@ -104,11 +127,14 @@ impl Placement {
     /// The silo that an actor without an owner should come up on.
     ///
     /// With a `wanted` version, among the silos that host it; if there is none, among those with the nearest version that
-    /// the policy allows. Without, among all that host the kind.
+    /// the policy allows. Without, among all that host the kind. Of a kind that is rolled out those of the actor's side come first.
     ///
     /// # Errors
     /// [`PlacementError`] if no silo may take it.
     pub fn place(&self, actor: &ActorId, wanted: Option<&Version>) -> Result<SiloId, PlacementError> {
+        if let Some(silo) = self.place_on_side(actor, wanted) {
+            return Ok(silo);
+        }
         let hosts = self.hosts(actor.kind());
         let able = || hosts.iter().filter(|host| host.candidate.capacity() > 0);
         let chosen = match wanted {
@@ -125,16 +151,40 @@ impl Placement {
         chosen.cloned().ok_or_else(|| self.why_not(actor.kind(), wanted))
     }
 
-    /// The silos that may take the actors of a kind from the silo `exclude`, which hosts it in `source_version`.
+    /// The silo of the actor's side that it should come up on, if its kind is rolled out and there is one.
+    fn place_on_side(&self, actor: &ActorId, wanted: Option<&Version>) -> Option<SiloId> {
+        let canary = self.canaries.get(actor.kind())?;
+        let side = canary.side(actor);
+        let of_side = || {
+            self.compatible(actor.kind(), wanted)
+                .filter(|host| host.candidate.capacity() > 0 && canary.side_of(&host.version) == side)
+        };
+        let nearest = wanted.and_then(|wanted| {
+            let policy = self.policy(actor.kind());
+            best_match(policy, wanted, of_side().map(|host| &host.version))
+        });
+        let hosts = of_side()
+            .filter(|host| nearest.is_none_or(|nearest| host.version.cmp_precedence(nearest) == Ordering::Equal));
+        place(actor, hosts.map(|host| &host.candidate)).cloned()
+    }
+
+    /// The silos that may take the actors of a kind from the silo `exclude`, which hosts it in `source_version`; of a kind that is
+    /// rolled out those on the actors' side, if there are any.
     ///
     /// The newest version comes first: a silo that drains in a rolling upgrade hands its actors to new silos, so that
     /// nobody moves twice. Of one version, ordered by silo.
-    pub fn targets(&self, kind: &str, source_version: &Version, exclude: &SiloId) -> Vec<Host> {
+    pub fn targets(&self, kind: &str, source_version: &Version, exclude: &SiloId, side: Option<Side>) -> Vec<Host> {
         let mut targets: Vec<_> = self
             .compatible(kind, Some(source_version))
             .filter(|host| host.silo() != exclude && host.candidate.capacity() > 0)
             .cloned()
             .collect();
+        if let Some((side, canary)) = side.zip(self.canaries.get(kind)) {
+            let is_on_side = |host: &Host| canary.side_of(&host.version) == side;
+            if targets.iter().any(is_on_side) {
+                targets.retain(is_on_side);
+            }
+        }
         // Stable: within a version the order by silo stays.
         targets.sort_by(|a, b| b.version.cmp_precedence(&a.version));
         targets
@@ -377,7 +427,7 @@ mod tests {
             row("another-kind", SiloStatus::Active, &[("user", "1.2.0")]),
         ];
         let targets = |policy| {
-            let targets = placement(policy, &rows).targets("cart", &version("1.0.0"), &SiloId::new("source", 1));
+            let targets = placement(policy, &rows).targets("cart", &version("1.0.0"), &SiloId::new("source", 1), None);
             targets
                 .iter()
                 .map(|host| host.silo().name().to_owned())
@@ -401,11 +451,13 @@ mod tests {
         );
         assert!(
             placement
-                .targets("cart", &version("1.0.0"), &SiloId::new("a", 1))
+                .targets("cart", &version("1.0.0"), &SiloId::new("a", 1), None)
                 .is_empty()
         );
         assert_eq!(
-            placement.targets("cart", &version("1.0.0"), &SiloId::new("a", 0)).len(),
+            placement
+                .targets("cart", &version("1.0.0"), &SiloId::new("a", 0), None)
+                .len(),
             1
         );
     }

@@ -3,7 +3,8 @@
 //! Owns the choice of a silo for an actor that has none, and of the targets that a silo may move its actors to. Both ask
 //! the same three questions: is the silo Active, does it host the kind, does the version policy allow its version. Among
 //! the silos that are left rendezvous hashing chooses, so that every process that sees the same view chooses the same,
-//! and a silo that comes or goes moves no actor but its own share. Placement is a guess for new actors; where an actor
+//! and a silo that comes or goes moves no actor but its own share. While a kind is rolled out ([`Canary`]), an actor belongs to the silos of one
+//! side as long as there are any. Placement is a guess for new actors; where an actor
 //! is, only the directory knows. Imports `ident`, `version` and the plain values of `store`; sees no other engine.
 //!
 //! ```text
@@ -16,13 +17,16 @@
 //! - `the_choice_is_the_same_on_every_platform`
 //! - `a_silo_that_joins_takes_its_share_and_moves_nothing_else`
 //! - `a_restarted_silo_gets_its_actors_back`
+//! - `while_a_kind_is_rolled_out_each_actor_is_placed_on_its_side`
 //! - `targets_are_of_the_newest_allowed_version_first`
 
+mod canary;
 mod engine;
 mod error;
 mod rendezvous;
 mod spread;
 
+pub use canary::{Canary, Side};
 pub use engine::{Host, Placement};
 pub use error::PlacementError;
 pub use rendezvous::{Candidate, place};

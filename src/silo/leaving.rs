@@ -170,7 +170,7 @@ impl Node {
         for rank in ranks {
             let kind = rank.actor.kind();
             let known = kinds.get(kind).copied();
-            let (moves, stay) = known.unwrap_or_else(|| (!self.targets(kind).is_empty(), 0));
+            let (moves, stay) = known.unwrap_or_else(|| (!self.targets(kind, None).is_empty(), 0));
             if known.is_none() || !moves {
                 kinds.insert(kind.to_owned(), (moves, stay + usize::from(!moves)));
             }

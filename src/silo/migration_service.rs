@@ -8,7 +8,7 @@ use super::{
 use crate::{
     ident::{ActorId, LinkId, SiloId},
     migration::Phase,
-    placement::{Host, spread},
+    placement::{Host, Side, spread},
     runtime::Control,
     wire::{Frame, OfferItem, Refusal},
 };
@@ -210,17 +210,17 @@ impl MigrationSupervisor {
     fn by_target(&self, due: Vec<Wanted>) -> BTreeMap<SiloId, Vec<Wanted>> {
         let node = &self.node;
         let mut by_target: BTreeMap<SiloId, Vec<Wanted>> = BTreeMap::new();
-        let mut targets: BTreeMap<String, Vec<Host>> = BTreeMap::new();
+        let mut targets: BTreeMap<(String, Option<Side>), Vec<Host>> = BTreeMap::new();
         for wanted in due {
             let target = match &wanted.to {
                 Some(to) if *to == node.me => Err(MoveFailure::SameSilo),
                 Some(to) => Ok(to.clone()),
                 None => {
-                    let kind = wanted.actor.kind();
-                    if !targets.contains_key(kind) {
-                        targets.insert(kind.to_owned(), node.targets(kind));
-                    }
-                    let spread = spread([wanted.actor.clone()], &targets[kind]);
+                    let (kind, side) = (wanted.actor.kind(), node.placement.read().side(&wanted.actor));
+                    let targets = targets
+                        .entry((kind.to_owned(), side))
+                        .or_insert_with(|| node.targets(kind, side));
+                    let spread = spread([wanted.actor.clone()], targets);
                     (spread.into_iter().next()).map_or(Err(MoveFailure::NoTarget), |(_, silo)| Ok(silo))
                 }
             };
@@ -267,12 +267,13 @@ impl MigrationSupervisor {
 }
 
 impl Node {
-    /// The silos with the newest version that may take actors of a kind from this one.
-    pub(super) fn targets(&self, kind: &str) -> Vec<Host> {
+    /// The silos with the newest version that may take actors of a kind from this one; of a kind that is rolled out those on
+    /// their side.
+    pub(super) fn targets(&self, kind: &str, side: Option<Side>) -> Vec<Host> {
         let Some(own) = self.registry.kind(kind) else {
             return Vec::new();
         };
-        let mut targets = self.placement.read().targets(kind, &own.version, &self.me);
+        let mut targets = self.placement.read().targets(kind, &own.version, &self.me, side);
         let leaving = self.leaving_peers.lock();
         targets.retain(|target| !leaving.contains(target.silo()));
         if let Some(newest) = targets.first().map(|target| target.version.clone()) {

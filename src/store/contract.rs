@@ -1,10 +1,11 @@
 //! The contract that every backend keeps; held by one conformance suite.
 
 use super::{
-    Change, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome, SaveRequest,
-    StoreError, StoredState,
+    Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome,
+    SaveRequest, StoreError, StoredState,
 };
 use crate::ident::{ActorId, SiloId};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -62,4 +63,16 @@ pub trait Store: Send + Sync + 'static {
     /// Saves states. Each is checked in the same atomic step against the directory entry (owner and epoch) and then the
     /// e-tag. A batch that names an actor twice saves in order.
     fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>>;
+
+    /// A document of the cluster: what it has once and changes seldom, as its rollout. `None` if there is none of that name.
+    fn document(&self, name: &str) -> StoreFuture<'_, Option<Document>>;
+
+    /// Puts a document in place of the one numbered `expected` (`None`: there is none yet). Answers its number, or the document as it
+    /// is if it has another (nothing was put then).
+    fn put_document(
+        &self,
+        name: &str,
+        expected: Option<ETag>,
+        body: Bytes,
+    ) -> StoreFuture<'_, Result<ETag, Option<Document>>>;
 }

@@ -1,6 +1,6 @@
 //! What the cluster shares: the contract of a store and its backends.
 //!
-//! Owns membership rows, directory entries and actor state, and every check-and-set on them. Every change is atomic in
+//! Owns membership rows, directory entries, actor state and documents, and every check-and-set on them. Every change is atomic in
 //! the backend. The caller decides what an answer means; a store never retries a check-and-set on its own.
 //! Imports `clock` and `ident`.
 //!
@@ -13,6 +13,7 @@
 
 pub mod conformance;
 mod contract;
+mod document;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
@@ -29,6 +30,7 @@ mod url;
 mod views;
 
 pub use contract::{Store, StoreFuture};
+pub use document::Document;
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedStore;
 pub use error::StoreError;

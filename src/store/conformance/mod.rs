@@ -12,6 +12,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+pub mod documents;
 pub mod entries;
 pub mod members;
 pub mod names;
@@ -107,6 +108,10 @@ macro_rules! store_conformance {
             states::states_are_loaded_in_order_whoever_owns_the_actors,
             states::a_state_of_a_megabyte_comes_back_whole,
             states::an_empty_state_is_a_state,
+            documents::a_document_comes_back_as_it_was_last_put,
+            documents::a_put_that_expects_another_number_tells_the_document_as_it_is,
+            documents::concurrent_puts_of_a_document_have_one_winner,
+            documents::documents_of_other_names_are_other_documents,
             names::equal_keys_of_different_kinds_are_different_actors,
             names::odd_names_do_not_collide,
             names::odd_silo_names_do_not_collide,

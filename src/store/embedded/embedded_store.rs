@@ -1,7 +1,7 @@
 //! The store in a file: sends its operations to its thread and waits for the answers.
 
 use super::{
-    entries,
+    documents, entries,
     failure::Failure,
     file::{File, LOCK_ATTEMPTS},
     job::{Access, Job, Task},
@@ -11,10 +11,11 @@ use super::{
 use crate::{
     ident::{ActorId, InvalidName, SiloId},
     store::{
-        Change, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome,
-        SaveRequest, Store, StoreError, StoreFuture, StoredState, views::Views,
+        Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
+        SaveOutcome, SaveRequest, Store, StoreError, StoreFuture, StoredState, views::Views,
     },
 };
+use bytes::Bytes;
 use crossbeam_channel::Sender;
 use std::{
     fmt,
@@ -225,6 +226,23 @@ impl Store for EmbeddedStore {
         let bytes: usize = saves.iter().map(|save| save.body.len()).sum();
         self.submit(Access::Writes, saves.len() + bytes / BYTES_PER_ITEM, move |file| {
             states::save(file, &saves)
+        })
+    }
+
+    fn document(&self, name: &str) -> StoreFuture<'_, Option<Document>> {
+        let name = name.to_owned();
+        self.submit(Access::Reads, 1, move |file| documents::read(file, &name))
+    }
+
+    fn put_document(
+        &self,
+        name: &str,
+        expected: Option<ETag>,
+        body: Bytes,
+    ) -> StoreFuture<'_, Result<ETag, Option<Document>>> {
+        let name = name.to_owned();
+        self.submit(Access::Writes, 1 + body.len() / BYTES_PER_ITEM, move |file| {
+            documents::put(file, &name, expected, &body)
         })
     }
 }

@@ -17,6 +17,7 @@
 //!
 //! Only for local file systems: SQLite's write-ahead log needs memory shared between the processes.
 
+mod documents;
 mod embedded_store;
 mod entries;
 mod failure;

@@ -45,6 +45,17 @@ const TABLES: &str = "
     ) STRICT;
 ";
 
+/// Tables that came after the first programs of this version: those do not look at them and lose nothing by them.
+const LATER_TABLES: &str = "
+    CREATE TABLE IF NOT EXISTS documents (
+        cluster INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        etag INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (cluster, name)
+    ) STRICT;
+";
+
 /// Whose file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -77,7 +88,7 @@ fn look_within(connection: &Transaction<'_>) -> rusqlite::Result<Found> {
     })
 }
 
-/// Makes the tables if the file is empty; of several processes that try, one does. Answers what the file was.
+/// Makes the tables that are missing if the file is empty or ours; of several processes that try, one does. Answers what the file was.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<Found> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = look_within(&transaction)?;
@@ -85,6 +96,9 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<Found> {
         transaction.execute_batch(TABLES)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    if matches!(found, Found::Empty | Found::Known) {
+        transaction.execute_batch(LATER_TABLES)?;
     }
     transaction.commit()?;
     Ok(found)

@@ -4,10 +4,11 @@ use super::tables::Tables;
 use crate::{
     ident::{ActorId, SiloId},
     store::{
-        Change, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome,
-        SaveRequest, Store, StoreError, StoreFuture, StoredState, views::Views,
+        Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
+        SaveOutcome, SaveRequest, Store, StoreError, StoreFuture, StoredState, views::Views,
     },
 };
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
@@ -134,6 +135,21 @@ impl Store for MemoryStore {
 
     fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>> {
         self.run(move |tables| Ok(saves.into_iter().map(|save| tables.save(save)).collect()))
+    }
+
+    fn document(&self, name: &str) -> StoreFuture<'_, Option<Document>> {
+        let name = name.to_owned();
+        self.run(move |tables| Ok(tables.document(&name)))
+    }
+
+    fn put_document(
+        &self,
+        name: &str,
+        expected: Option<ETag>,
+        body: Bytes,
+    ) -> StoreFuture<'_, Result<ETag, Option<Document>>> {
+        let name = name.to_owned();
+        self.run(move |tables| Ok(tables.put_document(name, expected, body)))
     }
 }
 

@@ -3,10 +3,11 @@
 use crate::{
     ident::{ActorId, Epoch, SiloId},
     store::{
-        Change, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, Registered,
-        SaveOutcome, SaveRequest, StoredState,
+        Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
+        Registered, SaveOutcome, SaveRequest, StoredState,
     },
 };
+use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap, btree_map};
 
 #[derive(Default)]
@@ -15,6 +16,7 @@ pub(super) struct Tables {
     members: BTreeMap<SiloId, MemberRow>,
     entries: HashMap<ActorId, Entry, foldhash::fast::RandomState>,
     states: HashMap<ActorId, StoredState, foldhash::fast::RandomState>,
+    documents: BTreeMap<String, Document>,
 }
 
 impl Tables {
@@ -55,6 +57,25 @@ impl Tables {
         let row = self.members.get_mut(silo)?;
         row.heartbeat = heartbeat;
         Some(row.clone())
+    }
+
+    pub(super) fn document(&self, name: &str) -> Option<Document> {
+        self.documents.get(name).cloned()
+    }
+
+    pub(super) fn put_document(
+        &mut self,
+        name: String,
+        expected: Option<ETag>,
+        body: Bytes,
+    ) -> Result<ETag, Option<Document>> {
+        let found = self.document(&name);
+        if found.as_ref().map(|document| document.etag) != expected {
+            return Err(found);
+        }
+        let etag = ETag(expected.map_or(0, |last| last.0) + 1);
+        self.documents.insert(name, Document { etag, body });
+        Ok(etag)
     }
 
     pub(super) fn entry(&self, actor: &ActorId) -> Entry {

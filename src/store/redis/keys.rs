@@ -38,6 +38,11 @@ impl Keys {
         format!("quark:{{{}}}:members", self.tag)
     }
 
+    /// The documents, with their numbers.
+    pub(super) fn documents(&self) -> String {
+        format!("quark:{{{}}}:documents", self.tag)
+    }
+
     /// The channel of new views. Channels are shared by all databases of a server, so it names its own.
     pub(super) fn views(&self) -> String {
         format!("quark:{{{}}}:views:{}", self.tag, self.database)

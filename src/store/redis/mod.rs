@@ -28,6 +28,7 @@
 
 mod address;
 mod batch;
+mod documents;
 mod entries;
 mod failure;
 mod keys;

@@ -1,14 +1,17 @@
 //! The store in Redis: has its thread do the operations, and waits for the answers.
 
-use super::{address::Address, entries, failure::Failure, members, push, server::Server, states, suitability};
+use super::{
+    address::Address, documents, entries, failure::Failure, members, push, server::Server, states, suitability,
+};
 use crate::{
     clock::Clock,
     ident::{ActorId, InvalidName, SiloId},
     store::{
-        Change, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome,
-        SaveRequest, Store, StoreError, StoreFuture, StoredState, views::Views,
+        Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
+        SaveOutcome, SaveRequest, Store, StoreError, StoreFuture, StoredState, views::Views,
     },
 };
+use bytes::Bytes;
 use std::{
     fmt, io,
     sync::{Arc, mpsc},
@@ -234,5 +237,20 @@ impl Store for RedisStore {
 
     fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>> {
         self.submit(move |server| async move { states::save(&server, saves).await })
+    }
+
+    fn document(&self, name: &str) -> StoreFuture<'_, Option<Document>> {
+        let name = name.to_owned();
+        self.submit(move |server| async move { documents::read(&server, &name).await })
+    }
+
+    fn put_document(
+        &self,
+        name: &str,
+        expected: Option<ETag>,
+        body: Bytes,
+    ) -> StoreFuture<'_, Result<ETag, Option<Document>>> {
+        let name = name.to_owned();
+        self.submit(move |server| async move { documents::put(&server, &name, expected, body).await })
     }
 }

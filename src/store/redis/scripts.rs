@@ -156,3 +156,16 @@ for i, actor in ipairs(KEYS) do
 end
 return answers"
 );
+
+/// Puts a document into `KEYS[1]`. ARGV: name, expected e-tag ('' for none), body. Answers how it ended, the e-tag, and on a conflict
+/// the body.
+pub(super) static PUT_DOCUMENT: LazyLock<Script> = script!(
+    count!(),
+    r"
+local etag = redis.call('HGET', KEYS[1], 'e:' .. ARGV[1])
+if (etag or '') ~= ARGV[2] then return {'conflict', etag, redis.call('HGET', KEYS[1], 'b:' .. ARGV[1])} end
+local after = count(etag or '0')
+if not after then return {'corrupt', etag} end
+redis.call('HSET', KEYS[1], 'e:' .. ARGV[1], after, 'b:' .. ARGV[1], ARGV[3])
+return {'put', after}"
+);

@@ -8,10 +8,11 @@ use super::{EmbeddedStore, job::Access};
 use crate::{
     ident::{ActorId, SiloId},
     store::{
-        Change, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome,
-        SaveRequest, Store, StoreFuture, StoredState, views::Views,
+        Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
+        SaveOutcome, SaveRequest, Store, StoreFuture, StoredState, views::Views,
     },
 };
+use bytes::Bytes;
 use crossbeam_channel::Sender;
 use futures_util::FutureExt;
 use std::{
@@ -175,5 +176,18 @@ impl Store for Handles {
 
     fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>> {
         self.next().save(saves)
+    }
+
+    fn document(&self, name: &str) -> StoreFuture<'_, Option<Document>> {
+        self.next().document(name)
+    }
+
+    fn put_document(
+        &self,
+        name: &str,
+        expected: Option<ETag>,
+        body: Bytes,
+    ) -> StoreFuture<'_, Result<ETag, Option<Document>>> {
+        self.next().put_document(name, expected, body)
     }
 }
