@@ -8,6 +8,7 @@ extern crate self as quark;
 
 pub mod activity;
 pub mod actor;
+pub mod admin;
 pub mod caller;
 pub mod client;
 pub mod clock;

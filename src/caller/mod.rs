@@ -20,6 +20,7 @@ mod convert;
 mod line;
 mod links;
 mod pending;
+mod query;
 mod switchboard;
 
 pub use convert::{back_off, from_call, time_left};

@@ -163,6 +163,10 @@ impl Switchboard {
         &self.links
     }
 
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     fn shard(&self, actor: &ActorId) -> usize {
         usize::try_from(self.hasher.hash_one(actor) % SHARDS as u64).unwrap_or(0)
     }
@@ -363,6 +367,11 @@ impl Switchboard {
             }
             (Frame::Fence { actor, .. } | Frame::Enter { actor, .. }, Unsent::Gone) => {
                 self.event(&actor, |way, steps| way.silo_died(silo, steps));
+            }
+            (Frame::Query { request, name, .. }, why) => {
+                let text = format!("the query {name:?} did not reach {silo}: {why:?}");
+                let failure = Failure::new(FailureCode::NotHosted, Ran::No, text);
+                self.pending.answer(request, Outcome::Failure(failure));
             }
             // The other end of a move finds out by itself.
             (frame, why) => tracing::debug!(%silo, ?why, ?frame, "a frame was not sent"),

@@ -118,22 +118,6 @@ impl Core {
         }
     }
 
-    /// Asks a silo a query of its own.
-    pub(super) fn query(&self, silo: &SiloId, name: &str, slot: ReplySlot) {
-        let about = ActorId::new("quark", "silo").expect("invariant: the names are valid");
-        let pending = self.board().pending();
-        let request = pending.register(slot, about, None);
-        if !self.board().links().silos().contains(silo) {
-            let text = format!("{silo} is not a silo of the cluster");
-            let failure = Failure::new(FailureCode::NotHosted, Ran::No, text);
-            pending.answer(request, crate::wire::Outcome::Failure(failure));
-            return;
-        }
-        pending.sent(request, silo);
-        let (name, body) = (name.to_owned(), bytes::Bytes::new());
-        self.board().links().send(silo, Frame::Query { request, name, body });
-    }
-
     fn look_up(&self, actor: &ActorId) {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let Some(asked) = self.board().links().any_up(turn) else {

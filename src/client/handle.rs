@@ -4,9 +4,9 @@ use super::{ClientBuilder, ConnectError, core::Core};
 use crate::{
     actor::{ActorRef, CallError, Kind, Port, unusable_port},
     ident::{ActorId, SiloId},
-    mailbox::{Replied, reply_pair},
     wire::{self, Failure, FailureCode, Ran, STATUS_QUERY, SiloAddress, StatusReport},
 };
+use bytes::Bytes;
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 /// How long a silo may take to answer a query.
@@ -60,19 +60,21 @@ impl Client {
     /// # Errors
     /// The silo does not answer, or is none of the cluster.
     pub async fn status(&self, silo: &SiloId) -> Result<StatusReport, CallError> {
-        let (slot, wait) = reply_pair::<()>();
-        self.core.query(silo, STATUS_QUERY, slot.into());
-        let unreadable = |text: String| CallError::from(Failure::new(FailureCode::BadReply, Ran::Yes, text));
-        match self.core.clock.timeout(QUERY_TIMEOUT, wait).await {
-            Some(Some(Ok(Replied::Encoded(bytes)))) => wire::decode(&bytes)
-                .map_err(|error| unreadable(format!("the status of {silo} cannot be read: {error}"))),
-            Some(Some(Err(failure))) => Err(failure.into()),
-            Some(Some(Ok(Replied::Typed(()))) | None) => Err(unreadable(format!("{silo} gave no status"))),
-            None => {
-                let text = format!("{silo} did not give its status within {QUERY_TIMEOUT:?}");
-                Err(Failure::new(FailureCode::TimedOut, Ran::Unknown, text).into())
-            }
-        }
+        let bytes = self.query(silo, STATUS_QUERY, Bytes::new()).await?;
+        wire::decode(&bytes).map_err(|error| {
+            let text = format!("the status of {silo} cannot be read: {error}");
+            CallError::from(Failure::new(FailureCode::BadReply, Ran::Yes, text))
+        })
+    }
+
+    /// Asks a service of the silo itself, by its name; question and answer are named MessagePack. What a command line and
+    /// dashboards stand on.
+    ///
+    /// # Errors
+    /// The silo's own, or that it did not answer, or is none of the cluster.
+    pub async fn query(&self, silo: &SiloId, name: &str, body: Bytes) -> Result<Bytes, CallError> {
+        let answer = self.core.board().query(silo, name, body, QUERY_TIMEOUT).await;
+        answer.map_err(CallError::from)
     }
 
     /// Ends the client: what waits ends in an error that says whether it ran. References made by it fail from now on.

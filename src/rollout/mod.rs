@@ -19,6 +19,7 @@
 //! Imports `ident`, `store` (plain values), `telemetry`, `version`.
 
 mod advance;
+mod ask;
 mod commands;
 mod criteria;
 mod judge;
@@ -26,6 +27,7 @@ mod plan;
 mod record;
 
 pub use advance::{Observed, SiloReport};
+pub use ask::{Answered, Asked, REPORT_QUERY, ROLLOUT_QUERY, RolloutError};
 pub use commands::{Command, CommandError};
 pub use criteria::{BadCriteria, Criteria, OnBad};
 pub use judge::{Finding, Verdict, judge};

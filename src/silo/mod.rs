@@ -14,6 +14,7 @@
 //!
 //! Imports every room below.
 
+mod about_actors;
 mod accepted;
 mod actors;
 mod builder;
@@ -34,6 +35,7 @@ mod options;
 mod place;
 mod queries;
 mod retries;
+mod rollouts;
 mod run;
 mod seats;
 mod services;

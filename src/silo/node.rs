@@ -2,7 +2,7 @@
 
 use super::{
     Moves, SiloOptions, accepted::Accepted, callers::LocalAnswer, cluster::ClusterChange, directory::Directory,
-    end::End, retries::Retries, seats::Seats, watching::Stuck,
+    end::End, retries::Retries, rollouts::Rollouts, seats::Seats, watching::Stuck,
 };
 use crate::{
     actor::registry::Registry,
@@ -14,6 +14,7 @@ use crate::{
     placement::{Placement, PlacementError},
     runtime::{BlockingPool, DeadLetters, Pool, Watcher},
     store::{SiloStatus, Store},
+    telemetry::ArrivalFigures,
     wire::{ArrivedActor, Failure, FailureCode, Ran},
 };
 use parking_lot::{Mutex, RwLock};
@@ -44,6 +45,7 @@ pub(super) enum Gate {
 #[derive(Default)]
 pub(super) struct History {
     pub(super) arrived: Vec<ArrivedActor>,
+    pub(super) arrivals: ArrivalFigures,
     pub(super) deactivated: usize,
     pub(super) unsaved: Vec<(ActorId, String)>,
 }
@@ -62,6 +64,7 @@ pub(super) struct Node {
     pub(super) moves: Moves,
     pub(super) dead_letters: DeadLetters,
     pub(super) retries: Retries,
+    pub(super) rollouts: Rollouts,
     pub(super) blocking: BlockingPool,
     pub(super) watcher: Mutex<Watcher>,
     pub(super) stuck: Mutex<Vec<Stuck>>,
@@ -111,6 +114,7 @@ impl Node {
             moves: Moves::new(parts.clock.clone()),
             dead_letters: DeadLetters::new(parts.options.dead_letter_capacity),
             retries: Retries::default(),
+            rollouts: Rollouts::default(),
             watcher: Mutex::new(Watcher::new(parts.options.stuck_turn)),
             stuck: Mutex::default(),
             blocking: BlockingPool::new(parts.options.blocking_threads),

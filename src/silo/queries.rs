@@ -4,10 +4,14 @@ use super::{Node, accepted::AcceptedLink};
 use crate::{
     ident::{ProcessId, RequestId, SiloId},
     membership::Event,
-    wire::{self, DrainProgress, Failure, FailureCode, Frame, Outcome, Ran, STATUS_QUERY, StatusReport},
+    rollout::{Asked, REPORT_QUERY, ROLLOUT_QUERY},
+    wire::{
+        self, ACTOR_QUERY, ACTORS_QUERY, ActorsAsked, DrainProgress, Failure, FailureCode, Frame, Outcome, Ran,
+        STATUS_QUERY, StatusReport,
+    },
 };
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The name of queries that carry a [`Notice`].
@@ -42,29 +46,46 @@ pub(super) enum News {
     StoreReachAsked { round: u64 },
     /// Whether the store is out of reach.
     StoreReach { round: u64, unreachable: bool },
+    /// That the record of the rollout has changed.
+    Rollout,
 }
 
 impl Node {
     /// A query has come.
-    pub(super) fn queried(self: &Arc<Self>, link: &AcceptedLink, request: RequestId, name: &str, body: &Bytes) {
-        let outcome = match name {
-            STATUS_QUERY => match wire::encode(&self.status_report()) {
-                Ok(report) => Outcome::Reply(report),
-                Err(error) => bad_query(format!("the status cannot be serialized: {error}")),
-            },
-            MEMBERSHIP_NOTICE => {
-                return match (wire::decode(body), &link.process) {
-                    (Ok(notice), ProcessId::Silo(from)) => self.noticed(from, notice),
-                    (Ok(_), process) => tracing::warn!(%process, "only silos speak about membership; ignored"),
-                    (Err(error), from) => tracing::warn!(%from, %error, "a notice cannot be read; ignored"),
-                };
+    pub(super) fn queried(self: &Arc<Self>, link: &AcceptedLink, request: RequestId, name: String, body: Bytes) {
+        if name == MEMBERSHIP_NOTICE {
+            return match (wire::decode(&body), &link.process) {
+                (Ok(notice), ProcessId::Silo(from)) => self.noticed(from, notice),
+                (Ok(_), process) => tracing::warn!(%process, "only silos speak about membership; ignored"),
+                (Err(error), from) => tracing::warn!(%from, %error, "a notice cannot be read; ignored"),
+            };
+        }
+        let (node, by, link) = (self.clone(), link.process.to_string(), link.link);
+        // Some answers wait for the store, and no frame waits for an answer.
+        self.spawn(async move {
+            let outcome = match node.answer_to(&name, &body, &by).await {
+                Ok(answer) => Outcome::Reply(answer),
+                Err(failure) => Outcome::Failure(failure),
+            };
+            if request != RequestId::NONE {
+                node.accepted.send(link, Frame::Answer { request, outcome });
             }
-            _ => bad_query(format!(
-                "this silo does not know the query {name:?}; it knows {STATUS_QUERY:?}"
-            )),
-        };
-        if request != RequestId::NONE {
-            self.accepted.send(link.link, Frame::Answer { request, outcome });
+        });
+    }
+
+    async fn answer_to(self: &Arc<Self>, name: &str, body: &Bytes, by: &str) -> Result<Bytes, Failure> {
+        match name {
+            STATUS_QUERY => answer(&self.status_report()),
+            REPORT_QUERY => answer(&self.rollout_report()),
+            ROLLOUT_QUERY => answer(&self.asked_about_rollout(question::<Asked>(name, body)?, by).await),
+            ACTORS_QUERY => answer(&self.list_actors(&question::<ActorsAsked>(name, body)?)),
+            ACTOR_QUERY => match self.find_actor(question(name, body)?).await {
+                Ok(found) => answer(&found),
+                Err(error) => Err(Failure::new(FailureCode::StoreUnavailable, Ran::No, error.to_string())),
+            },
+            _ => Err(bad_query(format!(
+                "this silo does not know the query {name:?}: it is of another version than the asker"
+            ))),
         }
     }
 
@@ -74,6 +95,7 @@ impl Node {
         membership(Event::PeerSaysViewChanged { view: notice.view });
         match notice.news {
             News::View => {}
+            News::Rollout => self.look_at_rollout_now(),
             News::Probe { n } => self.notify(from, News::ProbeAnswer { n }),
             News::ProbeAnswer { n } => self.services.probe_answered(n),
             News::ProbeFor { about } => {
@@ -159,6 +181,14 @@ pub(super) fn millis(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn bad_query(text: String) -> Outcome {
-    Outcome::Failure(Failure::new(FailureCode::BadQuery, Ran::No, text))
+fn question<T: DeserializeOwned>(name: &str, body: &Bytes) -> Result<T, Failure> {
+    wire::decode(body).map_err(|error| bad_query(format!("the question of the query {name:?} cannot be read: {error}")))
+}
+
+fn answer<T: Serialize>(answer: &T) -> Result<Bytes, Failure> {
+    wire::encode(answer).map_err(|error| bad_query(format!("the answer cannot be serialized: {error}")))
+}
+
+fn bad_query(text: String) -> Failure {
+    Failure::new(FailureCode::BadQuery, Ran::No, text)
 }

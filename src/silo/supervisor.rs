@@ -1,7 +1,7 @@
 //! The silo supervisor: the actix actor above the silo's services. Starts them, starts them again when they end, and does the
 //! housekeeping that nobody waits for.
 
-use super::{Node, membership_service::MembershipSupervisor, migration_service::MigrationSupervisor, watching::SAMPLE};
+use super::{Node, membership_service::MembershipSupervisor, migration_service::MigrationSupervisor, rollouts::LOOK, watching::SAMPLE};
 use crate::migration::Seat;
 use actix::{Actor, Addr, AsyncContext, Context};
 use std::{sync::Arc, time::Duration};
@@ -75,6 +75,7 @@ impl Actor for SiloSupervisor {
                 },
             );
         });
+        ctx.run_interval(LOOK, |supervisor, _| supervisor.node.look_after_rollout());
         ctx.run_interval(SWEEP, |supervisor, _| {
             supervisor.node.board().sweep();
             supervisor.node.accepted.sweep(supervisor.node.clock.now());

@@ -3,6 +3,7 @@
 //! Owns the frames, their encoding, named MessagePack with its limits, the messages of the handshake, the protocol range
 //! and error codes. Does no I/O. Imports `ident` and the plain values of `store`.
 
+mod actors;
 mod codec;
 mod failure;
 mod frame;
@@ -14,6 +15,7 @@ mod protocol;
 mod shape;
 mod status;
 
+pub use actors::{ACTOR_QUERY, ACTORS_QUERY, ActorFound, ActorLine, ActorsAsked, ActorsListed, SavedState};
 pub use codec::{Decoder, Outgoing, Step};
 pub use failure::{Failure, FailureCode, Ran};
 pub use frame::{BounceReason, Call, Frame, Located, OfferItem, Outcome, Package, PackedTimer, Refusal, SiloAddress};
