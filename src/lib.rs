@@ -21,6 +21,7 @@ pub mod migration;
 pub mod placement;
 pub mod rollout;
 pub mod runtime;
+pub mod schema;
 pub mod silo;
 pub mod store;
 pub mod telemetry;
@@ -31,7 +32,8 @@ pub mod wire;
 pub mod prelude {
     //! What most programs need. Serde's derives want `serde` among the program's own dependencies too.
     pub use crate::actor::{ActivationError, Actor, ActorRef, CallError, Context, DeactivateReason, Handler, Message};
-    pub use quark_macros::{Message, actor, actor_interface};
+    pub use crate::schema::Shape;
+    pub use quark_macros::{Message, Shape, actor, actor_interface};
     pub use serde::{Deserialize, Serialize};
 }
 
@@ -41,6 +43,7 @@ pub mod macro_support {
     pub use crate::actor::{
         Accepts, Hosted, Kind, KindEntry, Message, MessageEntry, assert_distinct, registry::LINKED,
     };
+    pub use crate::schema::{self, Shape};
     pub use linkme;
 }
 

@@ -1,4 +1,4 @@
-//! The macros of Quark: `#[actor]`, `#[actor_interface]` and `#[derive(Message)]`.
+//! The macros of Quark: `#[actor]`, `#[actor_interface]`, `#[derive(Message)]` and `#[derive(Shape)]`.
 //!
 //! Owns what users write above their types and the text of the errors they get for it. Each macro has a file of its own;
 //! `keys` reads what stands in the parentheses, `names` holds the rules that names and versions must keep. The output
@@ -11,6 +11,8 @@ mod keys;
 mod message;
 mod names;
 mod output;
+mod serde_names;
+mod shape;
 
 use proc_macro::TokenStream;
 
@@ -59,4 +61,13 @@ pub fn actor_interface(keys: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Message, attributes(message))]
 pub fn message(item: TokenStream) -> TokenStream {
     message::expand(item.into()).into()
+}
+
+/// Derives `Shape`: what a state, or a part of a message, looks like on the wire, so that a version that cannot read another's is
+/// found before it runs beside it. Messages have it by `#[derive(Message)]`. Follows serde's attributes.
+///
+/// `#[derive(Default, Serialize, Deserialize, Shape)]`
+#[proc_macro_derive(Shape)]
+pub fn shape(item: TokenStream) -> TokenStream {
+    shape::expand(item.into()).into()
 }

@@ -3,7 +3,7 @@
 use crate::{
     errors::Errors,
     keys::{self, CRATE, Key, read_keys},
-    names, output,
+    names, output, shape,
 };
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -64,6 +64,7 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
             type Reply = ();
         ),
     };
+    let shape = shape::shape(&input, &support, &mut errors);
     let errors = errors.into_items();
     quote! {
         #errors
@@ -72,6 +73,7 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
             #reply
             const NAME: &'static str = #name;
         }
+        #shape
     }
 }
 

@@ -152,7 +152,7 @@ impl Plan {
     pub fn new<'a>(
         request: &Request,
         last: Option<&Rollout>,
-        rows: impl Iterator<Item = &'a MemberRow> + Clone,
+        rows: impl Iterator<Item = &'a MemberRow>,
         reports: &[SiloReport],
         policy: impl Fn(&str) -> VersionPolicy,
         at_micros: u64,

@@ -25,7 +25,7 @@ impl Node {
                     node.accepted.send(link, Frame::Located { request, found });
                 });
             }
-            Frame::Query { request, name, body } => self.queried(link, request, &name, &body),
+            Frame::Query { request, name, body } => self.queried(link, request, name, body),
             Frame::Ping { n } => self.accepted.send(link.link, Frame::Pong { n }),
             Frame::Reply { request, outcome } => self.board().replied(request, outcome),
             Frame::LeavingAck => self.accepted.acknowledge(link.link),

@@ -161,6 +161,11 @@ impl Moves {
         self.state.lock().known.contains(actor)
     }
 
+    /// Why moves of the actor were given up, if they were.
+    pub(super) fn given_up(&self, actor: &ActorId) -> Option<MoveFailure> {
+        self.state.lock().given_up.get(actor).cloned()
+    }
+
     /// Whether moves of the actor were given up.
     pub(super) fn has_given_up(&self, actor: &ActorId) -> bool {
         self.state.lock().given_up.contains_key(actor)

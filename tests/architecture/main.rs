@@ -12,7 +12,7 @@ use laws::{House, promised};
 use std::{fs, path::Path};
 
 /// Names, time and other plain values.
-const L0: &[&str] = &["activity", "clock", "ident", "telemetry", "version"];
+const L0: &[&str] = &["activity", "clock", "ident", "schema", "telemetry", "version"];
 /// The contracts: what users, stores and wires have to do with.
 const L1: &[&str] = &["actor", "mailbox", "store", "transport", "wire"];
 /// Pure protocols.
@@ -26,13 +26,14 @@ const ENGINES: &[&str] = &[
     "rollout",
 ];
 /// What engines stand on. Never on each other: `silo` passes one's commands to another as events.
-const ENGINE: &[&[&str]] = &[&["activity", "clock", "ident", "store", "version", "wire"]];
+const ENGINE: &[&[&str]] = &[&["activity", "clock", "ident", "store", "telemetry", "version", "wire"]];
 const BELOW_SILO: &[&[&str]] = &[L0, L1, ENGINES, &["caller", "client", "runtime"]];
 
 /// What each room may import.
 const ARROWS: &[(&str, &[&[&str]])] = &[
     ("clock", &[]),
     ("ident", &[]),
+    ("schema", &[&["ident"]]),
     ("telemetry", &[]),
     ("version", &[]),
     ("activity", &[&["clock", "ident"]]),
