@@ -135,6 +135,19 @@ pub enum Frame {
     },
     /// A frozen actor.
     Package(Package),
+    /// A part of the Package frame of an actor, in order; the last one completes it.
+    Part {
+        /// The actor.
+        actor: ActorId,
+        /// At which the source froze it.
+        epoch: Epoch,
+        /// How many bytes of the whole come before it.
+        offset: u64,
+        /// Bytes of the whole.
+        total: u64,
+        /// The bytes.
+        bytes: Bytes,
+    },
     /// The source has given the actor up: it may run.
     Go {
         /// The actor.
@@ -175,6 +188,15 @@ pub enum Frame {
         epoch: Epoch,
         /// Why.
         why: Refusal,
+    },
+    /// The target has the parts of a package up to here: as many bytes more may come.
+    PartTaken {
+        /// The actor.
+        actor: ActorId,
+        /// At which the source froze it.
+        epoch: Epoch,
+        /// Bytes of the whole that have come.
+        upto: u64,
     },
     /// The directory names the target, at this epoch.
     Committed {

@@ -9,6 +9,8 @@ use crate::ident::ActorId;
 pub struct Limits {
     /// Bytes of one frame, with its header. At most 4 GiB, whatever it says.
     pub max_frame_bytes: usize,
+    /// Bytes of a package that travels in parts, put together. At most 4 GiB, whatever it says.
+    pub max_package_bytes: usize,
     /// Actors in the chain of a call. At most 65,535, whatever it says.
     pub max_chain: usize,
 }
@@ -36,6 +38,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_frame_bytes: 64 * 1024 * 1024,
+            max_package_bytes: 512 * 1024 * 1024,
             max_chain: 64,
         }
     }

@@ -4,7 +4,8 @@ use super::{
     cursor::Cursor,
     encode::FLAG,
     head::{
-        BounceHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, QueryHead, RefusedHead, ViewHead,
+        BounceHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, PartHead, QueryHead, RefusedHead,
+        ViewHead,
     },
     header::{Header, Length},
     interner::Interner,
@@ -122,6 +123,17 @@ impl Decoder {
                 let package = self.package(epoch, head)?;
                 Frame::Package(self.contents(package, payload(frame))?)
             }
+            kind::PART => {
+                let actor = head.actor(names)?;
+                let PartHead { total } = head.extension()?;
+                Frame::Part {
+                    actor,
+                    epoch,
+                    offset: n,
+                    total,
+                    bytes: payload(frame),
+                }
+            }
             kind::FENCED => {
                 let actor = head.actor(names)?;
                 let HintHead { hint } = head.extension()?;
@@ -192,6 +204,11 @@ impl Decoder {
             kind::GO => Frame::Go {
                 actor: head.actor(names)?,
                 epoch,
+            },
+            kind::PART_TAKEN => Frame::PartTaken {
+                actor: head.actor(names)?,
+                epoch,
+                upto: n,
             },
             kind::COMMITTED => Frame::Committed {
                 actor: head.actor(names)?,

@@ -115,6 +115,7 @@ fn the_page_gives_the_limits_that_hold() {
     let limits = Limits::default();
     let known = [
         limits.max_frame_bytes,
+        limits.max_package_bytes,
         limits.max_chain,
         Limits::MAX_NAME_BYTES,
         MAX_DEPTH,

@@ -2,7 +2,8 @@
 
 use super::{
     head::{
-        BounceHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, QueryHead, RefusedHead, ViewHead,
+        BounceHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, PartHead, QueryHead, RefusedHead,
+        ViewHead,
     },
     header::Header,
     kind,
@@ -35,9 +36,18 @@ impl Outgoing {
     /// # Errors
     /// The frame breaks a limit, which the error names with the actor and the message. Nothing was appended.
     pub fn push(&mut self, frame: &Frame, limits: &Limits) -> Result<(), FrameError> {
+        self.undo_unless(|out| out.push_frame(frame, limits))
+    }
+
+    /// Appends the frame of a package; errors as those of [`Outgoing::push`].
+    pub(super) fn push_package(&mut self, package: &Package, limits: &Limits) -> Result<(), FrameError> {
+        self.undo_unless(|out| Put { out, limits }.package(package))
+    }
+
+    fn undo_unless(&mut self, push: impl FnOnce(&mut Self) -> Result<(), FrameError>) -> Result<(), FrameError> {
         let start = self.tail().len();
         // Payloads are pushed when nothing can fail any more, so what is to be undone is in the tail.
-        let result = self.push_frame(frame, limits);
+        let result = push(self);
         if result.is_err() {
             self.tail().truncate(start);
         }
@@ -82,6 +92,18 @@ impl Outgoing {
                 Ok(())
             }
             Frame::Package(package) => put.package(package),
+            Frame::Part {
+                actor,
+                epoch,
+                offset,
+                total,
+                bytes,
+            } => put.call(
+                header(kind::PART, *offset, *epoch),
+                Fixed::Actor(actor),
+                Some(&PartHead { total: *total }),
+                bytes,
+            ),
             Frame::Fenced { actor, k, hint, lost } => {
                 let mut header = header(kind::FENCED, *k, Epoch::ZERO);
                 header.flags = if *lost { FLAG } else { 0 };
@@ -140,6 +162,7 @@ impl Outgoing {
             Frame::NotHere { actor, k } => put.actor(kind::NOT_HERE, *k, Epoch::ZERO, actor),
             Frame::Lookup { request, actor } => put.actor(kind::LOOKUP, request.0, Epoch::ZERO, actor),
             Frame::Go { actor, epoch } => put.actor(kind::GO, 0, *epoch, actor),
+            Frame::PartTaken { actor, epoch, upto } => put.actor(kind::PART_TAKEN, *upto, *epoch, actor),
             Frame::Committed { actor, epoch } => put.actor(kind::COMMITTED, 0, *epoch, actor),
             Frame::Closed { actor, stream } => put.actor(kind::CLOSED, 0, *stream, actor),
             Frame::AskClosed { actor, stream } => put.actor(kind::ASK_CLOSED, 0, *stream, actor),

@@ -66,6 +66,11 @@ pub(super) struct PackageHead<'a> {
     pub(super) timers: Cow<'a, [PackedTimer]>,
 }
 
+#[derive(Serialize, Deserialize)]
+pub(super) struct PartHead {
+    pub(super) total: u64,
+}
+
 /// [`Refusal`] as it travels.
 #[derive(Serialize, Deserialize)]
 pub(in crate::wire) struct RefusalHead {

@@ -40,6 +40,7 @@ kinds! {
     GO = 34 "Go"
     FORWARD = 35 "Forward"
     CLOSED = 36 "Closed"
+    PART = 37 "Part"
 
     OFFER_ANSWER = 48 "OfferAnswer"
     REFUSED = 49 "Refused"
@@ -48,6 +49,7 @@ kinds! {
     RETURNED = 52 "Returned"
     LOST = 53 "Lost"
     ASK_CLOSED = 54 "AskClosed"
+    PART_TAKEN = 55 "PartTaken"
 
     LEAVING = 64 "Leaving"
     LEAVING_ACK = 65 "LeavingAck"

@@ -36,6 +36,8 @@
 //! | Offer | batch | | | | items | |
 //! | OfferAnswer | batch | | | | refusals | |
 //! | Package | | epoch | | actor | version, etag, unsaved, frozen_at | u32 length, memory; then waiting Call frames |
+//! | Part | offset | epoch | | actor | total | a part of a Package frame |
+//! | PartTaken | upto | epoch | | actor | | |
 //! | Go, Committed | | epoch | | actor | | |
 //! | Refused | | epoch | | actor | why | |
 //! | Forward | n | stream | | u64 request, call | | body |
@@ -64,6 +66,7 @@ mod header;
 mod interner;
 pub(super) mod kind;
 mod outgoing;
+mod whole;
 #[cfg(test)]
 mod properties;
 

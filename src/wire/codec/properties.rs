@@ -204,6 +204,10 @@ fn frame() -> impl Strategy<Value = Frame> {
         (actor(), epoch(), refusal()).prop_map(|(actor, epoch, why)| Frame::Refused { actor, epoch, why }),
         (actor(), epoch()).prop_map(|(actor, epoch)| Frame::Go { actor, epoch }),
         (actor(), epoch()).prop_map(|(actor, epoch)| Frame::Committed { actor, epoch }),
+        (actor(), epoch(), any::<u64>(), any::<u64>(), body()).prop_map(|(actor, epoch, offset, total, bytes)| {
+            Frame::Part { actor, epoch, offset, total, bytes }
+        }),
+        (actor(), epoch(), any::<u64>()).prop_map(|(actor, epoch, upto)| Frame::PartTaken { actor, epoch, upto }),
         (actor(), epoch()).prop_map(|(actor, stream)| Frame::Closed { actor, stream }),
         (actor(), epoch()).prop_map(|(actor, stream)| Frame::AskClosed { actor, stream }),
         (actor(), epoch(), any::<u64>()).prop_map(|(actor, stream, n)| Frame::Rested { actor, stream, n }),
@@ -373,6 +377,7 @@ fn a_frame_beyond_the_limits_is_not_sent_and_the_error_names_it() {
     let limits = Limits {
         max_frame_bytes: 100_000,
         max_chain: 2,
+        ..Limits::default()
     };
     let mut out = Outgoing::new();
     out.push(&Frame::Ping { n: 1 }, &limits).expect("small");
