@@ -228,6 +228,7 @@ pub struct KindEntry {
     messages: Vec<MessageEntry>,
     hydrate: fn(Hydrate) -> Result<Box<dyn AnyActor>, DecodeError>,
     keeps_panicked: bool,
+    movable: bool,
 }
 
 impl KindEntry {
@@ -243,6 +244,7 @@ impl KindEntry {
                 .collect(),
             hydrate: Cell::<A>::hydrate,
             keeps_panicked: false,
+            movable: A::MOVABLE,
         }
     }
 
@@ -254,6 +256,11 @@ impl KindEntry {
     /// Whether tells whose handlers panic are dead letters.
     pub fn keeps_panicked(&self) -> bool {
         self.keeps_panicked
+    }
+
+    /// Whether its actors may go to other silos.
+    pub fn is_movable(&self) -> bool {
+        self.movable
     }
 
     /// The stable wire name.

@@ -117,6 +117,7 @@ impl Accepts<Wait> for Probe {}
 impl Hosted for Probe {
     const VERSION: &'static str = "1.0.0";
     const VOLATILE: bool = false;
+    const MOVABLE: bool = true;
 
     fn messages() -> Vec<MessageEntry> {
         vec![

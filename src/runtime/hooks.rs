@@ -36,6 +36,9 @@ impl Slot {
                 }
                 self.wants(local, actor);
             }
+            (Doing::HookBeforeFreeze, Step::Freezes(actor, _)) if std::mem::take(&mut self.thaws) => {
+                self.run_activate(Doing::Reactivating, actor);
+            }
             (Doing::HookBeforeFreeze, Step::Freezes(actor, at_micros)) => self.pack(local, actor, at_micros),
             (Doing::HookBeforeEnd, Step::Deactivated(actor)) => {
                 self.begin(Doing::Saving, async move {
@@ -66,8 +69,10 @@ impl Slot {
             Doing::Reactivating => self.reload(local),
             Doing::HookBeforeFreeze => {
                 // The memory is gone with the panic; what is saved is what there is.
-                let event = Event::FreezeFailed(FreezeError::NotRunning);
-                local.outside.report(&self.activation, event);
+                if !std::mem::take(&mut self.thaws) {
+                    let event = Event::FreezeFailed(FreezeError::NotRunning);
+                    local.outside.report(&self.activation, event);
+                }
                 self.reload(local);
             }
             Doing::HookBeforeEnd | Doing::Saving => {

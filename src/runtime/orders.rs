@@ -4,7 +4,7 @@ use super::{
     Control, Event, FreezeError, Outside,
     answer::fail,
     local::Local,
-    slot::{Doing, Slot, State, drop_fenced},
+    slot::{Doing, Slot, State, Work, drop_fenced},
 };
 use crate::{
     actor::Timers,
@@ -13,8 +13,11 @@ use crate::{
 };
 
 impl Slot {
+    /// Stops a freeze whose turn has not ended, or whose hook has not. An actor whose hook ends later runs on.
     pub(super) fn cancel_freeze(&mut self, outside: &dyn Outside) {
-        if std::mem::take(&mut self.freezing) {
+        let in_hook = matches!(self.state, State::Busy(Work::Step(Doing::HookBeforeFreeze, _)));
+        let hook_is_cut = in_hook && !std::mem::replace(&mut self.thaws, true);
+        if std::mem::take(&mut self.freezing) || hook_is_cut {
             outside.report(&self.activation, Event::FreezeFailed(FreezeError::TimedOut));
         }
     }

@@ -90,6 +90,8 @@ pub(super) struct Slot {
     pub(super) awaited: Option<Moment>,
     pub(super) epoch: Epoch,
     pub(super) freezing: bool,
+    /// The freeze was called off while its hook ran.
+    pub(super) thaws: bool,
     pub(super) ending: Option<DeactivateReason>,
     /// Whether a move brought it: `Started` is reported when it runs.
     pub(super) moved_here: bool,
@@ -134,6 +136,7 @@ impl Slot {
             awaited: None,
             epoch: Epoch::ZERO,
             freezing: false,
+            thaws: false,
             ending: None,
             moved_here: false,
             message: NO_MESSAGE,

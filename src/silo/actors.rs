@@ -1,6 +1,6 @@
 //! This silo's actors: how they come up, what the runtime reports of them, and what it and they need of the silo.
 
-use super::{Gate, Node, place::Arriving};
+use super::{Gate, Node, parcels::Parcel, place::Arriving};
 use crate::{
     actor::{Grant, Job, Port, SaveError, Services},
     caller::from_call,
@@ -8,9 +8,9 @@ use crate::{
     ident::{ActorId, Epoch, ProcessId, RequestId, SiloId},
     mailbox::Letter,
     migration::Phase,
-    runtime::{Activation, Control, Event, Memory, Outside, fail},
+    runtime::{Activation, Control, Event, FreezeError, Memory, Outside, fail},
     store::{ETag, Owner, SaveOutcome, SaveRequest, Store, StoreError, StoredState},
-    wire::{ArrivedActor, Call, EncodeError, Failure, Outcome, Package, Refusal},
+    wire::{ArrivedActor, Call, EncodeError, Failure, MoveFailure, Outcome, Package, Refusal},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -112,7 +112,7 @@ impl Node {
                 Event::Packed(packed) => {
                     if let Some((_, epoch)) = place.seat.phase() {
                         let version = (self.registry.kind(actor.kind())).map(|kind| kind.version.clone());
-                        place.package = Some(Package {
+                        place.package = Some(Parcel::new(Package {
                             actor: actor.clone(),
                             epoch,
                             version: version.expect("invariant: what runs here is hosted here"),
@@ -122,12 +122,13 @@ impl Node {
                             waiting: packed.waiting,
                             timers: packed.timers,
                             frozen_at_micros: packed.frozen_at_micros,
-                        });
+                        }));
                         place.seat.packed();
                     }
                 }
                 Event::FreezeFailed(error) => {
                     tracing::info!(%actor, %error, "an actor could not be frozen and goes on");
+                    self.moves.blame(actor, failure_of(&error));
                     place.seat.freeze_failed();
                 }
                 Event::Ended(result) => {
@@ -169,6 +170,14 @@ impl Node {
                 }
             }
         });
+    }
+}
+
+fn failure_of(error: &FreezeError) -> MoveFailure {
+    match error {
+        FreezeError::TimedOut => MoveFailure::TurnTooLong,
+        FreezeError::Unwritable(error) => MoveFailure::CannotPack(error.to_string()),
+        _ => MoveFailure::CalledOff,
     }
 }
 

@@ -75,6 +75,7 @@ impl Node {
             self.caller_lost(link);
         }
         self.leaving_peers.lock().remove(silo);
+        self.parcels.forget(silo);
         self.at_busy(|seat| seat.concerns(silo), |seat| seat.silo_died(silo));
         self.board().silo_died(silo);
         for frame in unsent {

@@ -136,13 +136,13 @@ impl MembershipSupervisor {
             Command::ViewChanged(view) => node.change(ClusterChange::View(view)),
             Command::SiloDied(silo) => node.change(ClusterChange::Gone(silo, "dead")),
             Command::SiloLeft(silo) => node.change(ClusterChange::Gone(silo, "left")),
-            Command::LeaseHeld { .. } => node.pool().pause(false),
+            Command::LeaseHeld { .. } => node.stand_still(false),
             Command::LeaseLost => {
                 // A silo that leaves in order gives its lease up when nothing runs any more.
                 if node.seats.tally().activations > 0 {
                     tracing::error!(silo = %node.me, "the lease is lost: turns stand still until it is renewed");
                 }
-                node.pool().pause(true);
+                node.stand_still(true);
             }
             Command::StoreWentBack { known, found } => {
                 tracing::error!(known, found, "the store has lost writes");

@@ -1,8 +1,8 @@
 //! The node: what all services of a silo share. It outlives each of them.
 
 use super::{
-    Moves, SiloOptions, accepted::Accepted, callers::LocalAnswer, cluster::ClusterChange, directory::Directory,
-    end::End, retries::Retries, seats::Seats, watching::Stuck,
+    SiloOptions, accepted::Accepted, callers::LocalAnswer, cluster::ClusterChange, directory::Directory,
+    end::End, moves::{Limits, Moves}, parcels::Parcels, retries::Retries, seats::Seats, watching::Stuck,
 };
 use crate::{
     actor::registry::Registry,
@@ -14,7 +14,7 @@ use crate::{
     placement::{Placement, PlacementError},
     runtime::{BlockingPool, DeadLetters, Pool, Watcher},
     store::{SiloStatus, Store},
-    wire::{ArrivedActor, Failure, FailureCode, Ran},
+    wire::{ArrivedActor, DrainProgress, Failure, FailureCode, Ran},
 };
 use parking_lot::{Mutex, RwLock};
 use std::{
@@ -60,6 +60,7 @@ pub(super) struct Node {
     pub(super) accepted: Accepted,
     pub(super) directory: Directory,
     pub(super) moves: Moves,
+    pub(super) parcels: Parcels,
     pub(super) dead_letters: DeadLetters,
     pub(super) retries: Retries,
     pub(super) blocking: BlockingPool,
@@ -72,6 +73,8 @@ pub(super) struct Node {
     pub(super) local: mpsc::UnboundedSender<LocalAnswer>,
     gate: AtomicU8,
     leaves: AtomicBool,
+    stands_still: AtomicBool,
+    pub(super) drain_watch: watch::Sender<Option<DrainProgress>>,
     board: OnceLock<Arc<Switchboard>>,
     pool: OnceLock<Pool>,
     pub(super) services: super::ServiceAddresses,
@@ -105,10 +108,17 @@ impl Node {
         Arc::new(Self {
             process: ProcessId::Silo(parts.me.clone()),
             seats: Seats::new(parts.me.clone()),
-            me: parts.me,
             accepted: Accepted::default(),
             directory: parts.directory,
-            moves: Moves::new(parts.clock.clone()),
+            moves: Moves::new(
+                parts.me.clone(),
+                parts.clock.clone(),
+                Limits {
+                    attempts: parts.options.migration_attempts,
+                    window: parts.options.migration_bytes,
+                },
+            ),
+            parcels: Parcels::default(),
             dead_letters: DeadLetters::new(parts.options.dead_letter_capacity),
             retries: Retries::default(),
             watcher: Mutex::new(Watcher::new(parts.options.stuck_turn)),
@@ -121,6 +131,8 @@ impl Node {
             local: parts.local,
             gate: AtomicU8::new(Gate::Joining as u8),
             leaves: AtomicBool::new(false),
+            stands_still: AtomicBool::new(false),
+            drain_watch: watch::Sender::new(None),
             board: OnceLock::new(),
             pool: OnceLock::new(),
             services: super::ServiceAddresses::default(),
@@ -131,6 +143,7 @@ impl Node {
             drain: Mutex::new(None),
             end: End::default(),
             link_events: OnceLock::new(),
+            me: parts.me,
             options: parts.options,
             clock: parts.clock,
             store: parts.store,
@@ -169,9 +182,25 @@ impl Node {
         }
     }
 
+    /// Turns the gate from one to another. Answers whether it was as given.
+    pub(super) fn turn_gate(&self, from: Gate, to: Gate) -> bool {
+        let (from, to) = (from as u8, to as u8);
+        (self.gate.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)).is_ok()
+    }
+
+    /// Whether turns run: the silo's lease holds.
+    pub(super) fn serves(&self) -> bool {
+        !self.stands_still.load(Ordering::Acquire)
+    }
+
+    /// Stops all turns where they are, or lets them go on.
+    pub(super) fn stand_still(&self, still: bool) {
+        self.stands_still.store(still, Ordering::Release);
+        self.pool().pause(still);
+    }
+
     /// Sets the gate; what is shut stays shut.
     pub(super) fn set_gate(&self, gate: Gate) {
-        self.gate.fetch_max(0, Ordering::AcqRel);
         let _ = (self.gate).fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
             (old != Gate::Shut as u8).then_some(gate as u8)
         });
@@ -185,6 +214,11 @@ impl Node {
     /// From now on activations end because the silo does.
     pub(super) fn end_activations(&self) {
         self.leaves.store(true, Ordering::Release);
+    }
+
+    /// The silo stays: activations end for reasons of their own again.
+    pub(super) fn keep_activations(&self) {
+        self.leaves.store(false, Ordering::Release);
     }
 
     pub(super) fn deactivate_reason(&self) -> crate::actor::DeactivateReason {

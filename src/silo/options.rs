@@ -61,6 +61,10 @@ pub struct SiloOptions {
     pub max_concurrent_migrations: usize,
     /// The most actors in a batch. Default 64.
     pub migration_batch: usize,
+    /// The most bytes of packages under way, all together; one that is larger goes alone. Default 16 MiB.
+    pub migration_bytes: usize,
+    /// How often a move is tried before it is given up. Default 6.
+    pub migration_attempts: u32,
     /// Which versions may stand in for which. Default: the same major version.
     pub version_policy: VersionPolicy,
     /// What counts as hot.
@@ -99,6 +103,8 @@ impl Default for SiloOptions {
             live_migration: true,
             max_concurrent_migrations: 10,
             migration_batch: 64,
+            migration_bytes: 16 * 1024 * 1024,
+            migration_attempts: 6,
             version_policy: VersionPolicy::default(),
             hot_policy: HotPolicy::default(),
             membership: MembershipConfig::default(),
@@ -122,6 +128,8 @@ impl SiloOptions {
             ("mailbox_capacity", self.mailbox_capacity),
             ("max_concurrent_migrations", self.max_concurrent_migrations),
             ("migration_batch", self.migration_batch),
+            ("migration_bytes", self.migration_bytes),
+            ("migration_attempts", self.migration_attempts as usize),
         ] {
             if value == 0 {
                 return Err(StartError::BadOption {
@@ -212,6 +220,8 @@ mod tests {
             live_migration,
             max_concurrent_migrations,
             migration_batch,
+            migration_bytes,
+            migration_attempts,
             version_policy,
             hot_policy: _,
             membership,
@@ -244,6 +254,8 @@ mod tests {
             ("dead_letter_capacity", dead_letter_capacity),
             ("max_concurrent_migrations", max_concurrent_migrations),
             ("migration_batch", migration_batch),
+            ("migration_bytes", migration_bytes / 1024 / 1024),
+            ("migration_attempts", migration_attempts as usize),
         ] {
             let digits: String = documented(option).chars().filter(char::is_ascii_digit).collect();
             assert_eq!(digits, default.to_string(), "{option}");

@@ -1,13 +1,12 @@
 //! One actor at this silo: its seat and what the silo keeps beside it; and that in little memory while nothing goes on.
 
-use super::standing::Standing;
+use super::{parcels::Parcel, standing::Standing};
 use crate::{
     clock::Moment,
     ident::{Epoch, SiloId},
     mailbox::Letter,
     migration::Seat,
     runtime::Activation,
-    wire::Package,
 };
 use std::{mem, sync::Arc};
 
@@ -16,7 +15,7 @@ pub(super) struct Place {
     pub(super) seat: Seat<Letter>,
     pub(super) activation: Option<Arc<Activation>>,
     /// Of a frozen actor: what the target gets, again if need be.
-    pub(super) package: Option<Package>,
+    pub(super) package: Option<Parcel>,
     /// Of an actor on its way here.
     pub(super) arriving: Option<Arriving>,
     /// As the index has it.

@@ -4,7 +4,7 @@ use super::{Node, accepted::AcceptedLink};
 use crate::{
     ident::{ProcessId, RequestId, SiloId},
     membership::Event,
-    wire::{self, DrainProgress, Failure, FailureCode, Frame, Outcome, Ran, STATUS_QUERY, StatusReport},
+    wire::{self, Failure, FailureCode, Frame, Outcome, Ran, STATUS_QUERY, StatusReport},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -143,16 +143,6 @@ impl Node {
         }
     }
 
-    fn drain_progress(&self) -> Option<DrainProgress> {
-        let drain = self.drain.lock().clone()?;
-        let now = self.clock.now();
-        Some(DrainProgress {
-            phase: drain.phase().name().to_owned(),
-            actors_left: self.seats.tally().activations,
-            elapsed_ms: millis(now.since(drain.begun())),
-            remaining_ms: millis(drain.deadline().since(now)),
-        })
-    }
 }
 
 pub(super) fn millis(time: std::time::Duration) -> u64 {

@@ -148,9 +148,12 @@ impl Seats {
         (self.shards.iter()).fold(Tally::default(), |sum, shard| sum + shard.lock().index.tally())
     }
 
-    /// From now on it is noted which seats become active or settled.
-    pub(super) fn watch(&self) {
-        self.watched.store(true, Ordering::Release);
+    /// From now on it is noted which seats become active or settled, or no more.
+    pub(super) fn watch(&self, watch: bool) {
+        self.watched.store(watch, Ordering::Release);
+        if !watch {
+            self.take_news();
+        }
     }
 
     /// The actors whose seats have become active or settled since the last call.
@@ -233,7 +236,7 @@ impl Node {
                 place.activation = None;
                 place.arriving = None;
                 if let Some(package) = place.package.take() {
-                    self.moves.ended(actor, Ok(package.memory.len()));
+                    self.moves.ended(actor, Ok(package.memory_bytes()));
                 }
             }
             Command::Abandon => {
@@ -244,8 +247,8 @@ impl Node {
             }
             Command::Deactivate => control(place, Control::End(self.deactivate_reason())),
             Command::SendPackage { to, .. } => {
-                if let Some(package) = &place.package {
-                    self.board().links().send(&to, Frame::Package(package.clone()));
+                if let Some(parcel) = &mut place.package {
+                    self.send_package(&to, actor, parcel);
                 }
             }
             Command::SendForward { to, stream, n } => {
@@ -402,7 +405,7 @@ mod tests {
         let seats = Seats::new(SiloId::new("s", 1));
         active(&seats, &actor(1));
         assert_eq!(seats.take_news(), []);
-        seats.watch();
+        seats.watch(true);
         active(&seats, &actor(2));
         assert_eq!(seats.take_news(), [actor(2)]);
         assert_eq!(seats.take_news(), []);

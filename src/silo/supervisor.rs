@@ -77,7 +77,9 @@ impl Actor for SiloSupervisor {
         });
         ctx.run_interval(SWEEP, |supervisor, _| {
             supervisor.node.board().sweep();
-            supervisor.node.accepted.sweep(supervisor.node.clock.now());
+            let now = supervisor.node.clock.now();
+            supervisor.node.accepted.sweep(now);
+            supervisor.node.parcels.sweep(now, supervisor.node.options.migration_timeout);
         });
     }
 }
