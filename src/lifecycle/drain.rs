@@ -310,12 +310,15 @@ mod tests {
             assert_eq!(drain.phase(), before);
             assert_eq!(drain.on(at(1), Event::Uncordon), called_off);
             assert_eq!(drain.phase(), Phase::CalledOff);
-            assert_eq!(drain.on(at(29), look(|s| s.actors = 1)), [], "nothing is forced any more");
+            assert_eq!(
+                drain.on(at(29), look(|s| s.actors = 1)),
+                [],
+                "nothing is forced any more"
+            );
         }
         let mut drain = drain();
         drain.on(at(0), Event::Begin);
         drain.on(at(0), Event::Published);
-        drain.on(at(1), look(|_| ()));
         assert_eq!(drain.on(at(1), look(|_| ())), [Command::SendLeaving]);
         assert_eq!(drain.on(at(1), Event::Uncordon), [], "the peers count on it");
         assert_eq!(drain.phase(), Phase::Flush);

@@ -1,11 +1,7 @@
 //! The migration supervisor: offers actors to the supervisors of other silos, answers their offers, and sees to it that no move
 //! stands still. What it decides on belongs to the node, so that a restarted one goes on.
 
-use super::{
-    Node,
-    moves::Due,
-    place::Place,
-};
+use super::{Node, moves::Due, place::Place};
 use crate::{
     ident::{ActorId, LinkId, SiloId},
     migration::Phase,

@@ -31,6 +31,8 @@ mod membership_service;
 mod migration_service;
 mod migrations;
 mod moves;
+#[cfg(test)]
+mod moves_tests;
 mod node;
 mod options;
 mod parcels;
@@ -46,12 +48,12 @@ mod store_loss;
 mod supervisor;
 mod watching;
 
+pub use crate::wire::{MoveCounts, MoveFailure, MoveRequest, MoveState, MoveStatus, Moved};
 pub use builder::{Silo, SiloBuilder};
 pub use dead_letters::{ReplayError, Replayed};
 pub use end::{CordonError, Ended};
 pub use error::StartError;
 pub use handle::SiloHandle;
-pub use crate::wire::{MoveCounts, MoveFailure, MoveRequest, MoveState, MoveStatus, Moved};
 pub use options::SiloOptions;
 
 use node::{Gate, Node};

@@ -201,9 +201,8 @@ impl State {
     }
 
     fn batches_accepted(&self) -> usize {
-        let waits = |actor: &&ActorId| {
-            (self.all.get(*actor)).is_some_and(|one| matches!(one.stage, Stage::Accepted(_)))
-        };
+        let waits =
+            |actor: &&ActorId| (self.all.get(*actor)).is_some_and(|one| matches!(one.stage, Stage::Accepted(_)));
         self.accepted.iter().filter(waits).count()
     }
 
@@ -352,12 +351,15 @@ impl Moves {
             }
         }
         let to = to.clone();
-        state.offered.insert(number, Offered {
-            batch: number,
-            to,
-            since,
-            actors,
-        });
+        state.offered.insert(
+            number,
+            Offered {
+                batch: number,
+                to,
+                since,
+                actors,
+            },
+        );
         number
     }
 
@@ -523,7 +525,11 @@ impl Moves {
     /// As [`Moves::failed`], of a batch that was offered.
     pub(super) fn offer_failed(&self, batch: u64, actor: &ActorId, why: MoveFailure) {
         let mut state = self.state.lock();
-        if state.all.get(actor).is_some_and(|one| one.stage == Stage::Offered(batch)) {
+        if state
+            .all
+            .get(actor)
+            .is_some_and(|one| one.stage == Stage::Offered(batch))
+        {
             self.attempt_failed(&mut state, actor, why);
         }
     }
@@ -533,7 +539,13 @@ impl Moves {
         state.unstage(actor, &one);
         if one.cancelled || !why.is_passing() || one.attempt >= self.limits.attempts {
             let why = if one.cancelled { MoveFailure::Cancelled } else { why };
-            state.all.insert(actor.clone(), Move { stage: Stage::Ready, ..one });
+            state.all.insert(
+                actor.clone(),
+                Move {
+                    stage: Stage::Ready,
+                    ..one
+                },
+            );
             return self.over(state, actor, Err(why));
         }
         tracing::debug!(%actor, %why, attempt = one.attempt, "an actor did not move and is tried again");
@@ -628,7 +640,9 @@ impl Moves {
     /// All moves that are wanted or under way, and the last that have ended.
     pub(super) fn statuses(&self) -> Vec<MoveStatus> {
         let mut state = self.state.lock();
-        let mut all: Vec<_> = (state.all.iter()).map(|(actor, one)| self.describe(actor, one)).collect();
+        let mut all: Vec<_> = (state.all.iter())
+            .map(|(actor, one)| self.describe(actor, one))
+            .collect();
         all.extend(state.past.all(self.clock.now()));
         all
     }

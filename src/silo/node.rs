@@ -1,8 +1,17 @@
 //! The node: what all services of a silo share. It outlives each of them.
 
 use super::{
-    SiloOptions, accepted::Accepted, callers::LocalAnswer, cluster::ClusterChange, directory::Directory,
-    end::End, moves::{Limits, Moves}, parcels::Parcels, retries::Retries, seats::Seats, watching::Stuck,
+    SiloOptions,
+    accepted::Accepted,
+    callers::LocalAnswer,
+    cluster::ClusterChange,
+    directory::Directory,
+    end::End,
+    moves::{Limits, Moves},
+    parcels::Parcels,
+    retries::Retries,
+    seats::Seats,
+    watching::Stuck,
 };
 use crate::{
     actor::registry::Registry,
@@ -185,7 +194,10 @@ impl Node {
     /// Turns the gate from one to another. Answers whether it was as given.
     pub(super) fn turn_gate(&self, from: Gate, to: Gate) -> bool {
         let (from, to) = (from as u8, to as u8);
-        (self.gate.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)).is_ok()
+        (self
+            .gate
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire))
+        .is_ok()
     }
 
     /// Whether turns run: the silo's lease holds.

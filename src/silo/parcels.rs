@@ -9,10 +9,7 @@ use crate::{
 };
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The most bytes of packages that are being put together.
 const MAX_RECEIVING: usize = 1024 * 1024 * 1024;
@@ -104,7 +101,15 @@ enum Came {
 }
 
 impl Parcels {
-    fn part(&self, key: (SiloId, ActorId), epoch: Epoch, offset: usize, total: usize, bytes: &Bytes, now: Moment) -> Came {
+    fn part(
+        &self,
+        key: (SiloId, ActorId),
+        epoch: Epoch,
+        offset: usize,
+        total: usize,
+        bytes: &Bytes,
+        now: Moment,
+    ) -> Came {
         let mut all = self.0.lock();
         if offset == 0 {
             // Anew: the source has a new link, or tries again.
@@ -288,7 +293,10 @@ mod tests {
         let mut way = VecDeque::from(parcel.begin().expect("fits"));
         assert!(parcel.taken(Epoch(2), 1).is_empty(), "of another freeze");
         let whole = loop {
-            assert!(way.len() <= Sending::CREDIT_BYTES / Sending::PART_BYTES, "no more than there is credit for");
+            assert!(
+                way.len() <= Sending::CREDIT_BYTES / Sending::PART_BYTES,
+                "no more than there is credit for"
+            );
             let frame = way.pop_front().expect("it goes on");
             match arrive(&parcels, &frame) {
                 Came::Part { upto } => way.extend(parcel.taken(Epoch(3), upto as usize)),
@@ -296,7 +304,10 @@ mod tests {
                 Came::NoRoom | Came::Stray => panic!("it fits"),
             }
         };
-        assert_eq!(Package::from_whole(whole, &Limits::default()).expect("is read"), package);
+        assert_eq!(
+            Package::from_whole(whole, &Limits::default()).expect("is read"),
+            package
+        );
         assert!(parcels.0.lock().is_empty());
     }
 

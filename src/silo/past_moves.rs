@@ -116,12 +116,20 @@ mod tests {
         let later = Moment::default() + KEPT_FOR;
         past.ended(later, second.clone());
         let after = later + Duration::from_secs(1);
-        assert_eq!(past.all(after), [second.clone()], "the older end of the same actor is forgotten");
+        assert_eq!(
+            past.all(after),
+            [second.clone()],
+            "the older end of the same actor is forgotten"
+        );
         assert_eq!(past.of(after, &second.actor), Some(second.clone()));
         let end = later + KEPT_FOR + Duration::from_secs(1);
         assert_eq!(past.of(end, &second.actor), None);
         let counts = past.counts();
-        assert_eq!((counts.completed, counts.failed, counts.cancelled), (1, 1, 0), "counted for ever");
+        assert_eq!(
+            (counts.completed, counts.failed, counts.cancelled),
+            (1, 1, 0),
+            "counted for ever"
+        );
         assert_eq!(past.moved().len(), 1);
     }
 

@@ -142,7 +142,6 @@ impl Node {
             dead_letters_dropped: self.dead_letters.dropped(),
         }
     }
-
 }
 
 pub(super) fn millis(time: std::time::Duration) -> u64 {

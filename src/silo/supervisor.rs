@@ -79,7 +79,10 @@ impl Actor for SiloSupervisor {
             supervisor.node.board().sweep();
             let now = supervisor.node.clock.now();
             supervisor.node.accepted.sweep(now);
-            supervisor.node.parcels.sweep(now, supervisor.node.options.migration_timeout);
+            supervisor
+                .node
+                .parcels
+                .sweep(now, supervisor.node.options.migration_timeout);
         });
     }
 }

@@ -25,5 +25,6 @@ pub use msgpack::{DecodeError, EncodeError, MAX_DEPTH, decode, encode};
 pub use protocol::ProtocolRange;
 pub use shape::ShapeError;
 pub use status::{
-    ArrivedActor, DrainProgress, Health, MovedActor, STATUS_QUERY, ShutdownReport, StatusReport, StuckTurn, WorkerStatus,
+    ArrivedActor, DrainProgress, Health, MovedActor, STATUS_QUERY, ShutdownReport, StatusReport, StuckTurn,
+    WorkerStatus,
 };

@@ -66,9 +66,9 @@ mod header;
 mod interner;
 pub(super) mod kind;
 mod outgoing;
-mod whole;
 #[cfg(test)]
 mod properties;
+mod whole;
 
 pub use decode::{Decoder, Step};
 pub use outgoing::Outgoing;

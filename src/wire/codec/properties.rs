@@ -205,7 +205,13 @@ fn frame() -> impl Strategy<Value = Frame> {
         (actor(), epoch()).prop_map(|(actor, epoch)| Frame::Go { actor, epoch }),
         (actor(), epoch()).prop_map(|(actor, epoch)| Frame::Committed { actor, epoch }),
         (actor(), epoch(), any::<u64>(), any::<u64>(), body()).prop_map(|(actor, epoch, offset, total, bytes)| {
-            Frame::Part { actor, epoch, offset, total, bytes }
+            Frame::Part {
+                actor,
+                epoch,
+                offset,
+                total,
+                bytes,
+            }
         }),
         (actor(), epoch(), any::<u64>()).prop_map(|(actor, epoch, upto)| Frame::PartTaken { actor, epoch, upto }),
         (actor(), epoch()).prop_map(|(actor, stream)| Frame::Closed { actor, stream }),
