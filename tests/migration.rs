@@ -10,7 +10,6 @@ use quark::{
     actor::CallError,
     client::Client,
     ident::ActorId,
-    prelude::*,
     silo::{MoveFailure, SiloHandle},
     wire::Ran,
 };

@@ -72,6 +72,59 @@ impl Handler<Shoot> for Camera {
     }
 }
 
+/// Its hook takes its time.
+#[derive(Default, Serialize, Deserialize)]
+struct Dawdler {
+    activations: u32,
+}
+
+#[actor(kind = "dawdler", messages(Shoot), volatile)]
+impl Actor for Dawdler {
+    async fn on_activate(&mut self, _: &mut Context<Self>) -> Result<(), ActivationError> {
+        self.activations += 1;
+        Ok(())
+    }
+
+    async fn on_deactivate(&mut self, ctx: &mut Context<Self>, reason: DeactivateReason) {
+        if reason == DeactivateReason::Migrating {
+            let clock = ctx.clock().clone();
+            clock.sleep(Duration::from_millis(1000)).await;
+        }
+    }
+}
+
+impl Handler<Shoot> for Dawdler {
+    async fn handle(&mut self, _: Shoot, ctx: &mut Context<Self>) -> (u32, String) {
+        (self.activations, format!("{:?}", ctx.epoch()))
+    }
+}
+
+/// The freeze timeout is for the hook too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_whose_hook_is_slow_is_called_off_and_the_actor_is_activated_anew() {
+    let cluster = cluster_name();
+    let impatient = |options: &mut SiloOptions| {
+        options.freeze_timeout = Duration::from_millis(100);
+        options.migration_attempts = 1;
+    };
+    let a = start_with(&cluster, "a", impatient).await;
+    let dawdler = a.actor::<Dawdler>("x");
+    dawdler.ask(Shoot).await.expect("active");
+    let b = start(&cluster, "b").await;
+    know_each_other(&[&a, &b]).await;
+    let clock = quark::clock::Clock::system();
+    let begun = clock.now();
+    assert_eq!(
+        a.migrate(&id("dawdler", "x"), None).await,
+        Err(MoveFailure::TurnTooLong)
+    );
+    let took = clock.now().since(begun);
+    assert!(took < Duration::from_millis(900), "{took:?}: the hook has not ended");
+    let answer = dawdler.ask(Shoot).await.expect("answered");
+    assert_eq!(answer, (2, format!("{:?}", quark::ident::Epoch(1))));
+    stop([a, b]).await;
+}
+
 /// Holds a text of a length.
 #[derive(Default, Serialize, Deserialize)]
 struct Heavy {
@@ -228,7 +281,7 @@ async fn a_move_can_be_begun_and_looked_at_from_any_executor() {
     });
     let status = status.join().expect("no panic");
     assert_eq!(
-        (status.state, status.error, status.attempts),
+        (status.state, status.error.clone(), status.attempts),
         (MoveState::Completed, None, 1)
     );
     assert_eq!((&status.source, status.target.as_ref()), (a.id(), Some(b.id())));

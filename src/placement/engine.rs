@@ -57,6 +57,14 @@ impl Placement {
         self
     }
 
+    /// The capacity of a silo, by its label.
+    pub fn capacity(row: &MemberRow) -> u32 {
+        row.labels
+            .get(Self::CAPACITY_LABEL)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(Candidate::DEFAULT_CAPACITY)
+    }
+
     /// The policy of a kind.
     pub fn policy(&self, kind: &str) -> &VersionPolicy {
         self.kind_policies.get(kind).unwrap_or(&self.policy)
@@ -71,7 +79,7 @@ impl Placement {
                 continue;
             }
             self.any_active = true;
-            let candidate = Candidate::new(row.silo.clone(), capacity(row));
+            let candidate = Candidate::new(row.silo.clone(), Self::capacity(row));
             for (kind, manifest) in &row.manifest.kinds {
                 let host = Host {
                     candidate: candidate.clone(),
@@ -161,13 +169,6 @@ impl Placement {
             _ => PlacementError::NotHosted { kind: kind.to_owned() },
         }
     }
-}
-
-fn capacity(row: &MemberRow) -> u32 {
-    row.labels
-        .get(Placement::CAPACITY_LABEL)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(Candidate::DEFAULT_CAPACITY)
 }
 
 #[cfg(test)]

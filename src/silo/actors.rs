@@ -161,6 +161,9 @@ impl Node {
                 }
                 Event::Started => {
                     if let Some(arriving) = place.arriving.take() {
+                        if self.options.rebalance.is_some() {
+                            self.balancing.came(actor, self.clock.now());
+                        }
                         self.history.lock().arrived.push(ArrivedActor {
                             actor: actor.clone(),
                             from: arriving.from,

@@ -3,6 +3,7 @@
 use super::{SiloHandle, SiloOptions, StartError, run};
 use crate::{
     actor::{Actor, registry::Registry, registry::RegistryError},
+    placement::BalanceOptions,
     transport::{Secret, SecretTooShort},
 };
 use std::time::Duration;
@@ -81,6 +82,12 @@ impl SiloBuilder {
         self.options.shutdown_timeout = timeout;
         self.options.migration_timeout = self.options.migration_timeout.min(timeout);
         self.options.freeze_timeout = self.options.freeze_timeout.min(timeout);
+        self
+    }
+
+    /// Lets silos that have more than their share give actors away; see [`SiloOptions::rebalance`].
+    pub fn rebalance(mut self, options: BalanceOptions) -> Self {
+        self.options.rebalance = Some(options);
         self
     }
 

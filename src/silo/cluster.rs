@@ -40,6 +40,7 @@ impl Node {
 
     fn view_changed(self: &Arc<Self>, view: View) {
         self.placement.write().view_changed(view.rows());
+        self.balancing.unsettle(self.clock.now());
         *self.view.write() = view.clone();
         for row in view.living() {
             if row.silo != self.me {

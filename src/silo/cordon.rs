@@ -126,13 +126,14 @@ impl Node {
             in_flight += usize::from(activation.activity().calls > 0);
             None::<()>
         });
+        let deactivated = self.history.lock().deactivated;
         Some(DrainProgress {
             phase: drain.phase().name().to_owned(),
             actors_left: self.seats.tally().activations,
             in_flight,
             moves_left: self.moves.len(),
             moved: self.moves.moved_count(),
-            deactivated: self.history.lock().deactivated,
+            deactivated,
             elapsed_ms: millis(now.since(drain.begun())),
             remaining_ms: millis(drain.deadline().since(now)),
         })

@@ -5,7 +5,7 @@ use super::{Node, moves::Due, place::Place};
 use crate::{
     ident::{ActorId, LinkId, SiloId},
     migration::Phase,
-    placement::{Host, place},
+    placement::{Host, spread},
     runtime::Control,
     wire::{Frame, MoveFailure, OfferItem, Refusal},
 };
@@ -202,26 +202,28 @@ impl MigrationSupervisor {
         })
     }
 
-    /// Sorts moves by the silo they go to: the wanted one, or one with the newest version that may take the actor.
+    /// Sorts moves by the silo they go to: the wanted one, or those with the newest version that may take the actors, evenly.
     fn by_target(&self, due: Vec<Due>) -> BTreeMap<SiloId, Vec<ActorId>> {
         let node = &self.node;
         let mut by_target: BTreeMap<SiloId, Vec<ActorId>> = BTreeMap::new();
-        let mut targets: BTreeMap<String, Vec<Host>> = BTreeMap::new();
+        let mut anywhere: BTreeMap<String, Vec<ActorId>> = BTreeMap::new();
         for Due { actor, to } in due {
-            let target = match to {
-                Some(to) if to == node.me => Err(MoveFailure::SameSilo),
-                Some(to) => Ok(to),
-                None => {
-                    if !targets.contains_key(actor.kind()) {
-                        targets.insert(actor.kind().to_owned(), node.targets(actor.kind()));
-                    }
-                    let candidates = targets[actor.kind()].iter().map(|host| &host.candidate);
-                    place(&actor, candidates).cloned().ok_or(MoveFailure::NoTarget)
-                }
-            };
-            match target {
-                Ok(to) => by_target.entry(to).or_default().push(actor),
-                Err(why) => node.moves.failed(&actor, why),
+            match to {
+                Some(to) if to == node.me => node.moves.failed(&actor, MoveFailure::SameSilo),
+                Some(to) => by_target.entry(to).or_default().push(actor),
+                None => match anywhere.get_mut(actor.kind()) {
+                    Some(actors) => actors.push(actor),
+                    None => _ = anywhere.insert(actor.kind().to_owned(), vec![actor]),
+                },
+            }
+        }
+        for (kind, actors) in anywhere {
+            let targets = node.targets(&kind);
+            if targets.is_empty() {
+                (actors.iter()).for_each(|actor| node.moves.failed(actor, MoveFailure::NoTarget));
+            }
+            for (actor, to) in spread(actors, &targets) {
+                by_target.entry(to).or_default().push(actor);
             }
         }
         by_target

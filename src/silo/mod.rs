@@ -16,6 +16,7 @@
 
 mod accepted;
 mod actors;
+mod balancing;
 mod builder;
 mod callers;
 mod cluster;
@@ -31,12 +32,9 @@ mod membership_service;
 mod migration_service;
 mod migrations;
 mod moves;
-#[cfg(test)]
-mod moves_tests;
 mod node;
 mod options;
 mod parcels;
-mod past_moves;
 mod place;
 mod queries;
 mod retries;
@@ -48,6 +46,7 @@ mod store_loss;
 mod supervisor;
 mod watching;
 
+pub use crate::placement::BalanceOptions;
 pub use crate::wire::{MoveCounts, MoveFailure, MoveRequest, MoveState, MoveStatus, Moved};
 pub use builder::{Silo, SiloBuilder};
 pub use dead_letters::{ReplayError, Replayed};

@@ -3,6 +3,7 @@
 use super::{
     SiloOptions,
     accepted::Accepted,
+    balancing::Balancing,
     callers::LocalAnswer,
     cluster::ClusterChange,
     directory::Directory,
@@ -69,6 +70,7 @@ pub(super) struct Node {
     pub(super) accepted: Accepted,
     pub(super) directory: Directory,
     pub(super) moves: Moves,
+    pub(super) balancing: Balancing,
     pub(super) parcels: Parcels,
     pub(super) dead_letters: DeadLetters,
     pub(super) retries: Retries,
@@ -127,6 +129,7 @@ impl Node {
                     window: parts.options.migration_bytes,
                 },
             ),
+            balancing: Balancing::new(parts.options.rebalance.unwrap_or_default()),
             parcels: Parcels::default(),
             dead_letters: DeadLetters::new(parts.options.dead_letter_capacity),
             retries: Retries::default(),

@@ -2,8 +2,8 @@
 
 use super::StartError;
 use crate::{
-    activity::HotPolicy, ident::InvalidName, membership::MembershipConfig, runtime::RetryPolicy, transport::Secret,
-    version::VersionPolicy,
+    activity::HotPolicy, ident::InvalidName, membership::MembershipConfig, placement::BalanceOptions,
+    runtime::RetryPolicy, transport::Secret, version::VersionPolicy,
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -65,6 +65,9 @@ pub struct SiloOptions {
     pub migration_bytes: usize,
     /// How often a move is tried before it is given up. Default 6.
     pub migration_attempts: u32,
+    /// Whether actors move without anybody asking, from a silo that has more than its share to others, and how. Default none:
+    /// each move costs its actor a pause, and new actors find the new silo by themselves.
+    pub rebalance: Option<BalanceOptions>,
     /// Which versions may stand in for which. Default: the same major version.
     pub version_policy: VersionPolicy,
     /// What counts as hot.
@@ -105,6 +108,7 @@ impl Default for SiloOptions {
             migration_batch: 64,
             migration_bytes: 16 * 1024 * 1024,
             migration_attempts: 6,
+            rebalance: None,
             version_policy: VersionPolicy::default(),
             hot_policy: HotPolicy::default(),
             membership: MembershipConfig::default(),
@@ -169,6 +173,11 @@ impl SiloOptions {
             option: "tell_retry",
             why,
         })?;
+        let rebalance = self.rebalance.as_ref().map_or(Ok(()), BalanceOptions::check);
+        rebalance.map_err(|why| StartError::BadOption {
+            option: "rebalance",
+            why,
+        })?;
         (self.membership.check()).map_err(|source| StartError::BadOption {
             option: "membership",
             why: source.to_string(),
@@ -222,6 +231,7 @@ mod tests {
             migration_batch,
             migration_bytes,
             migration_attempts,
+            rebalance,
             version_policy,
             hot_policy: _,
             membership,
@@ -236,8 +246,8 @@ mod tests {
         }
         assert_eq!(documented("version_policy"), format!("`{version_policy}`"));
         assert!(advertise.is_none() && secret.is_none() && labels.is_empty());
-        assert!(spin.is_zero() && tell_retry.is_none());
-        for option in ["advertise", "secret", "labels", "spin", "tell_retry"] {
+        assert!(spin.is_zero() && tell_retry.is_none() && rebalance.is_none());
+        for option in ["advertise", "secret", "labels", "spin", "tell_retry", "rebalance"] {
             assert_eq!(documented(option), "none", "{option}");
         }
         for (option, default) in [

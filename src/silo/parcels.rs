@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The most bytes of packages that are being put together.
-const MAX_RECEIVING: usize = 1024 * 1024 * 1024;
+const MAX_RECEIVING: usize = 512 * 1024 * 1024;
 
 /// A package of this silo, kept until its move has ended.
 pub(super) struct Parcel {

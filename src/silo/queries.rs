@@ -17,7 +17,7 @@ pub(super) const MEMBERSHIP_NOTICE: &str = "quark.membership";
 const NAMES: usize = 5;
 
 /// What a silo tells another about membership. Not answered by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Notice {
     /// The highest view that the sender knows of; heard before anything else.
     pub(super) view: u64,
@@ -26,7 +26,7 @@ pub(super) struct Notice {
 }
 
 /// What a notice says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum News {
     /// That there is this view.
     View,
@@ -42,6 +42,8 @@ pub(super) enum News {
     StoreReachAsked { round: u64 },
     /// Whether the store is out of reach.
     StoreReach { round: u64, unreachable: bool },
+    /// How much there is to do.
+    Load { actors: u64, busy: f64 },
 }
 
 impl Node {
@@ -89,6 +91,10 @@ impl Node {
                 alive,
             }),
             News::StoreReachAsked { round } => membership(Event::StoreReachAsked { peer, round }),
+            News::Load { actors, busy } => {
+                let actors = usize::try_from(actors).unwrap_or(usize::MAX);
+                self.balancing.said(from, actors, busy, self.clock.now());
+            }
             News::StoreReach { round, unreachable } => {
                 if unreachable {
                     membership(Event::StoreUnreachableConfirmed { peer, round });

@@ -38,7 +38,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_frame_bytes: 64 * 1024 * 1024,
-            max_package_bytes: 512 * 1024 * 1024,
+            max_package_bytes: 256 * 1024 * 1024,
             max_chain: 64,
         }
     }

@@ -1,6 +1,6 @@
 //! Laws of the moves of a silo: what begins when, what is tried again, what is told.
 
-use super::moves::{Cancel, Limits, Moves};
+use super::{Cancel, Limits, Moves};
 use crate::{
     clock::{Clock, ManualClock},
     ident::{ActorId, SiloId},

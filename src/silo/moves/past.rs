@@ -11,8 +11,8 @@ use std::{
 };
 
 /// How long it is kept how a move ended, and of how many.
-pub(super) const KEPT_FOR: Duration = Duration::from_secs(600);
-pub(super) const KEPT: usize = 10_000;
+const KEPT_FOR: Duration = Duration::from_secs(600);
+const KEPT: usize = 10_000;
 
 /// The most actors that are listed as moved.
 const LISTED: usize = 1_000_000;
@@ -118,7 +118,7 @@ mod tests {
         let after = later + Duration::from_secs(1);
         assert_eq!(
             past.all(after),
-            [second.clone()],
+            std::slice::from_ref(&second),
             "the older end of the same actor is forgotten"
         );
         assert_eq!(past.of(after, &second.actor), Some(second.clone()));
