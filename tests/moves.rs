@@ -140,7 +140,7 @@ impl Actor for Heavy {}
 
 impl Handler<Grow> for Heavy {
     async fn handle(&mut self, grow: Grow, _: &mut Context<Self>) -> usize {
-        self.text.extend(std::iter::repeat_n('x', grow.0));
+        self.text.push_str(&"x".repeat(grow.0));
         self.text.len()
     }
 }
