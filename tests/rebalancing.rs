@@ -5,10 +5,7 @@
 mod common;
 
 use common::*;
-use quark::{
-    prelude::*,
-    silo::{BalanceOptions, SiloHandle},
-};
+use quark::silo::{BalanceOptions, SiloHandle};
 use std::{
     sync::{
         Arc,
