@@ -54,3 +54,4 @@ example:
 
 bench:
 	$(CARGO) run --release --manifest-path benches/peers/Cargo.toml
+	$(CARGO) bench --bench moves

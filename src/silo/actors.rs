@@ -164,7 +164,7 @@ impl Node {
                         if self.options.rebalance.is_some() {
                             self.balancing.came(actor, self.clock.now());
                         }
-                        self.history.lock().arrived.push(ArrivedActor {
+                        self.history.lock().arrived(ArrivedActor {
                             actor: actor.clone(),
                             from: arriving.from,
                             pause_us: self.clock.wall_micros().saturating_sub(arriving.frozen_at_micros),

@@ -353,7 +353,7 @@ impl Node {
             reason,
             took_ms: millis(self.clock.now().since(begun)),
             moved: self.moves.moved(),
-            arrived: history.arrived.clone(),
+            arrived: history.all_arrived(),
             deactivated: history.deactivated,
             unsaved: history.unsaved.clone(),
             forced,

@@ -28,7 +28,7 @@ use crate::{
 };
 use parking_lot::{Mutex, RwLock};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -50,12 +50,33 @@ pub(super) enum Gate {
     Shut = 3,
 }
 
+/// The most actors that are listed as arrived.
+const LISTED: usize = 1_000_000;
+
 /// What happened since the start, for reports.
 #[derive(Default)]
 pub(super) struct History {
-    pub(super) arrived: Vec<ArrivedActor>,
+    /// The last of them.
+    arrived: VecDeque<ArrivedActor>,
+    pub(super) moved_in: usize,
     pub(super) deactivated: usize,
     pub(super) unsaved: Vec<(ActorId, String)>,
+}
+
+impl History {
+    /// An actor came by a move.
+    pub(super) fn arrived(&mut self, actor: ArrivedActor) {
+        self.moved_in += 1;
+        if self.arrived.len() == LISTED {
+            self.arrived.pop_front();
+        }
+        self.arrived.push_back(actor);
+    }
+
+    /// The actors that came by moves, the last of them if they are many.
+    pub(super) fn all_arrived(&self) -> Vec<ArrivedActor> {
+        self.arrived.iter().cloned().collect()
+    }
 }
 
 /// What all services of a silo share.

@@ -119,7 +119,7 @@ impl Node {
         let (moving, moving_now) = self.moves.under_way(NAMES);
         // One lock at a time: a guard in the literal below would live to its end, and seats are locked before the history.
         let view = self.view.read().number();
-        let moved_in = self.history.lock().arrived.len();
+        let moved_in = self.history.lock().moved_in;
         let known = self.moves.len();
         let drain = self.drain_progress();
         let stuck = self.stuck_turns();

@@ -143,9 +143,9 @@ pub struct ShutdownReport {
     pub reason: String,
     /// From the wish to stop until the row was removed, in milliseconds.
     pub took_ms: u64,
-    /// The actors that moved to other silos during the whole run.
+    /// The actors that moved to other silos during the whole run; the last million of them.
     pub moved: Vec<MovedActor>,
-    /// The actors that came from other silos during the whole run.
+    /// The actors that came from other silos during the whole run; the last million of them.
     pub arrived: Vec<ArrivedActor>,
     /// How many actors were deactivated here by the shutdown, their state saved.
     pub deactivated: usize,
