@@ -21,6 +21,7 @@ mod callers;
 mod cluster;
 mod dead_letters;
 mod directory;
+mod doorstep;
 mod end;
 mod error;
 mod handle;

@@ -124,6 +124,7 @@ impl Shared {
             clock: &self.clock,
             timeout: self.options.handshake_timeout,
             address,
+            may_be_silo: true,
         }
     }
 }

@@ -110,6 +110,12 @@ impl Reject {
     pub(crate) const WRONG_SECRET: &str = "wrong-secret";
     /// Not the process that was dialled.
     pub(crate) const PROCESS: &str = "process";
+    /// TLS is spoken on this side, and the other has begun without.
+    pub(crate) const TLS: &str = "tls";
+    /// The other side has begun with TLS, and none is spoken on this side.
+    pub(crate) const NO_TLS: &str = "no-tls";
+    /// The other side's certificate is not that of a silo, which it says it is.
+    pub(crate) const CERTIFICATE: &str = "certificate";
     /// A message that is too long, cannot be read or comes out of turn.
     pub(crate) const MALFORMED: &str = "malformed";
 

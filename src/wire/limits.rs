@@ -17,6 +17,9 @@ impl Limits {
     /// Bytes of a name on the wire: kinds, keys, messages, silos.
     pub const MAX_NAME_BYTES: usize = ActorId::MAX_LEN;
 
+    /// How far a call stays below the limit of its frame when it is sent, in bytes: what forwarding it and giving it back adds.
+    pub const CALL_MARGIN: usize = 4096;
+
     pub(super) fn check_frame(&self, bytes: usize, subject: impl FnOnce() -> String) -> Result<(), FrameError> {
         let max = self.max_frame_bytes.min(u32::MAX as usize);
         check("max_frame_bytes", "bytes", bytes, max, subject)

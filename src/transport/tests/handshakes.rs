@@ -218,6 +218,7 @@ async fn stranger_dials<T>(
         clock,
         timeout: Duration::from_secs(5),
         address: "stranger",
+        may_be_silo: true,
     };
     let accept = async {
         let result = handshake.accept(&mut ours).await;
@@ -336,6 +337,7 @@ async fn a_listener_that_cannot_prove_itself_is_left() {
         clock: &clock,
         timeout: Duration::from_secs(5),
         address: "impostor",
+        may_be_silo: true,
     };
     let impostor = async {
         let mut stranger = Stranger(theirs);
@@ -433,7 +435,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
         for dial in [true, false] {
             let clock = Clock::system();
-            let handshake = Handshake { local: &local, clock: &clock, timeout: Duration::from_secs(5), address: "random" };
+            let handshake = Handshake { local: &local, clock: &clock, timeout: Duration::from_secs(5), address: "random", may_be_silo: true };
             let mut stream = tokio::io::join(&bytes[..], tokio::io::sink());
             let result = runtime.block_on(async {
                 if dial { handshake.dial(&mut stream, 1, None).await } else { handshake.accept(&mut stream).await }

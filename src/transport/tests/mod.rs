@@ -4,6 +4,7 @@ mod handshakes;
 mod links;
 mod lost;
 mod tcp;
+mod tls;
 
 use super::{
     Connection, LinkOptions, LocalEnd, LoopbackNetwork, Secret, TcpOptions, TcpTransport, Transport, TransportError,
@@ -58,7 +59,7 @@ async fn meet(
                 link: options,
                 ..TcpOptions::default()
             };
-            let transport = |local| Box::new(TcpTransport::new(local, Clock::system(), options));
+            let transport = |local| Box::new(TcpTransport::new(local, Clock::system(), options.clone()));
             (transport(dialler), transport(listener), "127.0.0.1:0")
         }
         Network::Loopback => {
