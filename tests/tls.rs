@@ -252,7 +252,8 @@ async fn silos_dial_each_other_by_the_name_that_all_certificates_carry() {
     know_each_other(&[&one, &two]).await;
     let clock = Clock::system();
     for n in 0..8 {
-        let ask = one.actor::<Ledger>(&format!("ledger-{n}")).ask(book(n));
+        let ledger = one.actor::<Ledger>(&format!("ledger-{n}"));
+        let ask = ledger.ask(book(n));
         let ran = clock.timeout(Duration::from_secs(10), ask).await.expect("in time");
         assert_eq!(ran.expect("runs"), 1);
     }

@@ -4,7 +4,7 @@ use crate::{
     clock::Moment,
     ident::{ProcessId, RequestId},
     mailbox::{Body, Letter, ReplyTo},
-    wire::Call,
+    wire::{Call, Failure, FailureCode, Frame, FrameError, Outcome, Ran},
 };
 use std::time::Duration;
 
@@ -44,4 +44,29 @@ pub(super) fn own_request(letter: &Letter, process: &ProcessId) -> Option<Reques
 /// How long to wait before the directory is asked for the `attempt`th time: 1 ms, doubled up to 64 ms.
 pub fn back_off(attempt: u32) -> Duration {
     Duration::from_millis(1 << attempt.saturating_sub(1).min(6))
+}
+
+/// What is sent in place of an answer that no link carries, so that whoever waits for it hears why.
+pub fn in_place_of(unsendable: &Frame, cause: &FrameError) -> Option<Frame> {
+    let failure = || {
+        let text = format!("the message ran, but its reply cannot be sent: {cause}");
+        Outcome::Failure(Failure::new(FailureCode::TooLarge, Ran::Yes, text))
+    };
+    match unsendable {
+        Frame::Reply {
+            request,
+            outcome: Outcome::Reply(_),
+        } => Some(Frame::Reply {
+            request: *request,
+            outcome: failure(),
+        }),
+        Frame::Answer {
+            request,
+            outcome: Outcome::Reply(_),
+        } => Some(Frame::Answer {
+            request: *request,
+            outcome: failure(),
+        }),
+        _ => None,
+    }
 }

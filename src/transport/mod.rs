@@ -19,6 +19,7 @@ mod error;
 mod handshake;
 mod link;
 mod loopback;
+mod queue;
 mod receiver;
 mod secret;
 mod sender;

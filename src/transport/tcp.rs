@@ -21,6 +21,13 @@ use tokio::{
     net::{TcpListener, TcpStream, lookup_host},
 };
 
+/// How long a link is silent before the system asks whether its peer is there.
+#[cfg(target_os = "linux")]
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// How long what was sent may stay unacknowledged by the peer's system.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+
 /// How TCP links are made.
 #[derive(Clone, Debug)]
 pub struct TcpOptions {
@@ -209,8 +216,7 @@ impl Shared {
             }
         };
         let stream = TcpStream::connect(&resolved[..]).await.map_err(cannot)?;
-        // Frames are written in batches: the system need not wait for more.
-        stream.set_nodelay(true).map_err(cannot)?;
+        prepare(&stream).map_err(cannot)?;
         Ok(stream)
     }
 
@@ -266,13 +272,31 @@ fn check_address(address: &str) -> Result<(), TransportError> {
     Ok(())
 }
 
+/// Sets what links need of their sockets.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    // Frames are written in batches: the system need not wait for more.
+    stream.set_nodelay(true)?;
+    // A peer that vanished without a word is found, whether anything is sent to it or not.
+    sockopt::set_socket_keepalive(stream, true)?;
+    #[cfg(target_os = "linux")]
+    {
+        sockopt::set_tcp_keepidle(stream, KEEPALIVE)?;
+        sockopt::set_tcp_keepintvl(stream, KEEPALIVE / 2)?;
+        sockopt::set_tcp_keepcnt(stream, 3)?;
+        let unacknowledged = u32::try_from(UNACKNOWLEDGED.as_millis()).unwrap_or(u32::MAX);
+        sockopt::set_tcp_user_timeout(stream, unacknowledged)?;
+    }
+    Ok(())
+}
+
 fn connection(
     options: LinkOptions,
     peer: Peer,
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
 ) -> Connection {
-    let (sender, receiver, driver) = link(options, reader, writer);
+    let (sender, receiver, driver) = link(options, peer.takes_parts, reader, writer);
     Connection {
         peer,
         sender,
@@ -307,12 +331,10 @@ impl Listener for Listening {
             let shared = self.shared.clone();
             let address = from.clone();
             let handshake = async move {
-                stream
-                    .set_nodelay(true)
-                    .map_err(|source| TransportError::HandshakeCut {
-                        address: address.clone(),
-                        source,
-                    })?;
+                prepare(&stream).map_err(|source| TransportError::HandshakeCut {
+                    address: address.clone(),
+                    source,
+                })?;
                 shared.shake_hands(stream, &address, Side::Listener).await
             };
             Ok(Accepting::new(from, handshake))

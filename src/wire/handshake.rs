@@ -18,6 +18,7 @@ use crate::ident::ProcessId;
 use ring::hmac;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_bytes::ByteArray;
+use std::collections::BTreeSet;
 
 const MAGIC: [u8; 5] = *b"QUARK";
 
@@ -72,7 +73,13 @@ pub(crate) struct Introduction {
     /// The dialler's number of the link; 0 from the listener.
     #[serde(default)]
     pub(crate) number: u64,
+    /// What this side can do besides, in words. Those that the other does not know are ignored.
+    #[serde(default)]
+    pub(crate) capabilities: BTreeSet<String>,
 }
+
+/// The word of a side that takes large frames in parts.
+pub(crate) const PARTS: &str = "parts";
 
 /// Proof and Welcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -233,6 +240,7 @@ mod tests {
             nonce: ByteArray::new([0xff; 32]),
             proves: true,
             number: u64::MAX,
+            capabilities: [PARTS.to_owned()].into(),
         };
         let bytes = to_bytes(Step::Hello, &introduction);
         assert_eq!(

@@ -25,6 +25,14 @@ impl Limits {
         check("max_frame_bytes", "bytes", bytes, max, subject)
     }
 
+    /// The same for a call that is sent: it stays below by the margin.
+    pub(super) fn check_call_frame(&self, bytes: usize, subject: impl FnOnce() -> String) -> Result<(), FrameError> {
+        let max = self.max_frame_bytes.min(u32::MAX as usize);
+        let margin = Self::CALL_MARGIN.min(max / 16);
+        let subject = || format!("{}, with what forwarding it adds,", subject());
+        check("max_frame_bytes", "bytes", bytes + margin, max, subject)
+    }
+
     pub(super) fn check_chain(&self, actors: usize, subject: impl FnOnce() -> String) -> Result<(), FrameError> {
         let max = self.max_chain.min(usize::from(u16::MAX));
         check("max_chain", "actors", actors, max, subject)

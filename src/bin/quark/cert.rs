@@ -4,7 +4,7 @@ use anyhow::{Context, bail, ensure};
 use quark::clock::Clock;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData, date_time_ymd,
+    KeyUsagePurpose, date_time_ymd,
 };
 use rustls::{
     RootCertStore,

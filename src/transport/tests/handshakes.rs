@@ -31,6 +31,7 @@ async fn both_ends_learn_who_the_other_is() {
                 process: ProcessId::Silo(SiloId::new(name, 1)),
                 protocol: 1,
                 number: 1,
+                takes_parts: true,
             };
             assert_eq!(dialler.peer, peer("b"));
             assert_eq!(listener.peer, peer("a"));
@@ -203,6 +204,7 @@ fn introduction(proves: bool) -> Introduction {
         nonce: ByteArray::new([1; 32]),
         proves,
         number: 1,
+        capabilities: ["a-word-of-a-newer-version".to_owned()].into(),
     }
 }
 

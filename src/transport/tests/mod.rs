@@ -1,6 +1,7 @@
 //! Laws of handshakes and links, over TCP and in-process streams.
 
 mod handshakes;
+mod lanes;
 mod links;
 mod lost;
 mod tcp;

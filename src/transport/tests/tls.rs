@@ -43,11 +43,11 @@ impl Authority {
         TlsOptions::in_folder(self.folder.path(), name)
     }
 
-    /// Writes the files of a certificate, valid from the year 2000 to the end of one.
+    /// Writes the files of a certificate, valid from the start of a manual clock to the end of a year.
     fn issue_until(&self, name: &str, hosts: &[&str], whose: For, year: i32) -> TlsOptions {
         let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(hosts).expect("names");
-        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_before = date_time_ymd(1970, 1, 1);
         params.not_after = date_time_ymd(year, 12, 31);
         params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
         if whose == For::Silo {

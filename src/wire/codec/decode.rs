@@ -9,6 +9,7 @@ use super::{
     header::{Header, Length},
     interner::Interner,
     kind,
+    parts::Parts,
 };
 use crate::{
     ident::{Epoch, RequestId},
@@ -37,6 +38,7 @@ pub enum Step {
 pub struct Decoder {
     limits: Limits,
     names: Interner,
+    parts: Parts,
 }
 
 impl Decoder {
@@ -45,6 +47,7 @@ impl Decoder {
         Self {
             limits,
             names: Interner::default(),
+            parts: Parts::default(),
         }
     }
 
@@ -53,10 +56,24 @@ impl Decoder {
     /// # Errors
     /// The bytes are no frame, or one that breaks a limit: the link is of no use any more.
     pub fn step(&mut self, buffer: &mut BytesMut) -> Result<Step, FrameError> {
-        match Header::measure(buffer, &self.limits)? {
-            Length::Need(more) => Ok(Step::Need(more)),
-            Length::End => Ok(Step::End),
-            Length::Frame(total) => self.frame(buffer.split_to(total).freeze()).map(Step::Frame),
+        loop {
+            match Header::measure(buffer, &self.limits)? {
+                Length::Need(more) => return Ok(Step::Need(more)),
+                Length::End if self.parts.are_missing() => {
+                    return Err(FrameError::Malformed {
+                        kind: kind::PART,
+                        field: "the last part",
+                        why: "is missing",
+                    });
+                }
+                Length::End => return Ok(Step::End),
+                Length::Frame(total) => {
+                    let frame = buffer.split_to(total).freeze();
+                    if let Some(frame) = self.parts.take(frame, &self.limits)? {
+                        return self.frame(frame).map(Step::Frame);
+                    }
+                }
+            }
         }
     }
 

@@ -266,7 +266,10 @@ impl Put<'_> {
         }
         let written = tail.len() - start;
         let total = written.saturating_add(payload);
-        self.limits.check_frame(total, || subject(kind, &fixed))?;
+        match kind {
+            kind::CALL => self.limits.check_call_frame(total, || subject(kind, &fixed))?,
+            _ => self.limits.check_frame(total, || subject(kind, &fixed))?,
+        }
         header.head = u32::try_from(written - Header::BYTES).expect("invariant: the limits were checked");
         tail[start..start + Header::BYTES].copy_from_slice(&header.to_bytes(total));
         Ok(())

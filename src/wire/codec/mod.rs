@@ -42,6 +42,7 @@
 //! | Rested, Returned, Lost | n | stream | | actor | | |
 //! | Closed, AskClosed | | stream | | actor | | |
 //! | Leaving, LeavingAck, Flushed | | | | | | |
+//! | Part | bytes of the whole frame | | 1 = last | | | a piece of a frame |
 //!
 //! ```text
 //! name   u16 length, that many bytes of UTF-8 (at most 1024)
@@ -64,10 +65,12 @@ mod header;
 mod interner;
 pub(super) mod kind;
 mod outgoing;
+mod parts;
 #[cfg(test)]
 mod properties;
 
 pub use decode::{Decoder, Step};
 pub use outgoing::Outgoing;
+pub use parts::PART_BYTES;
 
 pub(super) use head::{LocatedHead, RefusalHead};
