@@ -2,6 +2,7 @@
 
 mod common;
 
+use bytes::Buf;
 use common::{Book, Ledger, cluster_name, silo};
 use quark::{
     client::Client,
@@ -271,7 +272,7 @@ async fn malformed_and_oversized_frames_end_their_link_and_no_other() {
     let scene = Scene::open(false).await;
     let mut frame = Outgoing::new();
     frame.push(&Frame::Ping { n: 1 }, &Limits::default()).expect("small");
-    let ping = bytes::Buf::copy_to_bytes(&mut frame, 32.min(bytes::Buf::remaining(&frame))).to_vec();
+    let ping = frame.chunk().to_vec();
     let changed = |at: usize, value: &[u8]| {
         let mut bytes = ping.clone();
         bytes[at..at + value.len()].copy_from_slice(value);

@@ -43,6 +43,8 @@ mod store_loss;
 mod supervisor;
 mod watching;
 
+#[cfg(fuzzing)]
+pub(crate) use queries::Notice;
 pub use builder::{Silo, SiloBuilder};
 pub use dead_letters::{ReplayError, Replayed};
 pub use end::Ended;

@@ -19,7 +19,7 @@ mod error;
 mod membership;
 mod memory;
 mod ownership;
-#[cfg(any(feature = "embedded", feature = "redis"))]
+#[cfg(any(feature = "embedded", feature = "redis", fuzzing))]
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
@@ -29,6 +29,8 @@ mod url;
 mod views;
 
 pub use contract::{Store, StoreFuture};
+#[cfg(fuzzing)]
+pub(crate) use record::{decode as decode_record, encode as encode_record};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedStore;
 pub use error::StoreError;

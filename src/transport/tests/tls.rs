@@ -134,6 +134,7 @@ async fn frames_cross_a_link_below_tls_and_its_end_is_an_end() {
     let mut receiver = dialler.receiver;
     assert_eq!(receiver.recv().await.expect("whole"), Some(Frame::Flushed));
     listener.sender.abort();
+    drop(listener.receiver);
     assert!(matches!(receiver.recv().await, Err(TransportError::Lost { .. })));
 }
 

@@ -68,6 +68,8 @@ mod outgoing;
 mod parts;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod seeds;
 
 pub use decode::{Decoder, Step};
 pub use outgoing::Outgoing;

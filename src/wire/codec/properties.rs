@@ -144,7 +144,7 @@ fn package() -> BoxedStrategy<Package> {
         .boxed()
 }
 
-fn frame() -> impl Strategy<Value = Frame> {
+pub(super) fn frame() -> impl Strategy<Value = Frame> {
     let why = prop_oneof![
         Just(BounceReason::NotOwner),
         Just(BounceReason::Full),
