@@ -21,7 +21,9 @@ const HEADER_BYTES: usize = 28;
 
 /// A stream of frames as it comes, in pieces; the first byte says how large these are.
 pub fn frames(bytes: &[u8]) {
-    let Some((piece, stream)) = bytes.split_first() else { return };
+    let Some((piece, stream)) = bytes.split_first() else {
+        return;
+    };
     let mut decoder = Decoder::new(limits());
     let mut buffer = BytesMut::new();
     for piece in stream.chunks(usize::from(*piece) + 1) {
@@ -47,7 +49,11 @@ pub fn frame(bytes: &[u8]) {
     let [kind, flags, low, high, numbers @ ..] = fixed;
     let head = usize::from(u16::from_le_bytes([*low, *high])).min(rest.len());
     let mut frame = Vec::with_capacity(HEADER_BYTES + rest.len());
-    frame.extend(u32::try_from(HEADER_BYTES - 4 + rest.len()).unwrap_or(u32::MAX).to_le_bytes());
+    frame.extend(
+        u32::try_from(HEADER_BYTES - 4 + rest.len())
+            .unwrap_or(u32::MAX)
+            .to_le_bytes(),
+    );
     frame.extend([*kind, *flags, 0, 0]);
     frame.extend(u32::try_from(head).unwrap_or(u32::MAX).to_le_bytes());
     frame.extend(numbers);
@@ -140,7 +146,9 @@ fn document<T: Serialize + DeserializeOwned + PartialEq + Debug>(bytes: &[u8]) {
 
 /// What stores give back: rows of silos.
 pub fn records(bytes: &[u8]) {
-    let Ok(row) = decode_record::<MemberRow>(bytes) else { return };
+    let Ok(row) = decode_record::<MemberRow>(bytes) else {
+        return;
+    };
     let written = encode_record(&row).expect("what was read can be written");
     let again: MemberRow = decode_record(&written).expect("what was written can be read");
     assert_eq!(again, row);

@@ -11,7 +11,7 @@ use quark::{
     prelude::*,
     silo::SiloHandle,
     transport::{Connection, LocalEnd, Secret, TcpOptions, TcpTransport, Transport},
-    wire::{Call, Frame, Limits, Outgoing, ProtocolRange, encode},
+    wire::{Call, Frame, Limits, Outgoing, ProtocolRange, Ran, encode},
 };
 use serde_bytes::ByteBuf;
 use std::{
@@ -54,7 +54,7 @@ struct Draw {
     bytes: usize,
 }
 
-#[actor(kind = "well", messages(Draw), volatile)]
+#[actor(kind = "well", messages(Draw, Fill), volatile)]
 impl Actor for Well {}
 
 impl Handler<Draw> for Well {
@@ -84,7 +84,12 @@ impl Scene {
             (silo, client) = (silo.secret(SECRET), client.secret(SECRET));
         }
         let silo = silo.start().await.expect("the silo starts");
-        let client = client.cluster(&cluster).seeds([silo.address()]).connect().await.expect("connects");
+        let client = client
+            .cluster(&cluster)
+            .seeds([silo.address()])
+            .connect()
+            .await
+            .expect("connects");
         let (done, stop) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let work = {
             let (client, done, stop) = (client.clone(), done.clone(), stop.clone());
@@ -123,7 +128,10 @@ impl Scene {
         let (clock, enough) = (Clock::system(), self.done.load(Ordering::Relaxed) + 20);
         let end = clock.now() + Duration::from_secs(30);
         while self.done.load(Ordering::Relaxed) < enough {
-            assert!(clock.now() < end && !self.work.is_finished(), "the honest are not served");
+            assert!(
+                clock.now() < end && !self.work.is_finished(),
+                "the honest are not served"
+            );
             clock.sleep(Duration::from_millis(1)).await;
         }
     }
@@ -177,7 +185,10 @@ impl Scene {
         });
         let proof = encode(&Proof {}).expect("encodes");
         let mut stream = self.dial().await;
-        stream.write_all(&message(1, hello.expect("encodes"))).await.expect("is read");
+        stream
+            .write_all(&message(1, hello.expect("encodes")))
+            .await
+            .expect("is read");
         for step in [2, 4] {
             let mut prefix = [0; 8];
             stream.read_exact(&mut prefix).await.expect("an answer");
@@ -260,8 +271,14 @@ async fn those_with_another_secret_or_cluster_are_turned_away_however_often_they
     let wrong = transport(&scene.cluster, b"another secret of some length");
     let other = transport("another-cluster", SECRET);
     for _ in 0..200 {
-        wrong.connect(scene.silo.address(), None).await.expect_err("another secret");
-        other.connect(scene.silo.address(), None).await.expect_err("another cluster");
+        wrong
+            .connect(scene.silo.address(), None)
+            .await
+            .expect_err("another secret");
+        other
+            .connect(scene.silo.address(), None)
+            .await
+            .expect_err("another cluster");
     }
     scene.is_open(true).await;
     scene.close(64).await;
@@ -337,6 +354,7 @@ fn draw(client: u64, request: u64, bytes: usize) -> Frame {
         from: ProcessId::Client(ClientId(client)),
         time_left: None,
         chain: Vec::new(),
+        trace: None,
         body: encode(&Draw { bytes }).expect("encodes"),
     })
 }
@@ -344,7 +362,12 @@ fn draw(client: u64, request: u64, bytes: usize) -> Frame {
 #[tokio::test]
 async fn who_asks_and_does_not_listen_is_not_served_for_ever() {
     let scene = Scene::open(false).await;
-    scene.client.actor::<Well>("deep").ask(Draw { bytes: 1 }).await.expect("runs");
+    scene
+        .client
+        .actor::<Well>("deep")
+        .ask(Draw { bytes: 1 })
+        .await
+        .expect("runs");
     let Connection {
         sender,
         receiver,
@@ -375,10 +398,54 @@ async fn who_asks_and_does_not_listen_is_not_served_for_ever() {
     scene.close(800).await;
 }
 
+/// Takes as many bytes as it is given.
+#[derive(Debug, Message, Serialize, Deserialize)]
+#[message(name = "well.fill", reply = usize)]
+struct Fill(ByteBuf);
+
+impl Handler<Fill> for Well {
+    async fn handle(&mut self, fill: Fill, _: &mut Context<Self>) -> usize {
+        fill.0.len()
+    }
+}
+
+#[tokio::test]
+async fn what_no_link_carries_is_refused_where_it_is_sent() {
+    const MEGABYTE: usize = 1 << 20;
+    let scene = Scene::open(false).await;
+    let well = scene.client.actor::<Well>("deep");
+    let fill = |megabytes: usize| Fill(ByteBuf::from(vec![1; megabytes * MEGABYTE]));
+    assert_eq!(well.ask(fill(20)).await.expect("fits"), 20 * MEGABYTE);
+    assert_eq!(
+        well.ask(Draw { bytes: 20 * MEGABYTE }).await.expect("fits").len(),
+        20 * MEGABYTE
+    );
+    let error = well.ask(fill(65)).await.expect_err("more than a frame");
+    assert!(
+        matches!(error, CallError::TooLarge(_)) && error.ran() == Ran::No,
+        "{error:?}"
+    );
+    let error = well
+        .ask(Draw { bytes: 65 * MEGABYTE })
+        .await
+        .expect_err("more than a frame");
+    assert!(
+        matches!(error, CallError::TooLarge(_)) && error.ran() == Ran::Yes,
+        "{error:?}"
+    );
+    assert_eq!(well.ask(fill(1)).await.expect("the link is as it was"), MEGABYTE);
+    scene.close(600).await;
+}
+
 #[tokio::test]
 async fn who_asks_much_and_reads_is_served_and_slows_nobody_else() {
     let scene = Scene::open(false).await;
-    scene.client.actor::<Well>("deep").ask(Draw { bytes: 1 }).await.expect("runs");
+    scene
+        .client
+        .actor::<Well>("deep")
+        .ask(Draw { bytes: 1 })
+        .await
+        .expect("runs");
     let Connection {
         sender,
         mut receiver,

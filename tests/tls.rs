@@ -47,7 +47,11 @@ fn certificates() -> TempDir {
 }
 
 async fn start(cluster: &str, name: &str, tls: &TlsOptions) -> SiloHandle {
-    silo(cluster, name).tls(tls.clone()).start().await.expect("the silo starts")
+    silo(cluster, name)
+        .tls(tls.clone())
+        .start()
+        .await
+        .expect("the silo starts")
 }
 
 async fn connect(cluster: &str, silo: &SiloHandle, tls: TlsOptions) -> Result<Client, ConnectError> {
@@ -80,7 +84,10 @@ async fn silos_and_clients_work_with_certificates_of_the_command() {
         assert_eq!(ran.expect("runs"), 1);
     }
     let hosted = [&one, &two].map(|silo| silo.status().activations.values().sum::<usize>());
-    assert!(hosted.iter().all(|hosted| *hosted > 0), "both silos are reached: {hosted:?}");
+    assert!(
+        hosted.iter().all(|hosted| *hosted > 0),
+        "both silos are reached: {hosted:?}"
+    );
     // From silo to silo.
     for n in 0..20 {
         let ran = one.actor::<Ledger>(&format!("ledger-{n}")).ask(book(n)).await;
@@ -134,7 +141,9 @@ async fn new_certificates_are_taken_without_a_restart() {
         ca: next.path().join("ca.pem"),
         ..TlsOptions::in_folder(next.path(), "shop")
     };
-    let new = connect(&cluster, &one, newcomer).await.expect("the silo takes both authorities");
+    let new = connect(&cluster, &one, newcomer)
+        .await
+        .expect("the silo takes both authorities");
     assert_eq!(new.actor::<Ledger>("ledger").ask(book(1)).await.expect("runs"), 2);
     assert_eq!(ledger.ask(book(2)).await.expect("its link lives on"), 3);
     one.stop().await.expect("stops");
@@ -197,13 +206,22 @@ fn silo_options(cluster: &str) -> SiloOptions {
 async fn certificates_that_cannot_be_used_are_a_start_error() {
     let cluster = cluster_name();
     let tls = TlsOptions::in_folder("/nowhere", "silo");
-    let error = silo(&cluster, "one").tls(tls.clone()).start().await.expect_err("no files");
+    let error = silo(&cluster, "one")
+        .tls(tls.clone())
+        .start()
+        .await
+        .expect_err("no files");
     assert!(
         matches!(error, StartError::Transport(TransportError::Tls(_))),
         "{error:?}"
     );
     assert!(error.to_string().contains("/nowhere/silo.pem"), "{error}");
-    let error = Client::builder().seeds(["127.0.0.1:1"]).tls(tls).connect().await.expect_err("no files");
+    let error = Client::builder()
+        .seeds(["127.0.0.1:1"])
+        .tls(tls)
+        .connect()
+        .await
+        .expect_err("no files");
     assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
 }
 
@@ -216,11 +234,17 @@ fn the_command_replaces_nothing_unasked_and_keeps_keys_to_their_owner() {
     let error = refused(folder.path(), &["silo"]);
     assert!(error.contains("--force"), "{error}");
     assert_eq!(read("silo.pem"), silo);
-    made(folder.path(), &["silo", "--force", "--host", "10.0.0.7", "--host", "silo-7.example"]);
+    made(
+        folder.path(),
+        &["silo", "--force", "--host", "10.0.0.7", "--host", "silo-7.example"],
+    );
     assert_ne!(read("silo.pem"), silo);
     assert_eq!(read("ca.pem"), ca, "the authority stays");
     for key in ["ca-key.pem", "silo-key.pem", "shop-key.pem"] {
-        let mode = fs::metadata(folder.path().join(key)).expect("is there").permissions().mode();
+        let mode = fs::metadata(folder.path().join(key))
+            .expect("is there")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600, "{key}");
     }
     for (arguments, word) in [

@@ -2,8 +2,8 @@
 
 use crate::{
     clock::Moment,
-    ident::{ProcessId, RequestId},
-    mailbox::{Body, Letter, ReplyTo},
+    ident::{ActorId, ProcessId, RequestId, TraceContext},
+    mailbox::{Body, Chain, Letter, ReplyTo},
     wire::{Call, Failure, FailureCode, Frame, FrameError, Outcome, Ran},
 };
 use std::time::Duration;
@@ -29,8 +29,14 @@ pub fn from_call(call: Call, now: Moment) -> Letter {
             }
         },
         deadline: call.time_left.map(|left| now + left),
-        chain: call.chain.into(),
+        chain: chain(call.chain, call.trace),
     }
+}
+
+/// The actors stand above the trace, which so goes with what they ask.
+fn chain(actors: Vec<ActorId>, trace: Option<TraceContext>) -> Chain {
+    let start = trace.map_or(Chain::NONE, |trace| Chain::NONE.traced(trace));
+    actors.into_iter().fold(start, |callers, actor| callers.with(actor))
 }
 
 /// Whether the letter answers an ask of `process`, and which.

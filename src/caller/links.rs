@@ -205,7 +205,7 @@ impl Links {
             match links.get_mut(silo).map(|link| &mut link.state) {
                 Some(State::Up(sender)) => match send(sender, frame) {
                     Ok(()) => return,
-                    Err((frame, why)) => (frame, why),
+                    Err(unsent) => *unsent,
                 },
                 // Only calls can be many; whatever else there is, is bounded by what it is about.
                 Some(State::Dialling(waiting)) if waiting.is_congested() && matches!(frame, Frame::Call(_)) => {
@@ -292,13 +292,13 @@ impl Links {
 }
 
 /// Sends on a link that is up.
-fn send(sender: &FrameSender, frame: Frame) -> Result<(), (Frame, Unsent)> {
+fn send(sender: &FrameSender, frame: Frame) -> Result<(), Box<(Frame, Unsent)>> {
     match sender.send(frame) {
         // The task sees the end of a closed link and reports it.
         Ok(()) | Err(SendError::Closed(_)) => Ok(()),
         Err(SendError::Unsendable { frame, cause }) => match in_place_of(&frame, &cause) {
             Some(instead) => send(sender, instead),
-            None => Err((*frame, Unsent::TooLarge(cause.to_string()))),
+            None => Err(Box::new((*frame, Unsent::TooLarge(cause.to_string())))),
         },
     }
 }
@@ -344,9 +344,11 @@ async fn run(links: &Weak<Links>, silo: &SiloId, task: u64, connection: crate::t
                 connection.sender.abort();
                 return;
             };
-            if let State::Dialling(mut waiting) = std::mem::replace(&mut link.state, State::Up(connection.sender.clone())) {
+            if let State::Dialling(mut waiting) =
+                std::mem::replace(&mut link.state, State::Up(connection.sender.clone()))
+            {
                 let frames = std::mem::take(&mut waiting.frames).into_iter();
-                let unsent = frames.filter_map(|frame| send(&connection.sender, frame).err());
+                let unsent = frames.filter_map(|frame| send(&connection.sender, frame).err().map(|unsent| *unsent));
                 links.report(silo, unsent.collect());
             }
             (std::mem::replace(&mut link.renewed, true), link.cut.clone())
@@ -405,3 +407,7 @@ async fn run(links: &Weak<Links>, silo: &SiloId, task: u64, connection: crate::t
         events.link_lost(silo);
     }
 }
+
+#[cfg(test)]
+#[path = "links_tests.rs"]
+mod tests;

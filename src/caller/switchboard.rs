@@ -294,6 +294,7 @@ impl Switchboard {
             from: process,
             time_left: time_left(letter.deadline, self.clock.now()),
             chain: letter.chain.to_vec(),
+            trace: letter.chain.trace(),
             body,
         })
     }

@@ -132,7 +132,11 @@ mod tests {
         state.enter(AbortHandle::new_pair().0);
         assert!(handles.iter().all(|handle| !handle.is_aborted()), "there was room");
         state.enter(AbortHandle::new_pair().0);
-        let aborted: Vec<_> = (0..).zip(&handles).filter(|(_, handle)| handle.is_aborted()).map(|(n, _)| n).collect();
+        let aborted: Vec<_> = (0..)
+            .zip(&handles)
+            .filter(|(_, handle)| handle.is_aborted())
+            .map(|(n, _)| n)
+            .collect();
         assert_eq!(aborted, [1], "the oldest that is still there");
         assert_eq!(state.shaking.len(), MAX_HANDSHAKES);
     }
@@ -140,7 +144,8 @@ mod tests {
     #[test]
     fn of_a_flood_of_peers_some_are_reported_and_the_others_counted() {
         let mut reports = Reports::default();
-        let reported = |reports: &mut Reports, at| (0..1000).filter_map(|_| reports.next(Moment(at))).collect::<Vec<_>>();
+        let reported =
+            |reports: &mut Reports, at| (0..1000).filter_map(|_| reports.next(Moment(at))).collect::<Vec<_>>();
         assert_eq!(reported(&mut reports, 0), [0; 10]);
         let later = u64::try_from(REPORT_TIME.as_nanos()).expect("fits");
         assert!(reported(&mut reports, later - 1).is_empty());

@@ -43,8 +43,6 @@ mod store_loss;
 mod supervisor;
 mod watching;
 
-#[cfg(fuzzing)]
-pub(crate) use queries::Notice;
 pub use builder::{Silo, SiloBuilder};
 pub use dead_letters::{ReplayError, Replayed};
 pub use end::Ended;
@@ -52,6 +50,8 @@ pub use error::StartError;
 pub use handle::SiloHandle;
 pub use moves::{MoveFailure, Moved};
 pub use options::SiloOptions;
+#[cfg(fuzzing)]
+pub(crate) use queries::Notice;
 
 use moves::Moves;
 use node::{Gate, Node};

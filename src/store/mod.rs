@@ -29,14 +29,14 @@ mod url;
 mod views;
 
 pub use contract::{Store, StoreFuture};
-#[cfg(fuzzing)]
-pub(crate) use record::{decode as decode_record, encode as encode_record};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedStore;
 pub use error::StoreError;
 pub use membership::{Change, KindManifest, Manifest, MemberRow, MembershipTable, SiloStatus};
 pub use memory::MemoryStore;
 pub use ownership::{Entry, EntryChange, EntryOutcome, Owner, RegisterOutcome, Registered};
+#[cfg(fuzzing)]
+pub(crate) use record::{decode as decode_record, encode as encode_record};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 pub use state::{ETag, SaveOutcome, SaveRequest, StoredState};

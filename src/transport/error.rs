@@ -188,7 +188,9 @@ pub enum TransportError {
         problem: CertificateProblem,
     },
     /// A peer says it is a silo and has a client's certificate.
-    #[error("{address} calls itself the silo {silo}, but its certificate is one of a client: give silos certificates for servers")]
+    #[error(
+        "{address} calls itself the silo {silo}, but its certificate is one of a client: give silos certificates for servers"
+    )]
     NotASilo {
         /// Whose.
         address: String,
@@ -202,7 +204,9 @@ pub enum TransportError {
         address: String,
     },
     /// The peer that was dialled does not speak TLS.
-    #[error("{address} does not speak TLS, and this process does: is it the right port? Set `tls` there, or on neither side")]
+    #[error(
+        "{address} does not speak TLS, and this process does: is it the right port? Set `tls` there, or on neither side"
+    )]
     NoTls {
         /// Whose.
         address: String,

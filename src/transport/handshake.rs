@@ -5,8 +5,8 @@ use crate::{
     clock::Clock,
     ident::{InvalidName, ProcessId, SiloId},
     wire::handshake::{
-        Introduction, MAX_MESSAGE_BYTES, PARTS, PREFIX_BYTES, Prefix, Proven, Reject, Role, Step, Transcript, from_bytes,
-        to_bytes,
+        Introduction, MAX_MESSAGE_BYTES, PARTS, PREFIX_BYTES, Prefix, Proven, Reject, Role, Step, Transcript,
+        from_bytes, to_bytes,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};

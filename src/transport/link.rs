@@ -155,7 +155,12 @@ impl Link {
         let target = self.state.lock().sent;
         self.wait(|| {
             let state = self.state.lock();
-            if state.flushed.iter().zip(target).all(|(flushed, target)| *flushed >= target) {
+            if state
+                .flushed
+                .iter()
+                .zip(target)
+                .all(|(flushed, target)| *flushed >= target)
+            {
                 Some(Ok(()))
             } else {
                 (state.phase == Phase::Ended).then_some(Err(Ended))

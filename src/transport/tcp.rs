@@ -154,7 +154,9 @@ impl Shared {
         let TcpOptions { tls, link, .. } = &self.options;
         let Some(tls) = tls else {
             let mut stream = stream;
-            let peer = self.introduce(&mut stream, address, side, link.handshake_timeout, true).await?;
+            let peer = self
+                .introduce(&mut stream, address, side, link.handshake_timeout, true)
+                .await?;
             let (reader, writer) = stream.into_split();
             return Ok(connection(*link, peer, reader, writer));
         };

@@ -87,6 +87,8 @@ async fn serve(address: &str, carts: Carts) -> Result<(), Box<dyn Error>> {
             eprintln!("signals cannot be heard: {error}");
         }
     };
-    axum::serve(listener, routes(carts)).with_graceful_shutdown(ended).await?;
+    axum::serve(listener, routes(carts))
+        .with_graceful_shutdown(ended)
+        .await?;
     Ok(())
 }

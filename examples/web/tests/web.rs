@@ -24,7 +24,10 @@ async fn silo(cluster: &str) -> SiloHandle {
 }
 
 async fn request(carts: &Carts, method: &str, path: &str, body: Option<Value>) -> (StatusCode, Value) {
-    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", "application/json");
     let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
     let request = request.body(body).expect("a request");
     let response = routes(carts.clone()).oneshot(request).await.expect("infallible");

@@ -25,7 +25,9 @@ const DAYS_OF_AUTHORITY: u32 = 3650;
 
 /// Make certificates for development: an authority for the cluster, the first time, and a certificate that it signs
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The files are those of TlsOptions::in_folder(FOLDER, NAME). Whoever has ca-key.pem can join the cluster.")]
+#[command(
+    after_help = "The files are those of TlsOptions::in_folder(FOLDER, NAME). Whoever has ca-key.pem can join the cluster."
+)]
 pub(crate) struct Cert {
     /// Names the files: NAME.pem and NAME-key.pem
     name: String,
@@ -55,7 +57,10 @@ impl Cert {
         );
         let (certificate, key) = (out.join(format!("{name}.pem")), out.join(format!("{name}-key.pem")));
         if certificate.exists() && !self.force {
-            bail!("{} is there: give --force to replace it, or take another name", certificate.display());
+            bail!(
+                "{} is there: give --force to replace it, or take another name",
+                certificate.display()
+            );
         }
         fs::create_dir_all(out).with_context(|| format!("failed to make the folder {}", out.display()))?;
         let authority = Authority::open_or_make(out)?;
@@ -70,8 +75,15 @@ impl Cert {
         } else {
             format!("a silo at {}", self.hosts.join(", "))
         };
-        println!("made {} and {}: {whose}, for {days} days", certificate.display(), key.display());
-        println!("to use: TlsOptions::in_folder({:?}, {name:?})", out.display().to_string());
+        println!(
+            "made {} and {}: {whose}, for {days} days",
+            certificate.display(),
+            key.display()
+        );
+        println!(
+            "to use: TlsOptions::in_folder({:?}, {name:?})",
+            out.display().to_string()
+        );
         Ok(())
     }
 
@@ -106,7 +118,9 @@ impl Authority {
     fn open_or_make(folder: &Path) -> anyhow::Result<Self> {
         let (certificate, key) = (folder.join("ca.pem"), folder.join("ca-key.pem"));
         let pair = match fs::read_to_string(&key) {
-            Ok(pem) => KeyPair::from_pem(&pem).with_context(|| format!("failed to read a key from {}", key.display()))?,
+            Ok(pem) => {
+                KeyPair::from_pem(&pem).with_context(|| format!("failed to read a key from {}", key.display()))?
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 ensure!(
                     !certificate.exists(),
@@ -140,7 +154,9 @@ impl Authority {
         // Authorities of one name and different keys would be taken for each other at first sight.
         params.distinguished_name = named(&format!("Quark development {id}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages.extend([KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign]);
+        params
+            .key_usages
+            .extend([KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign]);
         valid_for(&mut params, DAYS_OF_AUTHORITY);
         params
     }

@@ -48,7 +48,9 @@ async fn a_probe_does_not_wait_for_a_large_frame_and_messages_keep_their_order()
 async fn what_goes_aside_is_not_counted_for_what_is_in_order() {
     let mut link = linked(Network::Loopback).await;
     let sender = link.dialler.sender.clone();
-    sender.send(call(1, Bytes::from(vec![1; 2 * PART_BYTES]))).expect("open");
+    sender
+        .send(call(1, Bytes::from(vec![1; 2 * PART_BYTES])))
+        .expect("open");
     let mut flushed = Box::pin(sender.flushed());
     assert!(polled(&mut flushed).await.is_pending());
     // More than twice the bytes of the call, and all but its first part waits for them.
@@ -76,9 +78,7 @@ async fn a_peer_that_knows_no_parts_gets_whole_frames() {
         sender.send(large(1)).expect("open");
         sender.close();
         let mut bytes = BytesMut::new();
-        let read = async {
-            while sink.read_buf(&mut bytes).await.expect("is written") > 0 {}
-        };
+        let read = async { while sink.read_buf(&mut bytes).await.expect("is written") > 0 {} };
         tokio::join!(driver, read);
         let kind = bytes[4];
         assert_eq!(kind == 80, in_parts, "the first frame is of kind {kind}");

@@ -108,6 +108,7 @@ fn call(request: u64, body: Bytes) -> Frame {
         from: ProcessId::Client(ClientId(7)),
         time_left: Some(Duration::from_secs(30)),
         chain: Vec::new(),
+        trace: None,
         body,
     })
 }

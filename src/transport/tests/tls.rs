@@ -2,9 +2,7 @@
 
 use super::*;
 use crate::transport::{CertificateProblem, Tls, TlsError, TlsOptions};
-use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd,
-};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, date_time_ymd};
 use std::{fs, path::Path};
 use tempfile::TempDir;
 use tokio::{
@@ -120,7 +118,9 @@ async fn frames_cross_a_link_below_tls_and_its_end_is_an_end() {
     let mut drivers = JoinSet::new();
     drivers.spawn(dialler.driver);
     drivers.spawn(listener.driver);
-    let frames: Vec<_> = (0..100).map(|n| call(n, Bytes::from(vec![7; 20_000 * (n as usize % 7)]))).collect();
+    let frames: Vec<_> = (0..100)
+        .map(|n| call(n, Bytes::from(vec![7; 20_000 * (n as usize % 7)])))
+        .collect();
     for frame in frames.clone() {
         dialler.sender.send(frame).expect("open");
     }
@@ -178,7 +178,10 @@ async fn what_is_on_the_wire_cannot_be_read() {
             listening.accept().await.expect("a peer dials").await
         });
         let (dialled, mut accepted) = (dialled.expect("dials"), accepted.expect("accepts"));
-        dialled.sender.send(call(1, Bytes::from_static(b"under the rose"))).expect("open");
+        dialled
+            .sender
+            .send(call(1, Bytes::from_static(b"under the rose")))
+            .expect("open");
         let mut driver = dialled.driver;
         tokio::select! {
             received = accepted.receiver.recv() => { received.expect("whole"); }
@@ -318,7 +321,10 @@ async fn a_peer_without_a_certificate_is_refused() {
 async fn a_secret_is_asked_for_below_tls_too() {
     let authority = Authority::new("one");
     let tls = load(authority.silo());
-    let dialler = with(silo("a").with_secret(secret(b"one secret of the two")), Some(tls.clone()));
+    let dialler = with(
+        silo("a").with_secret(secret(b"one secret of the two")),
+        Some(tls.clone()),
+    );
     let listener = with(silo("b").with_secret(secret(b"the other of the two")), Some(tls));
     let met = dials(&dialler, &listener).await;
     for result in [met.dialler, met.listener] {
@@ -366,11 +372,17 @@ async fn addresses_outside_this_machine_are_open_with_certificates() {
     let transport = with(silo("a"), Some(load(authority.silo())));
     let listener = transport.listen("0.0.0.0:0").await.expect("encrypted");
     assert!(listener.local_address().starts_with("0.0.0.0:"));
-    transport.check_advertised("silo-1.example:7000").await.expect("encrypted");
+    transport
+        .check_advertised("silo-1.example:7000")
+        .await
+        .expect("encrypted");
     let plain = with(silo("a"), None);
     let error = plain.check_advertised("192.0.2.1:7000").await.expect_err("readable");
     let text = error.to_string();
-    assert!(text.contains("`tls`") && text.contains("quark cert") && text.contains("insecure"), "{text}");
+    assert!(
+        text.contains("`tls`") && text.contains("quark cert") && text.contains("insecure"),
+        "{text}"
+    );
     plain.check_advertised("localhost:7000").await.expect("this machine");
 }
 
@@ -415,7 +427,10 @@ async fn files_that_cannot_be_used_leave_the_ones_before_in_use() {
     let expired = authority.issue_until("expired", &["127.0.0.1"], For::Silo, 2001);
     let good = fs::read(&files.certificate).expect("reads");
     let other = fs::read(&other.certificate).expect("reads");
-    let expired = (fs::read(&expired.certificate).expect("reads"), fs::read(&expired.key).expect("reads"));
+    let expired = (
+        fs::read(&expired.certificate).expect("reads"),
+        fs::read(&expired.key).expect("reads"),
+    );
     let works = async || {
         let met = between(Some(tls.clone()), Some(tls.clone())).await;
         met.dialler.expect("the ones before");
@@ -439,7 +454,13 @@ async fn files_that_cannot_be_used_leave_the_ones_before_in_use() {
     fs::write(&files.key, &expired.1).expect("writes");
     let error = tls.refresh().expect_err("it is of no use");
     assert!(
-        matches!(&error, TlsError::Useless { problem: CertificateProblem::Expired, .. }),
+        matches!(
+            &error,
+            TlsError::Useless {
+                problem: CertificateProblem::Expired,
+                ..
+            }
+        ),
         "{error:?}"
     );
     works().await;
@@ -485,7 +506,9 @@ fn files_that_are_no_certificates_say_what_they_should_be() {
     let error = |change: &dyn Fn(&mut TlsOptions)| {
         let mut options = authority.silo();
         change(&mut options);
-        Tls::load(options, Clock::system()).expect_err("must be refused").to_string()
+        Tls::load(options, Clock::system())
+            .expect_err("must be refused")
+            .to_string()
     };
     let missing = error(&|options| options.key = Path::new("/nowhere/key.pem").into());
     assert!(missing.contains("/nowhere/key.pem"), "{missing}");

@@ -36,9 +36,8 @@ impl Certificates {
             },
             error => bad(&options.certificate, format!("with its key {:?}: {error}", options.key)),
         };
-        let name = |name: &String| {
-            ServerName::try_from(name.clone()).map_err(|_| TlsError::BadName { name: name.clone() })
-        };
+        let name =
+            |name: &String| ServerName::try_from(name.clone()).map_err(|_| TlsError::BadName { name: name.clone() });
         let server_name = options.server_name.as_ref().map(name).transpose()?;
         let mut dialler = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(VERSIONS)
@@ -102,7 +101,10 @@ fn certificates(path: &Path, contents: &[u8]) -> Result<Vec<CertificateDer<'stat
     let read: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(contents).collect();
     let read = read.map_err(|error| bad(path, format!("it is no PEM file: {error}")))?;
     if read.is_empty() {
-        return Err(bad(path, "it holds no certificate; a PEM file with `BEGIN CERTIFICATE` is needed".into()));
+        return Err(bad(
+            path,
+            "it holds no certificate; a PEM file with `BEGIN CERTIFICATE` is needed".into(),
+        ));
     }
     Ok(read)
 }

@@ -23,7 +23,9 @@ pub enum TlsError {
         why: String,
     },
     /// The key is of another certificate.
-    #[error("the key in {key:?} is not that of the certificate in {certificate:?}: take the two that were made together")]
+    #[error(
+        "the key in {key:?} is not that of the certificate in {certificate:?}: take the two that were made together"
+    )]
     KeyMismatch {
         /// The certificate's file.
         certificate: PathBuf,

@@ -94,7 +94,10 @@ impl Tls {
 /// The host of `host:port`, as certificates name it.
 fn host(address: &str) -> Result<ServerName<'static>, TransportError> {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
     ServerName::try_from(host.to_owned()).map_err(|_| TransportError::BadAddress {
         address: address.to_owned(),
         why: "its host is neither a DNS name nor an IP address, which certificates name",
@@ -114,9 +117,9 @@ pub(in crate::transport) fn failure(address: &str, error: io::Error) -> Transpor
             let problem = cause.map_or(CertificateProblem::Missing, problem);
             TransportError::BadCertificate { address, problem }
         }
-        Some(Error::PeerIncompatible(PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon)) => {
-            refused(CertificateProblem::Other("its kind of signature is unknown there".into()))
-        }
+        Some(Error::PeerIncompatible(PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon)) => refused(
+            CertificateProblem::Other("its kind of signature is unknown there".into()),
+        ),
         Some(Error::AlertReceived(alert)) => match alert {
             AlertDescription::CertificateExpired => refused(CertificateProblem::Expired),
             AlertDescription::UnknownCA => refused(CertificateProblem::UnknownAuthority),

@@ -105,7 +105,10 @@ impl Tls {
             Err(error) => {
                 let complaint = error.to_string();
                 if state.complaint.as_ref() != Some(&complaint) {
-                    tracing::error!(error = complaint, "certificates cannot be renewed; the ones before stay in use");
+                    tracing::error!(
+                        error = complaint,
+                        "certificates cannot be renewed; the ones before stay in use"
+                    );
                     state.complaint = Some(complaint);
                 }
                 Err(error)

@@ -4,7 +4,8 @@ use super::{
     cursor::Cursor,
     encode::FLAG,
     head::{
-        BounceHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, QueryHead, RefusedHead, ViewHead,
+        BounceHead, CallHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, QueryHead, RefusedHead,
+        ViewHead,
     },
     header::{Header, Length},
     interner::Interner,
@@ -12,7 +13,7 @@ use super::{
     parts::Parts,
 };
 use crate::{
-    ident::{Epoch, RequestId},
+    ident::{Epoch, RequestId, TraceContext},
     wire::{Call, Frame, FrameError, Limits, OfferItem, Outcome, Package, decode},
 };
 use bytes::{Buf, Bytes, BytesMut};
@@ -103,19 +104,22 @@ impl Decoder {
         Ok(match header.kind {
             kind::CALL => {
                 let mut call = self.call(request, head)?;
+                call.trace = trace(head)?;
                 call.body = payload(frame);
                 Frame::Call(call)
             }
             kind::FORWARD => {
                 let request = RequestId(head.u64("the request")?);
                 let mut call = self.call(request, head)?;
+                call.trace = trace(head)?;
                 call.body = payload(frame);
                 Frame::Forward { stream, n, call }
             }
             kind::BOUNCE => {
                 let mut call = self.call(request, head)?;
-                let BounceHead { hint, why } = head.extension()?;
+                let BounceHead { hint, why, trace } = head.extension()?;
                 let hint = hint.map(Cow::into_owned);
+                call.trace = trace;
                 call.body = payload(frame);
                 Frame::Bounce { call, hint, why }
             }
@@ -256,6 +260,7 @@ impl Decoder {
             from: head.process(names)?,
             time_left: head.time_left()?,
             chain: head.chain(names, &self.limits)?,
+            trace: None,
             body: Bytes::new(),
         })
     }
@@ -309,6 +314,15 @@ impl Decoder {
         }
         Ok(package)
     }
+}
+
+/// The trace of a call that has one, which most have not.
+fn trace(head: &Cursor<'_>) -> Result<Option<TraceContext>, FrameError> {
+    if head.rest.is_empty() {
+        return Ok(None);
+    }
+    let CallHead { trace } = head.extension()?;
+    Ok(trace)
 }
 
 fn outcome(header: Header, payload: Bytes) -> Result<Outcome, FrameError> {

@@ -2,7 +2,8 @@
 
 use super::{
     head::{
-        BounceHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, QueryHead, RefusedHead, ViewHead,
+        BounceHead, CallHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, QueryHead, RefusedHead,
+        ViewHead,
     },
     header::Header,
     kind,
@@ -54,12 +55,12 @@ impl Outgoing {
         match frame {
             Frame::Call(call) => {
                 let header = header(kind::CALL, call.request.0, Epoch::ZERO);
-                put.call(header, Fixed::Call(call), NO_EXTENSION, &call.body)
+                put.call(header, Fixed::Call(call), call_head(call).as_ref(), &call.body)
             }
             Frame::Forward { stream, n, call } => put.call(
                 header(kind::FORWARD, *n, *stream),
                 Fixed::Forward(call),
-                NO_EXTENSION,
+                call_head(call).as_ref(),
                 &call.body,
             ),
             Frame::Bounce { call, hint, why } => {
@@ -68,7 +69,11 @@ impl Outgoing {
                 put.call(
                     header,
                     Fixed::Call(call),
-                    Some(&BounceHead { hint, why: *why }),
+                    Some(&BounceHead {
+                        hint,
+                        why: *why,
+                        trace: call.trace,
+                    }),
                     &call.body,
                 )
             }
@@ -156,6 +161,11 @@ impl Outgoing {
     }
 }
 
+fn call_head(call: &Call) -> Option<CallHead> {
+    let trace = Some(call.trace?);
+    Some(CallHead { trace })
+}
+
 fn header(kind: u8, number: u64, epoch: Epoch) -> Header {
     Header {
         kind,
@@ -212,7 +222,8 @@ impl Put<'_> {
         let mut payload = size_of::<u32>() + package.memory.len();
         for call in &package.waiting {
             check_call(call, self.limits)?;
-            payload += Header::BYTES + call_bytes(call) + call.body.len();
+            let extension = call_head(call).map_or(0, |_| CallHead::BYTES);
+            payload += Header::BYTES + call_bytes(call) + extension + call.body.len();
         }
         let extension = PackageHead {
             version: Cow::Borrowed(&package.version),
@@ -228,7 +239,7 @@ impl Put<'_> {
         self.out.push_payload(&package.memory);
         for call in &package.waiting {
             let header = header(kind::CALL, call.request.0, Epoch::ZERO);
-            self.call(header, Fixed::Call(call), NO_EXTENSION, &call.body)?;
+            self.call(header, Fixed::Call(call), call_head(call).as_ref(), &call.body)?;
         }
         Ok(())
     }

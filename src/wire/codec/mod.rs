@@ -22,13 +22,13 @@
 //!
 //! | kind | number | epoch | flags | fixed | extension | payload |
 //! |---|---|---|---|---|---|---|
-//! | Call | request | | | call | | body |
+//! | Call | request | | | call | trace | body |
 //! | Fence, Enter, NotHere | k | | | actor | | |
 //! | Lookup | request | | | actor | | |
 //! | Query | request | | | | name | body |
 //! | Ping, Pong | n | | | | | |
 //! | Reply, Answer | request | | 1 = failure | | | reply, or the failure (named MessagePack) |
-//! | Bounce | request | | | call | hint, why | body |
+//! | Bounce | request | | | call | hint, why, trace | body |
 //! | Fenced | k | | 1 = lost | actor | hint | |
 //! | Moved | | | | actor | hint | |
 //! | Located | request | | | | found | |
@@ -38,7 +38,7 @@
 //! | Package | | epoch | | actor | version, etag, unsaved, frozen_at | u32 length, memory; then waiting Call frames |
 //! | Go, Committed | | epoch | | actor | | |
 //! | Refused | | epoch | | actor | why | |
-//! | Forward | n | stream | | u64 request, call | | body |
+//! | Forward | n | stream | | u64 request, call | trace | body |
 //! | Rested, Returned, Lost | n | stream | | actor | | |
 //! | Closed, AskClosed | | stream | | actor | | |
 //! | Leaving, LeavingAck, Flushed | | | | | | |

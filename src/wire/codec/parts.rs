@@ -89,11 +89,9 @@ impl Parts {
         if header.kind != kind::PART || header.layout != 0 {
             return match header.kind {
                 // Everything else keeps its order.
-                kind if self.0.is_some() && kind::is_known(kind) && !kind::is_aside(kind) => Err(malformed(
-                    kind,
-                    "the frame",
-                    "is between the parts of another",
-                )),
+                kind if self.0.is_some() && kind::is_known(kind) && !kind::is_aside(kind) => {
+                    Err(malformed(kind, "the frame", "is between the parts of another"))
+                }
                 _ => Ok(Some(frame)),
             };
         }
@@ -118,7 +116,11 @@ impl Parts {
         if !is_last {
             return Ok(None);
         }
-        let whole = self.0.take().map(|assembly| assembly.bytes.freeze()).unwrap_or_default();
+        let whole = self
+            .0
+            .take()
+            .map(|assembly| assembly.bytes.freeze())
+            .unwrap_or_default();
         match Header::measure(&whole, limits)? {
             Length::Frame(length) if length == total && Header::from_frame(&whole)?.kind != kind::PART => {
                 Ok(Some(whole))
@@ -242,7 +244,10 @@ mod tests {
         let call = bytes(whole(&Frame::Leaving));
         assert!(refused(&[&parts[0], &call]).contains("between the parts of another"));
         assert!(refused(&[&parts[0], &[0; 4]]).contains("the last part"));
-        assert!(refused(&[&parts[0], &parts[3]]).contains("not that of the parts"), "one is missing");
+        assert!(
+            refused(&[&parts[0], &parts[3]]).contains("not that of the parts"),
+            "one is missing"
+        );
         assert!(refused(&[&parts[0], &parts[1], &parts[2], &parts[2]]).contains("not that of the parts"));
         let mut total = parts[1].clone();
         total[12] ^= 1;
@@ -256,8 +261,14 @@ mod tests {
             self::bytes(out.into_parts().next().expect("one"))
         };
         assert!(refused(&[&of_parts(b"no frame at all, whatever it says")]).contains("frame"));
-        assert!(refused(&[&of_parts(&of_parts(&call))]).contains("is no frame"), "parts of parts");
-        assert!(refused(&[&of_parts(&[&call[..], &call[..]].concat())]).contains("is no frame"), "two in one");
+        assert!(
+            refused(&[&of_parts(&of_parts(&call))]).contains("is no frame"),
+            "parts of parts"
+        );
+        assert!(
+            refused(&[&of_parts(&[&call[..], &call[..]].concat())]).contains("is no frame"),
+            "two in one"
+        );
         let empty = Header {
             kind: kind::PART,
             number: 100,

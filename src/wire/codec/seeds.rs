@@ -51,7 +51,9 @@ fn frames() -> BTreeMap<u8, Vec<u8>> {
     }
     let mut whole = Outgoing::new();
     whole.tail().extend_from_slice(&found[&kind::CALL]);
-    let parts = whole.into_parts().map(|mut part| part.copy_to_bytes(part.remaining()).to_vec());
+    let parts = whole
+        .into_parts()
+        .map(|mut part| part.copy_to_bytes(part.remaining()).to_vec());
     found.insert(kind::PART, parts.collect::<Vec<_>>().concat());
     found
 }
@@ -82,8 +84,16 @@ fn others() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let failure = Failure::new(FailureCode::Full, Ran::No, "full");
     let document = |bytes: bytes::Bytes| bytes.to_vec();
     vec![
-        ("handshake", "hello", handshake::to_bytes(handshake::Step::Hello, &introduction)),
-        ("handshake", "proof", handshake::to_bytes(handshake::Step::Proof, &proven)),
+        (
+            "handshake",
+            "hello",
+            handshake::to_bytes(handshake::Step::Hello, &introduction),
+        ),
+        (
+            "handshake",
+            "proof",
+            handshake::to_bytes(handshake::Step::Proof, &proven),
+        ),
         (
             "handshake",
             "reject",
