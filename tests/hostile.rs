@@ -26,7 +26,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::{Mutex, MutexGuard},
-    task::JoinHandle,
+    task::JoinSet,
 };
 
 const SECRET: &[u8] = b"correct horse battery staple";
@@ -70,7 +70,7 @@ struct Scene {
     client: Client,
     done: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
-    work: JoinHandle<()>,
+    work: JoinSet<()>,
     before: u64,
     _alone: MutexGuard<'static, ()>,
 }
@@ -93,7 +93,8 @@ impl Scene {
         let (done, stop) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let work = {
             let (client, done, stop) = (client.clone(), done.clone(), stop.clone());
-            tokio::spawn(async move {
+            let mut work = JoinSet::new();
+            work.spawn(async move {
                 let clock = Clock::system();
                 let ledger = client.actor::<Ledger>("honest");
                 for n in 0.. {
@@ -107,7 +108,8 @@ impl Scene {
                     assert!(took < Duration::from_secs(5), "the honest wait {took:?}");
                     done.fetch_add(1, Ordering::Relaxed);
                 }
-            })
+            });
+            work
         };
         let scene = Self {
             cluster,
@@ -128,10 +130,7 @@ impl Scene {
         let (clock, enough) = (Clock::system(), self.done.load(Ordering::Relaxed) + 20);
         let end = clock.now() + Duration::from_secs(30);
         while self.done.load(Ordering::Relaxed) < enough {
-            assert!(
-                clock.now() < end && !self.work.is_finished(),
-                "the honest are not served"
-            );
+            assert!(clock.now() < end, "the honest are not served");
             clock.sleep(Duration::from_millis(1)).await;
         }
     }
@@ -146,12 +145,16 @@ impl Scene {
         client.await.expect("the honest get in");
     }
 
-    async fn close(self, most_megabytes: u64) {
+    async fn close(mut self, most_megabytes: u64) {
         self.honest_work_goes_on().await;
         let grown = megabytes().saturating_sub(self.before);
         assert!(grown < most_megabytes, "{grown} MB more than before");
         self.stop.store(true, Ordering::Relaxed);
-        self.work.await.expect("the honest were served");
+        self.work
+            .join_next()
+            .await
+            .expect("at work")
+            .expect("the honest were served");
         self.client.close().await;
         self.silo.stop().await.expect("stops");
     }
@@ -374,7 +377,7 @@ async fn who_asks_and_does_not_listen_is_not_served_for_ever() {
         driver,
         ..
     } = link(&scene, 7).await;
-    let driver = tokio::spawn(driver);
+    let mut drivers = JoinSet::from_iter([driver]);
     // 20 GB of replies, none of which is read.
     for request in 1..=20_000 {
         sender.send(draw(7, request, 1 << 20)).expect("open");
@@ -383,7 +386,7 @@ async fn who_asks_and_does_not_listen_is_not_served_for_ever() {
     let clock = Clock::system();
     let end = clock.now() + Duration::from_secs(60);
     let mut last = (megabytes(), clock.now());
-    while !driver.is_finished() && clock.now().since(last.1) < Duration::from_secs(3) {
+    while drivers.try_join_next().is_none() && clock.now().since(last.1) < Duration::from_secs(3) {
         assert!(clock.now() < end, "it is served all the time");
         scene.honest_work_goes_on().await;
         let now = megabytes();
@@ -452,7 +455,7 @@ async fn who_asks_much_and_reads_is_served_and_slows_nobody_else() {
         driver,
         ..
     } = link(&scene, 8).await;
-    let driver = tokio::spawn(driver);
+    let mut drivers = JoinSet::from_iter([driver]);
     let read = async {
         let (mut replies, mut returned) = (0_u64, 0_u64);
         while replies + returned < 20_000 {
@@ -472,6 +475,6 @@ async fn who_asks_much_and_reads_is_served_and_slows_nobody_else() {
     let (replies, ()) = tokio::join!(read, ask);
     assert!(replies > 0, "all were given back");
     sender.abort();
-    driver.await.expect("ends");
+    drivers.join_next().await.expect("one").expect("ends");
     scene.close(200).await;
 }

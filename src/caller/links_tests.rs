@@ -49,23 +49,33 @@ fn call(bytes: usize) -> Frame {
     })
 }
 
-/// Links of which one is dialled and never made; what they run is polled once.
-fn dialling() -> (Arc<Links>, Arc<Heard>, Arc<dyn LinkEvents>) {
+/// What the links have to do.
+type Tasks = Arc<Mutex<Vec<BoxFuture<'static, ()>>>>;
+
+fn run(tasks: &Tasks) {
+    for task in std::mem::take(&mut *tasks.lock()) {
+        let _ended = task.now_or_never();
+    }
+}
+
+/// Links of which one is dialled and never made.
+fn dialling() -> (Arc<Links>, Arc<Heard>, Arc<dyn LinkEvents>, Tasks) {
     let clock = Clock::manual().0;
     let local = LocalEnd::new(ProcessId::Client(ClientId(1)), "c");
     let transport = LoopbackNetwork::new().transport(local, clock.clone(), LinkOptions::default());
-    let spawn: Spawner = Arc::new(|task: BoxFuture<'static, ()>| drop(task.now_or_never()));
-    let links = Links::new(transport.into(), clock, spawn);
+    let tasks = Tasks::default();
+    let later = tasks.clone();
+    let links = Links::new(transport.into(), clock, Arc::new(move |task| later.lock().push(task)));
     let heard = Arc::new(Heard::default());
     let events: Arc<dyn LinkEvents> = heard.clone();
     links.listen(Arc::downgrade(&events));
     links.keep(&silo(), "loopback:far");
-    (links, heard, events)
+    (links, heard, events, tasks)
 }
 
 #[test]
 fn senders_wait_while_much_waits_for_a_link_that_is_made() {
-    let (links, heard, _events) = dialling();
+    let (links, heard, _events, tasks) = dialling();
     let woken = Arc::new(Woken::default());
     let waker = futures_util::task::waker(woken.clone());
     for _ in 0..4 {
@@ -74,9 +84,11 @@ fn senders_wait_while_much_waits_for_a_link_that_is_made() {
     }
     assert!(links.is_congested(&silo()) && !links.is_writable(&silo(), &waker));
     links.send(&silo(), call(1));
+    run(&tasks);
     assert!(matches!(&heard.0.lock()[..], [(Frame::Call(_), Unsent::TooMany)]));
     // What is no call is bounded by what it is about.
     links.send(&silo(), Frame::LeavingAck);
+    run(&tasks);
     assert_eq!(heard.0.lock().len(), 1);
     assert_eq!(woken.0.load(Ordering::Relaxed), 0);
     assert_eq!(links.forget(&silo()).len(), 5);
