@@ -1,9 +1,11 @@
 //! What an actor can do and know while it runs.
 
-use super::{ActorRef, Handler, Hosted, Job, Kind, Message, Port, scope::with_timers, timers::SHORTEST, unusable_port};
+use super::{
+    ActorRef, Handler, Hosted, Job, Kind, Message, Port, scope, scope::with_timers, timers::SHORTEST, unusable_port,
+};
 use crate::{
     clock::{Clock, Moment},
-    ident::{ActorId, Epoch},
+    ident::{ActorId, Epoch, TraceContext},
     store::{ETag, Entry, StoreError},
     wire::{self, EncodeError},
 };
@@ -110,6 +112,12 @@ impl<A: Serialize> Context<A> {
     /// The epoch by which this silo owns the actor.
     pub fn epoch(&self) -> Epoch {
         self.grant.epoch
+    }
+
+    /// The trace that the message which runs now belongs to, if it came with one. What the actor asks and tells meanwhile
+    /// belongs to it too.
+    pub fn trace(&self) -> Option<TraceContext> {
+        scope::trace()
     }
 
     /// The number of the saved state; `None` if none is saved.

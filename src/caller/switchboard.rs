@@ -294,6 +294,7 @@ impl Switchboard {
             from: process,
             time_left: time_left(letter.deadline, self.clock.now()),
             chain: letter.chain.to_vec(),
+            trace: letter.chain.trace(),
             body,
         })
     }
@@ -353,7 +354,7 @@ impl Switchboard {
             (Frame::Call(call), Unsent::TooLarge(why)) => {
                 let (actor, letter) = (call.actor.clone(), from_call(call, self.clock.now()));
                 let text = format!("{} to {actor} was not sent: {why}", letter.body.name());
-                self.fail(&actor, letter, Failure::new(FailureCode::Unreadable, Ran::No, text));
+                self.fail(&actor, letter, Failure::new(FailureCode::TooLarge, Ran::No, text));
             }
             (Frame::Call(call), why) => {
                 if why == Unsent::Gone {

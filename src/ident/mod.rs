@@ -1,14 +1,16 @@
 //! Names: who is who in a cluster.
 //!
 //! Owns the identities that every other room speaks in: silos and their incarnations, actor ids, epochs, the processes
-//! and links that messages come from, request ids. Plain values; imports nothing of the crate.
+//! and links that messages come from, request ids, trace contexts. Plain values; imports nothing of the crate.
 
 mod actor_id;
 mod epoch;
 mod process;
 mod silo_id;
+mod trace_context;
 
 pub use actor_id::{ActorId, InvalidName};
 pub use epoch::{Epoch, Hint};
 pub use process::{ClientId, LinkId, ProcessId, RequestId};
 pub use silo_id::SiloId;
+pub use trace_context::{InvalidTrace, TraceContext};

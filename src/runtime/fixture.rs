@@ -225,6 +225,7 @@ impl Outside for Around {
             from: ProcessId::Silo(SiloId::new("s", 1)),
             time_left: None,
             chain: Vec::new(),
+            trace: None,
             body: letter.body.encode()?,
         })
     }

@@ -4,7 +4,7 @@ use super::{SiloHandle, SiloOptions, StartError, run};
 use crate::{
     actor::{Actor, registry::Registry, registry::RegistryError},
     placement::BalanceOptions,
-    transport::{Secret, SecretTooShort},
+    transport::{Secret, SecretTooShort, TlsOptions},
 };
 use std::time::Duration;
 
@@ -67,6 +67,12 @@ impl SiloBuilder {
     /// What every process of the cluster proves to know, 16 bytes at least; see [`SiloOptions::secret`].
     pub fn secret(mut self, secret: impl AsRef<[u8]>) -> Self {
         self.secret = Some(Secret::new(secret.as_ref()));
+        self
+    }
+
+    /// The certificates of mutual TLS; see [`SiloOptions::tls`].
+    pub fn tls(mut self, tls: TlsOptions) -> Self {
+        self.options.tls = Some(tls);
         self
     }
 

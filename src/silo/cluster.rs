@@ -3,7 +3,7 @@
 
 use super::Node;
 use crate::{
-    caller::Unsent,
+    caller::{FRAMES_A_TURN, Unsent},
     ident::{ProcessId, SiloId},
     membership::View,
     transport::Connection,
@@ -112,7 +112,14 @@ impl Node {
         self.spawn(driver);
         let node = self.clone();
         self.spawn(async move {
-            loop {
+            for count in 1_usize.. {
+                if count.is_multiple_of(FRAMES_A_TURN) {
+                    tokio::task::yield_now().await;
+                }
+                // Who does not take its answers is not heard until it does: its credit is the link's high-water mark.
+                if !link.sender.is_writable() && link.sender.writable().await.is_err() {
+                    break;
+                }
                 match receiver.recv().await {
                     Ok(Some(_)) if link.cut.load(Ordering::Acquire) => break,
                     Ok(Some(frame)) => node.from_caller(&link, frame),

@@ -23,6 +23,7 @@ mod cluster;
 mod cordon;
 mod dead_letters;
 mod directory;
+mod doorstep;
 mod end;
 mod error;
 mod handle;
@@ -54,6 +55,8 @@ pub use end::{CordonError, Ended};
 pub use error::StartError;
 pub use handle::SiloHandle;
 pub use options::SiloOptions;
+#[cfg(fuzzing)]
+pub(crate) use queries::Notice;
 
 use node::{Gate, Node};
 use services::ServiceAddresses;

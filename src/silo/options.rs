@@ -2,8 +2,13 @@
 
 use super::StartError;
 use crate::{
-    activity::HotPolicy, ident::InvalidName, membership::MembershipConfig, placement::BalanceOptions,
-    runtime::RetryPolicy, transport::Secret, version::VersionPolicy,
+    activity::HotPolicy,
+    ident::InvalidName,
+    membership::MembershipConfig,
+    placement::BalanceOptions,
+    runtime::RetryPolicy,
+    transport::{Secret, TlsOptions},
+    version::VersionPolicy,
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -23,7 +28,9 @@ pub struct SiloOptions {
     pub advertise: Option<String>,
     /// What every process of the cluster knows and proves to know. Default none.
     pub secret: Option<Secret>,
-    /// Allows plain TCP outside this machine. Default no.
+    /// The certificates of mutual TLS, for all links of the silo. Required outside this machine. Default none: plain TCP.
+    pub tls: Option<TlsOptions>,
+    /// Allows plain TCP outside this machine, where the network is trusted. Default no.
     pub insecure: bool,
     /// Threads that run actors. Default one per processor.
     pub workers: usize,
@@ -89,6 +96,7 @@ impl Default for SiloOptions {
             listen: "127.0.0.1:0".into(),
             advertise: None,
             secret: None,
+            tls: None,
             insecure: false,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             spin: Duration::ZERO,
@@ -212,6 +220,7 @@ mod tests {
             listen,
             advertise,
             secret,
+            tls,
             insecure,
             workers: _,
             spin,
@@ -245,9 +254,17 @@ mod tests {
             assert_eq!(documented(option), format!("`{default}`"), "{option}");
         }
         assert_eq!(documented("version_policy"), format!("`{version_policy}`"));
-        assert!(advertise.is_none() && secret.is_none() && labels.is_empty());
+        assert!(advertise.is_none() && secret.is_none() && tls.is_none() && labels.is_empty());
         assert!(spin.is_zero() && tell_retry.is_none() && rebalance.is_none());
-        for option in ["advertise", "secret", "labels", "spin", "tell_retry", "rebalance"] {
+        for option in [
+            "advertise",
+            "secret",
+            "tls",
+            "labels",
+            "spin",
+            "tell_retry",
+            "rebalance",
+        ] {
             assert_eq!(documented(option), "none", "{option}");
         }
         for (option, default) in [

@@ -18,7 +18,7 @@ const NAMES: usize = 5;
 
 /// What a silo tells another about membership. Not answered by itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Notice {
+pub(crate) struct Notice {
     /// The highest view that the sender knows of; heard before anything else.
     pub(super) view: u64,
     /// What it says.
@@ -27,7 +27,7 @@ pub(super) struct Notice {
 
 /// What a notice says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) enum News {
+pub(crate) enum News {
     /// That there is this view.
     View,
     /// Are you there?

@@ -6,6 +6,7 @@ use super::{
     callers::{LocalAnswer, NodeUplink},
     cluster::carry_out,
     directory::Directory,
+    doorstep,
     end::{CordonError, Ended, Wish},
     inbound::NodeLinks,
     node::Parts,
@@ -19,7 +20,7 @@ use crate::{
     membership::{Event, Membership},
     runtime::{Outside, Pool},
     store::{self, KindManifest, Manifest, MemberRow, SiloStatus, Store, Unknown},
-    transport::{Listener, LocalEnd, TcpOptions, TcpTransport, Transport, TransportError},
+    transport::{Listener, LocalEnd, TcpOptions, TcpTransport, Tls, Transport, TransportError},
     wire::ProtocolRange,
 };
 use actix::Actor as _;
@@ -35,9 +36,6 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long threads may take to end.
 const THREADS_END: Duration = Duration::from_secs(1);
-
-/// How long to wait when the system refuses a connection.
-const ACCEPT_WAIT: Duration = Duration::from_millis(50);
 
 /// Starts a silo on its own threads.
 pub(super) async fn start(options: SiloOptions, registry: Registry) -> Result<SiloHandle, StartError> {
@@ -145,10 +143,15 @@ async fn open(
         end = end.with_secret(secret.clone());
     }
     let tcp = TcpOptions {
+        tls: certificates(&options, &clock, &spawn)?,
         insecure: options.insecure,
         ..TcpOptions::default()
     };
-    let transport: Arc<dyn Transport> = Arc::new(TcpTransport::new(end, clock.clone(), tcp));
+    let transport = TcpTransport::new(end, clock.clone(), tcp);
+    if let Some(address) = &options.advertise {
+        transport.check_advertised(address).await?;
+    }
+    let transport: Arc<dyn Transport> = Arc::new(transport);
     let listener = listen(&transport, &options.listen, &spawn).await?;
     let address = listener.local_address();
     let row = row(
@@ -158,7 +161,7 @@ async fn open(
         options.advertise.as_deref().unwrap_or(&address),
     );
     let node = assemble(me, options, registry, store, clock, &transport, &spawn, workers, row);
-    spawn(Box::pin(accept(Arc::downgrade(&node), listener)));
+    spawn(Box::pin(doorstep::accept(Arc::downgrade(&node), listener)));
     SiloSupervisor::new(node.clone()).start();
     if node.options.handle_signals {
         // Before it joins: a silo that is told to end while it starts undoes what it has begun.
@@ -174,6 +177,14 @@ async fn open(
     let kinds: Vec<String> = node.registry.kinds().map(|kind| format!("{:?}", kind.entry)).collect();
     tracing::info!(silo = %node.me, address, store = node.store.describe(), kinds = kinds.join(", "), "the silo is active");
     Ok((node, address))
+}
+
+/// The silo's certificates, looked at as long as its links are served.
+fn certificates(options: &SiloOptions, clock: &Clock, spawn: &Spawner) -> Result<Option<Tls>, TransportError> {
+    let Some(files) = &options.tls else { return Ok(None) };
+    let tls = Tls::load(files.clone(), clock.clone())?;
+    spawn(Box::pin(tls.clone().watch()));
+    Ok(Some(tls))
 }
 
 /// Binds on the thread that reads the links: its reactor then wakes them.
@@ -279,31 +290,6 @@ async fn answer_own_callers(node: Weak<Node>, mut answers: mpsc::UnboundedReceiv
     while let Some(answer) = answers.recv().await {
         let Some(node) = node.upgrade() else { return };
         node.answered_here(answer);
-    }
-}
-
-async fn accept(node: Weak<Node>, mut listener: Box<dyn Listener>) {
-    loop {
-        let accepted = listener.accept().await;
-        let Some(node) = node.upgrade() else { return };
-        match accepted {
-            Ok(accepting) => {
-                let taker = node.clone();
-                node.spawn(async move {
-                    let from = accepting.from().to_owned();
-                    match accepting.await {
-                        Ok(connection) => taker.link_accepted(connection),
-                        Err(error) => tracing::warn!(from, %error, "a peer was turned away"),
-                    }
-                });
-            }
-            Err(error) => {
-                tracing::error!(%error, "no connection can be accepted now");
-                let clock = node.clock.clone();
-                drop(node);
-                clock.sleep(ACCEPT_WAIT).await;
-            }
-        }
     }
 }
 

@@ -64,6 +64,11 @@ impl FrameSender {
         self.link().queued_bytes()
     }
 
+    /// Whether fewer bytes are queued than the high-water mark ([`super::LinkOptions::high_water_bytes`]).
+    pub fn is_writable(&self) -> bool {
+        self.link().is_writable()
+    }
+
     /// Waits until fewer bytes are queued than the high-water mark ([`super::LinkOptions::high_water_bytes`]).
     ///
     /// # Errors

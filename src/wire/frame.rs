@@ -5,7 +5,7 @@ use super::{
     codec::{LocatedHead, RefusalHead},
 };
 use crate::{
-    ident::{ActorId, Epoch, Hint, ProcessId, RequestId, SiloId},
+    ident::{ActorId, Epoch, Hint, ProcessId, RequestId, SiloId, TraceContext},
     store::{ETag, SiloStatus},
 };
 use bytes::Bytes;
@@ -270,6 +270,8 @@ pub struct Call {
     pub time_left: Option<Duration>,
     /// The actors whose turns wait for this ask, outermost first.
     pub chain: Vec<ActorId>,
+    /// The trace that the message belongs to.
+    pub trace: Option<TraceContext>,
     /// The message, named MessagePack.
     pub body: Bytes,
 }

@@ -60,6 +60,7 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
         "testkit",
         &[L0, L1, ENGINES, &["admin", "caller", "client", "runtime", "silo"]],
     ),
+    ("fuzzing", &[L0, L1, &["silo"]]),
     ("bin", &[L0, L1, &["admin", "client", "silo"]]),
 ];
 

@@ -2,8 +2,8 @@
 
 use super::{
     head::{
-        BounceHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, PartHead, QueryHead, RefusedHead,
-        ViewHead,
+        BounceHead, CallHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, PartHead, QueryHead,
+        RefusedHead, ViewHead,
     },
     header::Header,
     kind,
@@ -64,12 +64,12 @@ impl Outgoing {
         match frame {
             Frame::Call(call) => {
                 let header = header(kind::CALL, call.request.0, Epoch::ZERO);
-                put.call(header, Fixed::Call(call), NO_EXTENSION, &call.body)
+                put.call(header, Fixed::Call(call), call_head(call).as_ref(), &call.body)
             }
             Frame::Forward { stream, n, call } => put.call(
                 header(kind::FORWARD, *n, *stream),
                 Fixed::Forward(call),
-                NO_EXTENSION,
+                call_head(call).as_ref(),
                 &call.body,
             ),
             Frame::Bounce { call, hint, why } => {
@@ -78,7 +78,11 @@ impl Outgoing {
                 put.call(
                     header,
                     Fixed::Call(call),
-                    Some(&BounceHead { hint, why: *why }),
+                    Some(&BounceHead {
+                        hint,
+                        why: *why,
+                        trace: call.trace,
+                    }),
                     &call.body,
                 )
             }
@@ -179,6 +183,11 @@ impl Outgoing {
     }
 }
 
+fn call_head(call: &Call) -> Option<CallHead> {
+    let trace = Some(call.trace?);
+    Some(CallHead { trace })
+}
+
 fn header(kind: u8, number: u64, epoch: Epoch) -> Header {
     Header {
         kind,
@@ -235,7 +244,8 @@ impl Put<'_> {
         let mut payload = size_of::<u32>() + package.memory.len();
         for call in &package.waiting {
             check_call(call, self.limits)?;
-            payload += Header::BYTES + call_bytes(call) + call.body.len();
+            let extension = call_head(call).map_or(0, |_| CallHead::BYTES);
+            payload += Header::BYTES + call_bytes(call) + extension + call.body.len();
         }
         let extension = PackageHead {
             version: Cow::Borrowed(&package.version),
@@ -251,7 +261,7 @@ impl Put<'_> {
         self.out.push_payload(&package.memory);
         for call in &package.waiting {
             let header = header(kind::CALL, call.request.0, Epoch::ZERO);
-            self.call(header, Fixed::Call(call), NO_EXTENSION, &call.body)?;
+            self.call(header, Fixed::Call(call), call_head(call).as_ref(), &call.body)?;
         }
         Ok(())
     }
@@ -289,7 +299,10 @@ impl Put<'_> {
         }
         let written = tail.len() - start;
         let total = written.saturating_add(payload);
-        self.limits.check_frame(total, || subject(kind, &fixed))?;
+        match kind {
+            kind::CALL => self.limits.check_call_frame(total, || subject(kind, &fixed))?,
+            _ => self.limits.check_frame(total, || subject(kind, &fixed))?,
+        }
         header.head = u32::try_from(written - Header::BYTES).expect("invariant: the limits were checked");
         tail[start..start + Header::BYTES].copy_from_slice(&header.to_bytes(total));
         Ok(())

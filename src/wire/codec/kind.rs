@@ -12,6 +12,11 @@ macro_rules! kinds {
             }
         }
 
+        /// Whether this version knows the kind.
+        pub(super) fn is_known(kind: u8) -> bool {
+            matches!(kind, $($number)|*)
+        }
+
         #[cfg(test)]
         pub(super) const ALL: &[u8] = &[$($number),*];
     };
@@ -54,4 +59,11 @@ kinds! {
     LEAVING = 64 "Leaving"
     LEAVING_ACK = 65 "LeavingAck"
     FLUSHED = 66 "Flushed"
+
+    PART = 80 "Part"
+}
+
+/// Whether frames of the kind may come between the parts of another.
+pub(super) fn is_aside(kind: u8) -> bool {
+    matches!(kind, QUERY | ANSWER | PING | PONG)
 }
