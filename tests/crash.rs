@@ -38,7 +38,18 @@ struct Cluster {
     silos: Vec<SiloProcess>,
     ready: Vec<Ready>,
     settings: Settings,
-    _folder: TempDir,
+    folder: Option<TempDir>,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // The logs of a test that failed stay.
+        if std::thread::panicking()
+            && let Some(folder) = self.folder.take()
+        {
+            eprintln!("the silos' logs are in {}", folder.keep().display());
+        }
+    }
 }
 
 impl Cluster {
@@ -72,7 +83,7 @@ impl Cluster {
             silos,
             ready,
             settings,
-            _folder: folder,
+            folder: Some(folder),
         }
     }
 
