@@ -12,6 +12,8 @@ pub mod caller;
 pub mod client;
 pub mod clock;
 pub mod directory;
+#[cfg(feature = "testkit")]
+pub mod faults;
 pub mod ident;
 pub mod lifecycle;
 pub mod mailbox;

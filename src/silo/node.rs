@@ -7,7 +7,7 @@ use super::{
 use crate::{
     actor::registry::Registry,
     caller::{LinkEvents, Switchboard},
-    clock::Clock,
+    clock::{Clock, Moment},
     ident::{ActorId, ProcessId, SiloId},
     lifecycle::Drain,
     membership::{Membership, View},
@@ -21,7 +21,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
 };
 use tokio::sync::{mpsc, watch};
@@ -71,6 +71,8 @@ pub(super) struct Node {
     pub(super) spawn: crate::caller::Spawner,
     pub(super) local: mpsc::UnboundedSender<LocalAnswer>,
     gate: AtomicU8,
+    /// Until when the lease holds; by its nanoseconds.
+    lease_until: AtomicU64,
     leaves: AtomicBool,
     board: OnceLock<Arc<Switchboard>>,
     pool: OnceLock<Pool>,
@@ -120,6 +122,7 @@ impl Node {
             spawn: parts.spawn,
             local: parts.local,
             gate: AtomicU8::new(Gate::Joining as u8),
+            lease_until: AtomicU64::new(0),
             leaves: AtomicBool::new(false),
             board: OnceLock::new(),
             pool: OnceLock::new(),
@@ -175,6 +178,16 @@ impl Node {
         let _ = (self.gate).fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
             (old != Gate::Shut as u8).then_some(gate as u8)
         });
+    }
+
+    /// The lease holds until then.
+    pub(super) fn serve_until(&self, until: Moment) {
+        self.lease_until.store(until.0, Ordering::Release);
+    }
+
+    /// Whether the lease holds: what ran here counts.
+    pub(super) fn may_serve(&self) -> bool {
+        !self.clock.is_past(Moment(self.lease_until.load(Ordering::Acquire)))
     }
 
     /// Whether this silo may take an actor that nobody has.

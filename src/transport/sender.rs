@@ -33,21 +33,29 @@ pub struct Ended;
 #[derive(Clone)]
 pub struct FrameSender(Arc<Handle>);
 
-struct Handle(Arc<Link>);
+struct Handle {
+    link: Arc<Link>,
+    #[cfg(feature = "testkit")]
+    faulty: super::faulty::Faulty,
+}
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.abandon();
+        self.link.abandon();
     }
 }
 
 impl FrameSender {
     pub(super) fn new(link: Arc<Link>) -> Self {
-        Self(Arc::new(Handle(link)))
+        Self(Arc::new(Handle {
+            link,
+            #[cfg(feature = "testkit")]
+            faulty: Default::default(),
+        }))
     }
 
     fn link(&self) -> &Link {
-        &self.0.0
+        &self.0.link
     }
 
     /// Encodes and queues a frame. Never blocks. All sends of a link, from whatever thread, are on the wire in the order
@@ -56,6 +64,9 @@ impl FrameSender {
     /// # Errors
     /// The frame comes back: the link is closed, or the frame breaks a limit.
     pub fn send(&self, frame: Frame) -> Result<(), SendError> {
+        #[cfg(feature = "testkit")]
+        return self.0.faulty.send(self.link(), frame);
+        #[cfg(not(feature = "testkit"))]
         self.link().send(frame)
     }
 
