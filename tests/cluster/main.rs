@@ -12,9 +12,12 @@ mod redis;
 mod cluster;
 mod fencing;
 mod load;
+mod network;
 mod notes;
+mod partition;
 mod process;
 mod program;
+mod proxy;
 mod restart;
 
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use crate::{
     PATIENCE,
-    program::{Order, SETTINGS, Said, Settings},
+    program::{Order, Outcome, SETTINGS, Said, Settings},
 };
 use quark::ident::SiloId;
 use rustix::process::{Pid, Signal, kill_process};
@@ -27,6 +27,26 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// What it says of an actor that it asks from within.
+    pub(crate) async fn look(&mut self, key: &str) -> Result<(String, u64), String> {
+        self.tell(&Order::Look { key: key.into() });
+        let looked = self.hear(|said| match said {
+            Said::Looked(answer) => Some(answer),
+            _ => None,
+        });
+        looked.await.expect("it says what it heard")
+    }
+
+    /// Has it append to an actor from within.
+    pub(crate) async fn ask(&mut self, key: &str, n: u64) -> Outcome {
+        self.tell(&Order::Ask { key: key.into(), n });
+        let asked = self.hear(|said| match said {
+            Said::Asked { n: of, outcome } if of == n => Some(outcome),
+            _ => None,
+        });
+        asked.await.expect("it says what it heard")
+    }
+
     /// Starts a silo; its log goes into the folder. `wrapper`: what is run with the program as its arguments.
     pub(crate) fn start(settings: &Settings, logs: &Path, wrapper: &[String]) -> Starting {
         let log = File::create(logs.join(format!("{}.log", settings.name))).expect("a log");

@@ -71,7 +71,7 @@ pub(crate) enum Said {
     Moved { key: String, error: Option<String> },
     Fated { frame: String },
     Asked { n: u64, outcome: Outcome },
-    Looked { error: Option<String> },
+    Looked(Result<(String, u64), String>),
     Ended(Box<ShutdownReport>),
     Failed(String),
 }
@@ -249,8 +249,7 @@ async fn obey(silo: SiloHandle, order: Order) {
         Order::Ask { key, n } => ask(&silo.actor::<Notes>(&key), n).await,
         Order::Look { key } => {
             let answer = silo.actor::<Notes>(&key).ask(Where).await;
-            let error = answer.err().map(|error| error.to_string());
-            say(&Said::Looked { error });
+            say(&Said::Looked(answer.map_err(|error| error.to_string())));
         }
         Order::Load { key } => {
             let notes = silo.actor::<Notes>(&key);
@@ -264,7 +263,7 @@ async fn obey(silo: SiloHandle, order: Order) {
 
 async fn ask(notes: &ActorRef<Notes>, n: u64) {
     let append = Append { client: INSIDE, n };
-    let outcome = Outcome::of(notes.ask(append).await);
+    let outcome = Outcome::of(notes.ask(append).within(Duration::from_secs(10)).await);
     say(&Said::Asked { n, outcome });
 }
 
