@@ -12,6 +12,7 @@ mod redis;
 mod cluster;
 mod fencing;
 mod load;
+mod matrix;
 mod network;
 mod notes;
 mod partition;

@@ -4,7 +4,6 @@ use crate::{
     PATIENCE,
     program::{Order, Outcome, SETTINGS, Said, Settings},
 };
-use quark::ident::SiloId;
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs::File,
@@ -19,11 +18,12 @@ use tokio::{sync::mpsc, time};
 /// A silo's process.
 pub(crate) struct Process {
     pub(crate) settings: Settings,
-    pub(crate) silo: SiloId,
     pub(crate) address: String,
     child: Child,
     input: ChildStdin,
     said: mpsc::UnboundedReceiver<Said>,
+    /// What it was told of what it asked from within, as far as it was heard.
+    asked: Vec<(u64, Outcome)>,
 }
 
 impl Process {
@@ -97,7 +97,11 @@ impl Process {
     pub(crate) async fn hear<T>(&mut self, mut wanted: impl FnMut(Said) -> Option<T>) -> Option<T> {
         let heard = async {
             loop {
-                if let Some(found) = wanted(self.said.recv().await?) {
+                let said = self.said.recv().await?;
+                if let Said::Asked { n, outcome } = &said {
+                    self.asked.push((*n, outcome.clone()));
+                }
+                if let Some(found) = wanted(said) {
                     return Some(found);
                 }
             }
@@ -117,6 +121,13 @@ impl Process {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("its process is there");
+    }
+
+    /// Kills it; what it has said by then of what it asked from within.
+    pub(crate) async fn asked(mut self) -> Vec<(u64, Outcome)> {
+        self.kill();
+        self.hear(|_| None::<()>).await;
+        std::mem::take(&mut self.asked)
     }
 
     /// Kills it as a crash would.
@@ -164,13 +175,13 @@ impl Starting {
 
     pub(crate) async fn ready(mut self) -> Process {
         match time::timeout(PATIENCE, self.said.recv()).await {
-            Ok(Some(Said::Ready { silo, address })) => Process {
+            Ok(Some(Said::Ready { address, .. })) => Process {
                 settings: self.settings,
-                silo,
                 address,
                 child: self.child,
                 input: self.input,
                 said: self.said,
+                asked: Vec::new(),
             },
             other => {
                 let _gone = self.child.kill();

@@ -14,6 +14,7 @@ use quark::{
 use std::{
     env,
     io::{self, BufRead, Write},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
@@ -53,6 +54,8 @@ pub(crate) enum Order {
     Look { key: String },
     /// Append to an actor from within, as [`INSIDE`], three at a time, for ever.
     Load { key: String },
+    /// Let that end, and say how many were sent.
+    EndLoad,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +75,7 @@ pub(crate) enum Said {
     Fated { frame: String },
     Asked { n: u64, outcome: Outcome },
     Looked(Result<(String, u64), String>),
+    Loaded { sent: u64 },
     Ended(Box<ShutdownReport>),
     Failed(String),
 }
@@ -112,6 +116,9 @@ struct State {
     stands: bool,
     fates: Vec<(String, Wish)>,
 }
+
+/// Whether [`Order::Load`] is to end.
+static ENOUGH: AtomicBool = AtomicBool::new(false);
 
 static ORDERED: Ordered = Ordered {
     state: Mutex::new(State {
@@ -181,6 +188,7 @@ fn the_silo_program() {
                     ORDERED.state.lock().stands = false;
                     ORDERED.changed.notify_all();
                 }
+                Order::EndLoad => ENOUGH.store(true, Ordering::Release),
                 Order::Fate { frame, fate } => ORDERED.state.lock().fates.push((frame, fate)),
                 order => tell.send(order).unwrap_or(()),
             }
@@ -253,11 +261,14 @@ async fn obey(silo: SiloHandle, order: Order) {
         }
         Order::Load { key } => {
             let notes = silo.actor::<Notes>(&key);
-            for first in (1..).step_by(3) {
-                futures_util::future::join_all((first..first + 3).map(|n| ask(&notes, n))).await;
+            let mut sent = 0;
+            while !ENOUGH.load(Ordering::Acquire) {
+                futures_util::future::join_all((sent + 1..sent + 4).map(|n| ask(&notes, n))).await;
+                sent += 3;
             }
+            say(&Said::Loaded { sent });
         }
-        Order::StopAt { .. } | Order::GoOn | Order::Fate { .. } => unreachable!("obeyed where it is read"),
+        Order::StopAt { .. } | Order::GoOn | Order::Fate { .. } | Order::EndLoad => unreachable!("obeyed where it is read"),
     }
 }
 
