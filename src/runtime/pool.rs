@@ -4,7 +4,12 @@ use super::{
     Activation, Outside,
     worker::{Worker, WorkerHandle},
 };
-use crate::{actor::KindEntry, clock::{Clock, Moment}, ident::ActorId, mailbox::Mailbox};
+use crate::{
+    actor::KindEntry,
+    clock::{Clock, Moment},
+    ident::ActorId,
+    mailbox::Mailbox,
+};
 use std::{sync::Arc, time::Duration};
 
 /// How much a worker has to do.

@@ -253,7 +253,10 @@ impl Outside for Surroundings {
         let outcome = match outcome {
             // The process stood still between the turn and its reply: another silo may have the actor by now.
             Outcome::Reply(_) if !self.0.may_serve() => {
-                let text = format!("{} has lost its lease; the message ran, and may have had no effect", self.0.me);
+                let text = format!(
+                    "{} has lost its lease; the message ran, and may have had no effect",
+                    self.0.me
+                );
                 Outcome::Failure(Failure::new(FailureCode::Unknown, Ran::Unknown, text))
             }
             outcome => outcome,

@@ -190,7 +190,9 @@ impl Looks {
 /// With `QUARK_TEST_OUTAGE_SECS` the outage is so long and the budgets are the defaults (`make outage`).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_is_away_longer_than_every_budget_fails_no_request() {
-    let long = std::env::var("QUARK_TEST_OUTAGE_SECS").ok().and_then(|text| text.parse().ok());
+    let long = std::env::var("QUARK_TEST_OUTAGE_SECS")
+        .ok()
+        .and_then(|text| text.parse().ok());
     let (membership, outage) = match long {
         Some(secs) => (MembershipConfig::default(), Duration::from_secs(secs)),
         None => {
@@ -262,6 +264,9 @@ async fn a_silo_whose_budgets_do_not_nest_does_not_start() {
     settings.name = "s-bad".into();
     settings.membership.lease = Duration::from_secs(6);
     let said = Process::start(&settings, folder.path(), &[]).refused().await;
-    assert!(said.contains("lease (6s)") && said.contains("failure_timeout (5s)"), "{said}");
+    assert!(
+        said.contains("lease (6s)") && said.contains("failure_timeout (5s)"),
+        "{said}"
+    );
     until("no file is made", || !folder.path().join("quark.db").exists()).await;
 }

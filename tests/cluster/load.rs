@@ -21,7 +21,7 @@ use tokio::{sync::watch, task::JoinSet, time};
 const AT_ONCE: u64 = 3;
 
 /// How long a sender rests after each round: every list is saved whole, again and again.
-const PACE: Duration = Duration::from_millis(20);
+pub(crate) const PACE: Duration = Duration::from_millis(20);
 
 /// What became of one sender's messages to one actor.
 #[derive(Debug, Default)]
@@ -51,8 +51,16 @@ impl Account {
     fn check(&self, list: &[Note]) {
         let what = format!("client {} to {}", self.client, self.key);
         let told = self.done.len() + self.unsaved.len() + self.not_run.len() + self.unknown.len();
-        assert!(self.open || told as u64 == self.sent, "{what}: every request has one outcome: {told}, {}", self.sent);
-        let ran: Vec<u64> = list.iter().filter(|note| note.client == self.client).map(|note| note.n).collect();
+        assert!(
+            told as u64 == self.sent,
+            "{what}: every request has one outcome: {told}, {}",
+            self.sent
+        );
+        let ran: Vec<u64> = list
+            .iter()
+            .filter(|note| note.client == self.client)
+            .map(|note| note.n)
+            .collect();
         assert!(
             ran.is_sorted_by(|a, b| a < b),
             "{what}: none twice, all in order: {ran:?}"
@@ -62,7 +70,11 @@ impl Account {
         assert!(lost.is_empty(), "{what}: {lost:?} were acknowledged and are lost");
         let lies: Vec<_> = self.not_run.iter().filter(|(n, _)| ran.contains(n)).collect();
         assert!(lies.is_empty(), "{what}: said not to have run, and ran: {lies:?}");
-        assert!(self.open || ran.iter().all(|n| *n <= self.sent), "{what}: of {} sent: {ran:?}", self.sent);
+        assert!(
+            self.open || ran.iter().all(|n| *n <= self.sent),
+            "{what}: of {} sent: {ran:?}",
+            self.sent
+        );
     }
 }
 
@@ -160,7 +172,9 @@ async fn append(
         Clock::system().sleep(PACE).await;
         let numbers = account.sent + 1..account.sent + 1 + AT_ONCE;
         account.sent += AT_ONCE;
-        let asks = numbers.clone().map(|n| notes.ask(Append { client, n }).within(PATIENCE / 2));
+        let asks = numbers
+            .clone()
+            .map(|n| notes.ask(Append { client, n }).within(PATIENCE / 2));
         for (n, answer) in numbers.zip(join_all(asks).await) {
             let outcome = Outcome::of(answer);
             if outcome == Outcome::Done {

@@ -47,9 +47,21 @@ const STEPS: [(&str, &str); 11] = [
 /// What happens to frames, and on whose side they are sent.
 const FRAMES: [(&str, &str, &[Wish]); 8] = [
     ("offer", SOURCE, &[Wish::Drop, Wish::Cut, Wish::Repeat, Wish::Overtake]),
-    ("offer_answer", TARGET, &[Wish::Drop, Wish::Cut, Wish::Repeat, Wish::Overtake]),
-    ("package", SOURCE, &[Wish::Drop, Wish::Cut, Wish::Repeat, Wish::Overtake]),
-    ("committed", TARGET, &[Wish::Drop, Wish::Cut, Wish::Repeat, Wish::Overtake]),
+    (
+        "offer_answer",
+        TARGET,
+        &[Wish::Drop, Wish::Cut, Wish::Repeat, Wish::Overtake],
+    ),
+    (
+        "package",
+        SOURCE,
+        &[Wish::Drop, Wish::Cut, Wish::Repeat, Wish::Overtake],
+    ),
+    (
+        "committed",
+        TARGET,
+        &[Wish::Drop, Wish::Cut, Wish::Repeat, Wish::Overtake],
+    ),
     ("go", SOURCE, &[Wish::Drop, Wish::Cut, Wish::Repeat, Wish::Overtake]),
     ("forward", SOURCE, &[Wish::Cut]),
     ("rested", TARGET, &[Wish::Cut, Wish::Repeat, Wish::Overtake]),
@@ -78,6 +90,15 @@ enum Fault {
     Blow(&'static str, &'static str, Party, Blow),
     /// To a frame of one side.
     Frame(&'static str, &'static str, Wish),
+}
+
+impl Fault {
+    /// The silo that takes the step, or sends the frame.
+    fn side(&self) -> &'static str {
+        match *self {
+            Self::Blow(_, side, ..) | Self::Frame(_, side, _) => side,
+        }
+    }
 }
 
 /// One or two faults of one move.
@@ -120,10 +141,22 @@ impl Cell {
             Fault::Frame(frame, side, Wish::Cut)
         };
         cells.extend([
-            Self(vec![blow("send_package", Party::Source, Blow::Cut), blow("send_committed", Party::Source, Blow::Kill)]),
-            Self(vec![blow("send_package", Party::Store, Blow::Cut), blow("commit", Party::Target, Blow::Kill)]),
-            Self(vec![blow("commit", Party::Store, Blow::Kill), blow("send_committed", Party::Target, Blow::Kill)]),
-            Self(vec![blow("send_committed", Party::Source, Blow::Kill), blow("start", Party::Target, Blow::Kill)]),
+            Self(vec![
+                blow("send_package", Party::Source, Blow::Cut),
+                blow("send_committed", Party::Source, Blow::Kill),
+            ]),
+            Self(vec![
+                blow("send_package", Party::Store, Blow::Cut),
+                blow("commit", Party::Target, Blow::Kill),
+            ]),
+            Self(vec![
+                blow("commit", Party::Store, Blow::Kill),
+                blow("send_committed", Party::Target, Blow::Kill),
+            ]),
+            Self(vec![
+                blow("send_committed", Party::Source, Blow::Kill),
+                blow("start", Party::Target, Blow::Kill),
+            ]),
             Self(vec![lost("committed"), blow("send_go", Party::Target, Blow::Kill)]),
             Self(vec![lost("committed"), blow("send_go", Party::Source, Blow::Kill)]),
             Self(vec![lost("go"), blow("start", Party::Source, Blow::Kill)]),
@@ -134,6 +167,15 @@ impl Cell {
         cells
     }
 
+    /// Whether it begins before the actor is frozen.
+    fn is_early(&self) -> bool {
+        matches!(
+            self.0[0],
+            Fault::Blow("offer" | "offer_answer" | "freeze" | "send_package", ..)
+                | Fault::Frame("offer" | "offer_answer", ..)
+        )
+    }
+
     /// Runs in an ordinary test run: each step with the death of each side, and what is worst of the rest.
     fn is_ordinary(&self) -> bool {
         match self.0.as_slice() {
@@ -141,7 +183,9 @@ impl Cell {
             [Fault::Blow(step, _, party, Blow::Stop)] => {
                 matches!(*step, "commit" | "send_committed" | "send_go") && *party != Party::Caller
             }
-            [Fault::Blow(step, _, Party::Target | Party::Store, Blow::Cut)] => matches!(*step, "commit" | "send_forward"),
+            [Fault::Blow(step, _, Party::Target | Party::Store, Blow::Cut)] => {
+                matches!(*step, "commit" | "send_forward")
+            }
             [Fault::Blow(step, _, Party::Store | Party::Caller, Blow::Kill)] => *step == "send_committed",
             [Fault::Frame(frame, _, wish)] => match *wish {
                 Wish::Cut => true,
@@ -296,14 +340,23 @@ async fn run(cell: &Cell, server: &mut RedisServer) -> load::Sum {
     scene.cluster.silo(CALLER).tell(&inside);
     load.answers(10).await;
 
-    for fault in &cell.0 {
-        arm(&mut scene, fault, &moving);
-    }
     let order = Order::Move {
         key: moving.clone(),
         to: TARGET.into(),
     };
-    scene.cluster.silo(SOURCE).tell(&order);
+    if cell.is_early() {
+        arm_all(&mut scene, cell, &moving).await;
+        scene.cluster.silo(SOURCE).tell(&order);
+    } else {
+        // Frozen until every sender has sent, so that messages are held and forwarded.
+        let frozen = Fault::Blow("send_package", SOURCE, Party::Source, Blow::Stop);
+        arm(&mut scene, &frozen, &moving).await;
+        scene.cluster.silo(SOURCE).tell(&order);
+        hear_of(&mut scene, &frozen).await.expect("it is frozen");
+        Clock::system().sleep(load::PACE * 3).await;
+        arm_all(&mut scene, cell, &moving).await;
+        scene.go_on(SOURCE);
+    }
     for (n, fault) in cell.0.iter().enumerate() {
         meet(&mut scene, fault, server, n > 0).await;
     }
@@ -323,31 +376,43 @@ async fn run(cell: &Cell, server: &mut RedisServer) -> load::Sum {
     sum
 }
 
-fn arm(scene: &mut Scene, fault: &Fault, moving: &str) {
-    match *fault {
-        Fault::Blow(step, side, ..) => {
-            let (step, key) = (step.to_owned(), moving.to_owned());
-            scene.cluster.silo(side).tell(&Order::StopAt { step, key });
-        }
-        Fault::Frame(frame, side, fate) => {
-            let frame = frame.to_owned();
-            scene.cluster.silo(side).tell(&Order::Fate { frame, fate });
-        }
+async fn arm_all(scene: &mut Scene, cell: &Cell, moving: &str) {
+    for fault in &cell.0 {
+        arm(scene, fault, moving).await;
     }
+}
+
+async fn arm(scene: &mut Scene, fault: &Fault, moving: &str) {
+    let order = match *fault {
+        Fault::Blow(step, ..) => Order::StopAt {
+            step: step.into(),
+            key: moving.into(),
+        },
+        Fault::Frame(frame, _, fate) => Order::Fate {
+            frame: frame.into(),
+            fate,
+        },
+    };
+    let silo = scene.cluster.silo(fault.side());
+    silo.tell(&order);
+    let armed = silo.hear(|said| matches!(said, Said::Armed).then_some(()));
+    armed.await.expect("it obeys");
+}
+
+/// Waits for the moment of a fault; `None` if it does not come.
+async fn hear_of(scene: &mut Scene, fault: &Fault) -> Option<()> {
+    let met = scene.cluster.silo(fault.side()).hear(|said| match (said, *fault) {
+        (Said::Stands { step }, Fault::Blow(wanted, ..)) if step == wanted => Some(()),
+        (Said::Fated { frame }, Fault::Frame(wanted, ..)) if frame == wanted => Some(()),
+        _ => None,
+    });
+    time::timeout(FAILURE_TIMEOUT * 4, met).await.ok().flatten()
 }
 
 /// Waits for the moment of the fault. A second one may never come: what it waits for was in the way of the first.
 async fn meet(scene: &mut Scene, fault: &Fault, server: &mut RedisServer, is_second: bool) {
-    let side = match *fault {
-        Fault::Blow(_, side, ..) | Fault::Frame(_, side, _) => side,
-    };
-    if scene.is_alive(side) {
-        let met = scene.cluster.silo(side).hear(|said| match (said, *fault) {
-            (Said::Stands { step }, Fault::Blow(wanted, ..)) if step == wanted => Some(()),
-            (Said::Fated { frame }, Fault::Frame(wanted, ..)) if frame == wanted => Some(()),
-            _ => None,
-        });
-        let met = time::timeout(FAILURE_TIMEOUT * 4, met).await.ok().flatten();
+    if scene.is_alive(fault.side()) {
+        let met = hear_of(scene, fault).await;
         assert!(met.is_some() || is_second, "{fault:?} does not come");
     }
     if let Fault::Blow(_, side, party, blow) = *fault {
@@ -362,7 +427,11 @@ async fn move_again(scene: &mut Scene, client: &Client, key: &str) {
     loop {
         let here = whereabouts(client, key).await;
         let names: Vec<String> = client.silos().iter().map(|silo| silo.silo.name().to_owned()).collect();
-        let Some(to) = names.iter().find(|name| **name != here && scene.is_alive(name)).cloned() else {
+        let Some(to) = names
+            .iter()
+            .find(|name| **name != here && scene.is_alive(name))
+            .cloned()
+        else {
             // Nobody else is left.
             return;
         };
@@ -408,6 +477,8 @@ async fn hear_caller(scene: &mut Scene, key: &str) -> Account {
     }
     for (n, outcome) in std::mem::take(&mut scene.caller) {
         account.note(n, outcome);
+        // Of one that was killed, only what it said is known.
+        account.sent += u64::from(account.open);
     }
     account
 }
@@ -433,7 +504,9 @@ async fn no_crash_at_any_step_of_a_move_loses_doubles_or_reorders() {
             let mut failed = Vec::new();
             let mut server = Some(lane_server());
             loop {
-                let Some(cell) = cells.lock().await.pop_front() else { return failed };
+                let Some(cell) = cells.lock().await.pop_front() else {
+                    return failed;
+                };
                 let begun = Clock::system().now();
                 let mut own = server.take().unwrap_or_else(lane_server);
                 let name = cell.to_string();

@@ -67,7 +67,11 @@ fn ip(words: &str) {
 
 fn run(words: &str) {
     let output = Command::new("sh").args(["-c", words]).output().expect("a shell");
-    assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{words}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// A silo's place in the network.

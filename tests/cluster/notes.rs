@@ -78,7 +78,11 @@ impl Handler<Append> for Notes {
 
 impl Handler<Put> for Notes {
     async fn handle(&mut self, put: Put, ctx: &mut Context<Self>) -> Result<(), String> {
-        if self.list.iter().any(|note| (note.client, note.n) == (put.client, put.n)) {
+        if self
+            .list
+            .iter()
+            .any(|note| (note.client, note.n) == (put.client, put.n))
+        {
             // It may be in memory alone: an earlier one could not save.
             return self.save(ctx).await;
         }

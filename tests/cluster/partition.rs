@@ -62,7 +62,11 @@ async fn part_from_each_other(make: Make) {
     abroad.push((1, one.ask(&there, 1).await));
     assert_eq!(at_home[0].1, Outcome::Done, "it serves its own");
     assert_ne!(abroad[0].1, Outcome::Done, "it does not reach the others");
-    let active = client.silos().iter().filter(|silo| silo.status == SiloStatus::Active).count();
+    let active = client
+        .silos()
+        .iter()
+        .filter(|silo| silo.status == SiloStatus::Active)
+        .count();
     assert_eq!(active, SILOS.len(), "all of them reach the store");
 
     network.heal();
@@ -83,7 +87,10 @@ async fn part_from_each_other(make: Make) {
     let sum = load::check(&client, &accounts).await;
     assert_eq!(sum.done, sum.sent, "who reaches all notices nothing: {sum:?}");
     accounts.extend([asked(&here, at_home), asked(&there, abroad)]);
-    println!("parted from each other ({make:?}): {:?}", load::check(&client, &accounts).await);
+    println!(
+        "parted from each other ({make:?}): {:?}",
+        load::check(&client, &accounts).await
+    );
     client.close().await;
 }
 
@@ -117,7 +124,12 @@ async fn part_from_everything(make: Make) {
     drop(cluster.take("p-one"));
     network.start(&mut cluster, "p-one", Some(&server)).await;
     until("the new one is known", || {
-        client.silos().iter().filter(|silo| silo.status == SiloStatus::Active).count() == SILOS.len()
+        client
+            .silos()
+            .iter()
+            .filter(|silo| silo.status == SiloStatus::Active)
+            .count()
+            == SILOS.len()
     })
     .await;
     for key in &keys {
@@ -128,7 +140,10 @@ async fn part_from_everything(make: Make) {
     }
     let mut accounts = load.finish().await;
     accounts.push(asked(&here, vec![(1, before), (2, after)]));
-    println!("parted from everything ({make:?}): {:?}", load::check(&client, &accounts).await);
+    println!(
+        "parted from everything ({make:?}): {:?}",
+        load::check(&client, &accounts).await
+    );
     client.close().await;
 }
 

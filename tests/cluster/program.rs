@@ -69,13 +69,30 @@ pub(crate) enum Wish {
 /// What a silo says.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Said {
-    Ready { silo: SiloId, address: String },
-    Stands { step: String },
-    Moved { key: String, error: Option<String> },
-    Fated { frame: String },
-    Asked { n: u64, outcome: Outcome },
+    Ready {
+        silo: SiloId,
+        address: String,
+    },
+    /// It will stand still, or the frame's fate is set.
+    Armed,
+    Stands {
+        step: String,
+    },
+    Moved {
+        key: String,
+        error: Option<String>,
+    },
+    Fated {
+        frame: String,
+    },
+    Asked {
+        n: u64,
+        outcome: Outcome,
+    },
     Looked(Result<(String, u64), String>),
-    Loaded { sent: u64 },
+    Loaded {
+        sent: u64,
+    },
     Ended(Box<ShutdownReport>),
     Failed(String),
 }
@@ -112,7 +129,7 @@ struct Ordered {
 }
 
 struct State {
-    stop_at: Option<(String, String)>,
+    stop_at: Vec<(String, String)>,
     stands: bool,
     fates: Vec<(String, Wish)>,
 }
@@ -122,7 +139,7 @@ static ENOUGH: AtomicBool = AtomicBool::new(false);
 
 static ORDERED: Ordered = Ordered {
     state: Mutex::new(State {
-        stop_at: None,
+        stop_at: Vec::new(),
         stands: false,
         fates: Vec::new(),
     }),
@@ -132,10 +149,11 @@ static ORDERED: Ordered = Ordered {
 impl Ordered {
     fn stand(&self, step: &str, key: Option<&str>) {
         let mut state = self.state.lock();
-        let is_it = |(wanted, of): &mut (String, String)| wanted == step && key.is_none_or(|key| key == of);
-        if state.stop_at.take_if(is_it).is_none() {
+        let is_it = |(wanted, of): &(String, String)| wanted == step && key.is_none_or(|key| key == of);
+        let Some(at) = state.stop_at.iter().position(is_it) else {
             return;
-        }
+        };
+        state.stop_at.remove(at);
         state.stands = true;
         say(&Said::Stands { step: step.into() });
         while state.stands {
@@ -183,20 +201,28 @@ fn the_silo_program() {
     thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
             match serde_json::from_str(&line).expect("an order") {
-                Order::StopAt { step, key } => ORDERED.state.lock().stop_at = Some((step, key)),
+                Order::StopAt { step, key } => {
+                    ORDERED.state.lock().stop_at.push((step, key));
+                    say(&Said::Armed);
+                }
                 Order::GoOn => {
                     ORDERED.state.lock().stands = false;
                     ORDERED.changed.notify_all();
                 }
                 Order::EndLoad => ENOUGH.store(true, Ordering::Release),
-                Order::Fate { frame, fate } => ORDERED.state.lock().fates.push((frame, fate)),
+                Order::Fate { frame, fate } => {
+                    ORDERED.state.lock().fates.push((frame, fate));
+                    say(&Said::Armed);
+                }
                 order => tell.send(order).unwrap_or(()),
             }
         }
         // Whoever started this process is gone.
         std::process::exit(3);
     });
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, run(settings, orders));
     // Not by way of the test harness: what it says is no part of what silos say.
     std::process::exit(0);
@@ -216,7 +242,12 @@ async fn run(settings: Settings, mut orders: mpsc::UnboundedReceiver<Order>) {
         migration_timeout: settings.move_timeout,
         ..SiloOptions::default()
     };
-    let silo = match Silo::builder().options(options).secret("0123456789abcdef").start().await {
+    let silo = match Silo::builder()
+        .options(options)
+        .secret("0123456789abcdef")
+        .start()
+        .await
+    {
         Ok(silo) => silo,
         Err(error) => return say(&Said::Failed(error.to_string())),
     };
@@ -246,9 +277,16 @@ async fn obey(silo: SiloHandle, order: Order) {
     match order {
         Order::Move { key, to } => {
             let actor = ActorId::new("notes", key.as_str()).expect("a key");
-            let target = silo.view().active().find(|row| row.silo.name() == to).map(|row| row.silo.clone());
+            let target = silo
+                .view()
+                .active()
+                .find(|row| row.silo.name() == to)
+                .map(|row| row.silo.clone());
             let moved = match target {
-                Some(target) => silo.migrate(&actor, Some(&target)).await.map_err(|error| error.to_string()),
+                Some(target) => silo
+                    .migrate(&actor, Some(&target))
+                    .await
+                    .map_err(|error| error.to_string()),
                 None => Err(format!("{to} is not active")),
             };
             let error = moved.err();
@@ -268,7 +306,9 @@ async fn obey(silo: SiloHandle, order: Order) {
             }
             say(&Said::Loaded { sent });
         }
-        Order::StopAt { .. } | Order::GoOn | Order::Fate { .. } | Order::EndLoad => unreachable!("obeyed where it is read"),
+        Order::StopAt { .. } | Order::GoOn | Order::Fate { .. } | Order::EndLoad => {
+            unreachable!("obeyed where it is read")
+        }
     }
 }
 

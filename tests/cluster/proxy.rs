@@ -68,13 +68,17 @@ impl State {
         let mut cuts = self.cuts.subscribe();
         cuts.mark_unchanged();
         let mut first = vec![0; 16 * 1024];
-        let Ok(read) = inward.read(&mut first).await else { return };
+        let Ok(read) = inward.read(&mut first).await else {
+            return;
+        };
         first.truncate(read);
         let is_in = |name: &str| first.windows(name.len()).any(|bytes| bytes == name.as_bytes());
         let name = self.names.iter().find(|name| is_in(name)).cloned().unwrap_or_default();
         self.open(&name).await;
         let target = self.target.lock().clone();
-        let Ok(mut outward) = TcpStream::connect(&target).await else { return };
+        let Ok(mut outward) = TcpStream::connect(&target).await else {
+            return;
+        };
         if outward.write_all(&first).await.is_err() {
             return;
         }
