@@ -2,6 +2,7 @@
 
 use crate::{
     PATIENCE,
+    answered::Answered,
     notes::{Append, List, Note, Notes, Put},
     program::Outcome,
 };
@@ -9,10 +10,7 @@ use futures_util::future::join_all;
 use quark::{actor::ActorRef, client::Client, clock::Clock};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 use tokio::{sync::watch, task::JoinSet, time};
@@ -104,7 +102,7 @@ pub(crate) struct Sum {
 /// The load: senders to each of the actors until they are told to stop.
 pub(crate) struct Load {
     tasks: JoinSet<Account>,
-    answered: Arc<watch::Sender<u64>>,
+    answered: Answered,
     stop: watch::Sender<bool>,
 }
 
@@ -115,7 +113,7 @@ impl Load {
         let (stop, stopped) = watch::channel(false);
         let mut load = Self {
             tasks: JoinSet::new(),
-            answered: Arc::new(watch::Sender::new(0)),
+            answered: Answered::default(),
             stop,
         };
         for key in keys {
@@ -142,13 +140,7 @@ impl Load {
 
     /// Waits until so many more messages are acknowledged.
     pub(crate) async fn answers(&self, more: u64) {
-        let mut answered = self.answered.subscribe();
-        let wanted = *answered.borrow() + more;
-        let reached = answered.wait_for(|answered| *answered >= wanted);
-        time::timeout(PATIENCE, reached)
-            .await
-            .expect("the load goes on")
-            .expect("it is counted");
+        self.answered.more(more).await;
     }
 
     pub(crate) async fn finish(mut self) -> Vec<Account> {
@@ -164,7 +156,7 @@ impl Load {
 async fn append(
     notes: ActorRef<Notes>,
     mut account: Account,
-    answered: Arc<watch::Sender<u64>>,
+    answered: Answered,
     stopped: watch::Receiver<bool>,
 ) -> Account {
     let client = account.client;
@@ -178,7 +170,7 @@ async fn append(
         for (n, answer) in numbers.zip(join_all(asks).await) {
             let outcome = Outcome::of(answer);
             if outcome == Outcome::Done {
-                answered.send_modify(|answered| *answered += 1);
+                answered.count();
             }
             account.note(n, outcome);
         }
@@ -190,7 +182,7 @@ async fn append(
 async fn put(
     notes: ActorRef<Notes>,
     mut account: Account,
-    answered: Arc<watch::Sender<u64>>,
+    answered: Answered,
     stopped: watch::Receiver<bool>,
 ) -> Account {
     let client = account.client;
@@ -205,7 +197,7 @@ async fn put(
             tokio::task::yield_now().await;
         }
         account.note(n, Outcome::Done);
-        answered.send_modify(|answered| *answered += 1);
+        answered.count();
     }
     account
 }

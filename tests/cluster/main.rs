@@ -6,6 +6,8 @@
 //!
 //! Needs the feature `testkit`: the crash matrix stops processes within the steps of a move.
 
+#[path = "../common/answered.rs"]
+mod answered;
 #[path = "../common/redis.rs"]
 mod redis;
 

@@ -10,7 +10,7 @@
 
 use crate::{
     PATIENCE,
-    cluster::{Cluster, settings, whereabouts},
+    cluster::{Cluster, settings, until, whereabouts},
     load::{self, Account, Load},
     program::{INSIDE, Order, Outcome, Said, Wish},
     proxy::Proxy,
@@ -366,6 +366,12 @@ async fn run(cell: &Cell, server: &mut RedisServer) -> load::Sum {
         load::list(&client, key).await;
     }
     load.answers(10).await;
+    for name in &scene.stopped {
+        until("it is dead", || {
+            client.silos().iter().all(|silo| silo.silo.name() != *name)
+        })
+        .await;
+    }
     scene.wake();
     load.answers(20).await;
     move_again(&mut scene, &client, &moving).await;

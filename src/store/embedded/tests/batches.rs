@@ -4,13 +4,13 @@ use super::{Gate, Place, actor, block_on, send};
 use crate::{
     ident::SiloId,
     store::{
-        Change, EmbeddedStore, Manifest, MemberRow, RegisterOutcome, SiloStatus, Store, StoreError, StoreFuture,
-        Unknown,
+        Change, EmbeddedStore, RegisterOutcome, Store, StoreError, StoreFuture,
+        conformance::row,
         embedded::{failure::Failure, job::Access},
     },
 };
 use futures_util::future::join_all;
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::sync::atomic::Ordering;
 
 fn silo() -> SiloId {
     SiloId::new("a", 1)
@@ -177,24 +177,12 @@ fn dropping_the_store_finishes_what_it_accepted() {
     assert_eq!(block_on(again.owned_by(&silo())).unwrap(), [actor("accepted")]);
 }
 
-fn row() -> MemberRow {
-    MemberRow {
-        silo: silo(),
-        address: "host:1".into(),
-        status: SiloStatus::Active,
-        heartbeat: 0,
-        manifest: Manifest::default(),
-        labels: BTreeMap::new(),
-        unknown: Unknown::default(),
-    }
-}
-
 /// What a lease hangs on waits for no disk: another process stands in its commit, as it does beside a program that fills the disk.
 #[test]
 fn heartbeats_wait_for_no_writer() {
     let place = Place::new();
     let (store, other) = (place.open(), place.open());
-    let put = Change::Put(row());
+    let put = Change::Put(row(&silo()));
     block_on(store.change_member(0, put)).unwrap().unwrap();
     let commit = place.sql();
     commit.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -232,7 +220,7 @@ fn the_membership_table_is_changed_ahead_of_all_that_waits() {
             })
             .collect();
         assert!(waiting.iter_mut().all(send));
-        let mut change = store.change_member(0, Change::Put(row()));
+        let mut change = store.change_member(0, Change::Put(row(&silo())));
         assert!(send(&mut change));
         gate.open().await;
         change.await.unwrap().unwrap();

@@ -5,7 +5,7 @@ use crate::{
     ident::{Epoch, SiloId},
     store::{
         Change, ETag, EmbeddedStore, Entry, MemberRow, Owner, RegisterOutcome, SaveOutcome, SaveRequest, SiloStatus,
-        Store, StoreError, embedded::schema, record,
+        Store, StoreError, conformance::row, embedded::schema, record,
     },
 };
 use rusqlite::params;
@@ -13,18 +13,6 @@ use std::{fs, path::Path, sync::Barrier, thread};
 
 fn silo() -> SiloId {
     SiloId::new("a", 1)
-}
-
-fn row(silo: &SiloId) -> MemberRow {
-    MemberRow {
-        silo: silo.clone(),
-        address: "127.0.0.1:7000".into(),
-        status: SiloStatus::Active,
-        heartbeat: 0,
-        manifest: Default::default(),
-        labels: Default::default(),
-        unknown: Default::default(),
-    }
 }
 
 fn refusal(path: &Path) -> String {
