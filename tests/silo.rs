@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use quark::{
     actor::{CallError, TryError},
     wire::Ran,
@@ -267,6 +267,7 @@ async fn a_flooded_actor_does_not_starve_its_neighbours() {
     let mut answers = FuturesUnordered::new();
     answers.push(flooded.try_ask(Read).expect("there is room"));
     answers.push(other.try_ask(Read).expect("there is room"));
+    assert!(answers.next().now_or_never().is_none(), "the worker is busy");
     DOORS.open("flood");
     let first = answers.next().await.expect("two answers").expect("answered");
     assert_in_order(&first, "s", 0);
@@ -281,7 +282,7 @@ async fn status_shows_what_is_active_and_what_waits() {
     let silo = silo(&cluster_name(), "one").workers(1).start().await.expect("starts");
     let ledger = silo.actor::<Ledger>("a");
     ledger.ask(Read).await.expect("active");
-    ledger.tell(Block("status".into())).await.expect("sent");
+    ledger.tell(WaitFor("status".into())).await.expect("sent");
     until("its turn has begun", || DOORS.arrived("status")).await;
     for n in 0..5 {
         ledger.tell(Book { sender: "s".into(), n }).await.expect("sent");

@@ -39,6 +39,18 @@ struct Handle {
     faulty: super::faulty::Faulty,
 }
 
+impl Handle {
+    #[cfg(not(feature = "testkit"))]
+    fn send(&self, frame: Frame) -> Result<(), SendError> {
+        self.link.send(frame)
+    }
+
+    #[cfg(feature = "testkit")]
+    fn send(&self, frame: Frame) -> Result<(), SendError> {
+        self.faulty.send(&self.link, frame)
+    }
+}
+
 impl Drop for Handle {
     fn drop(&mut self) {
         self.link.abandon();
@@ -64,10 +76,7 @@ impl FrameSender {
     /// # Errors
     /// The frame comes back: the link is closed, or the frame breaks a limit.
     pub fn send(&self, frame: Frame) -> Result<(), SendError> {
-        #[cfg(feature = "testkit")]
-        return self.0.faulty.send(self.link(), frame);
-        #[cfg(not(feature = "testkit"))]
-        self.link().send(frame)
+        self.0.send(frame)
     }
 
     /// Bytes that are queued and not yet handed to the system.

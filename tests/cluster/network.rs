@@ -251,6 +251,11 @@ impl Network {
         }
     }
 
+    /// Parts one silo from the test alone; by proxies.
+    pub(crate) fn hide(&mut self, one: &str) {
+        self.proxy(self.at(one)).block(&[""]);
+    }
+
     /// All reach all again.
     pub(crate) fn heal(&mut self) {
         match self.make {

@@ -147,6 +147,32 @@ async fn part_from_everything(make: Make) {
     client.close().await;
 }
 
+/// R113: a silo that lives and that the client does not reach keeps nobody from the actors of the others: whoever is asked where an
+/// actor is and does not answer is not waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_does_not_reach_one_silo_finds_the_actors_of_the_others() {
+    let (mut network, mut cluster) = Network::cluster(Make::Proxies, settings("", FAILURE_TIMEOUT), &SILOS, None).await;
+    let client = cluster.client().await;
+    until("all links are there", || client.silos().len() == SILOS.len()).await;
+    client.actor::<Notes>("known").ask(Where).await.expect("answered");
+    network.hide("p-one");
+    let mut found = 0;
+    for key in (0..40).map(|n| format!("new{n}")) {
+        let (silo, epoch) = cluster.silo("p-two").look(&key).await.expect("answered");
+        if silo != "p-one" {
+            let asked = client
+                .actor::<Notes>(&key)
+                .ask(Where)
+                .within(Duration::from_secs(10))
+                .await;
+            assert_eq!(asked.expect("answered"), (silo, epoch));
+            found += 1;
+        }
+    }
+    assert!(found > 10, "{found} actors are with the others");
+    client.close().await;
+}
+
 /// Asks until another than `p-one` has the actor.
 async fn elsewhere(client: &Client, key: &str) -> String {
     loop {

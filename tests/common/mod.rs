@@ -53,6 +53,11 @@ pub struct SleepFor(pub u64);
 #[message(name = "ledger.block")]
 pub struct Block(pub String);
 
+/// Waits until the door of this name is open.
+#[derive(Debug, Message, Serialize, Deserialize)]
+#[message(name = "ledger.wait_for")]
+pub struct WaitFor(pub String);
+
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entries {
     pub ran: BTreeMap<String, Vec<u64>>,
@@ -60,7 +65,7 @@ pub struct Entries {
     pub epoch: u64,
 }
 
-#[actor(kind = "ledger", messages(Book, Save, Read, Panic, SleepFor, Block))]
+#[actor(kind = "ledger", messages(Book, Save, Read, Panic, SleepFor, Block, WaitFor))]
 impl Actor for Ledger {
     async fn on_activate(&mut self, _: &mut Context<Self>) -> Result<(), ActivationError> {
         self.activations += 1;
@@ -111,6 +116,13 @@ impl Handler<Block> for Ledger {
     }
 }
 
+impl Handler<WaitFor> for Ledger {
+    async fn handle(&mut self, wait: WaitFor, _: &mut Context<Self>) {
+        DOORS.come_to(&wait.0);
+        until("the door is opened", || DOORS.is_open(&wait.0)).await;
+    }
+}
+
 /// Doors by name: closed until they are opened.
 pub static DOORS: Doors = Doors {
     open: Mutex::new(BTreeMap::new()),
@@ -125,11 +137,19 @@ pub struct Doors {
 impl Doors {
     /// Blocks the thread until the door is open; `arrived` tells that somebody stands before it.
     pub fn pass(&self, name: &str) {
+        self.come_to(name);
         let mut open = self.open.lock();
-        open.entry(name.to_owned()).or_insert(false);
         while !open[name] {
             self.changed.wait(&mut open);
         }
+    }
+
+    pub fn come_to(&self, name: &str) {
+        self.open.lock().entry(name.to_owned()).or_insert(false);
+    }
+
+    pub fn is_open(&self, name: &str) -> bool {
+        self.open.lock().get(name).copied().unwrap_or(false)
     }
 
     pub fn arrived(&self, name: &str) -> bool {
