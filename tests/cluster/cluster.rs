@@ -144,6 +144,20 @@ impl Drop for Cluster {
     }
 }
 
+/// Logs to stderr what the test's own clients log, down to the level that `QUARK_TEST_LOG` names.
+pub(crate) fn log() {
+    if let Some(level) = std::env::var("QUARK_TEST_LOG")
+        .ok()
+        .and_then(|level| level.parse::<tracing::Level>().ok())
+    {
+        // Another test of this process may have been first.
+        let _ = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(std::io::stderr)
+            .try_init();
+    }
+}
+
 /// Waits until it is so.
 pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let clock = Clock::system();

@@ -127,6 +127,11 @@ impl Process {
     pub(crate) async fn asked(mut self) -> Vec<(u64, Outcome)> {
         self.kill();
         self.hear(|_| None::<()>).await;
+        self.take_asked()
+    }
+
+    /// What it has said, as far as it was heard, of what it asked from within.
+    pub(crate) fn take_asked(&mut self) -> Vec<(u64, Outcome)> {
         std::mem::take(&mut self.asked)
     }
 
