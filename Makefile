@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: all test asan fuzz model fmt clippy docs example bench prerequisites
+.PHONY: all test crash outage asan fuzz model fmt clippy docs example bench prerequisites
 
 all: fmt clippy docs test example
 
@@ -25,6 +25,17 @@ prerequisites:
 
 test: prerequisites
 	$(CARGO) test --workspace --all-features
+
+# Every cell of the crash matrix, of which `make test` runs a part: about ten minutes on two cores. One cell:
+# QUARK_TEST_CRASH='Kill Target at commit' make crash
+crash: export QUARK_TEST_CRASH ?= all
+crash: prerequisites
+	$(CARGO) test --all-features --test cluster -- --nocapture matrix
+
+# A Redis that is away for a minute, with the default budgets.
+outage: export QUARK_TEST_OUTAGE_SECS ?= 60
+outage: prerequisites
+	$(CARGO) test --all-features --test cluster -- --nocapture a_redis_that_is_away
 
 # What crosses unsafe code, under AddressSanitizer, with a look for leaks. The sanitizer is a nightly option of a stable compiler
 # that brings its runtime along, on this target; RUSTC_BOOTSTRAP is for this build alone, in a folder of its own.

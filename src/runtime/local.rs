@@ -109,7 +109,7 @@ impl Local {
     }
 
     pub(super) fn next_ready(&self) -> Option<Arc<Mailbox>> {
-        if self.shared.is_held() {
+        if self.shared.is_held(&self.clock) {
             return None;
         }
         self.ready.borrow_mut().pop_front()
@@ -260,7 +260,7 @@ impl Local {
     // Turns where they are sent.
 
     pub(super) fn may_run_here(&self) -> bool {
-        self.here_left.get() > 0 && self.depth.get() < DEPTH && !self.shared.is_held()
+        self.here_left.get() > 0 && self.depth.get() < DEPTH && !self.shared.is_held(&self.clock)
     }
 
     pub(super) fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {

@@ -30,6 +30,8 @@ mod hooks;
 mod idle;
 #[cfg(test)]
 mod idle_tests;
+#[cfg(test)]
+mod lease_tests;
 mod local;
 mod orders;
 mod outside;

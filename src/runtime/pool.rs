@@ -4,7 +4,12 @@ use super::{
     Activation, Outside,
     worker::{Worker, WorkerHandle},
 };
-use crate::{actor::KindEntry, clock::Clock, ident::ActorId, mailbox::Mailbox};
+use crate::{
+    actor::KindEntry,
+    clock::{Clock, Moment},
+    ident::ActorId,
+    mailbox::Mailbox,
+};
 use std::{sync::Arc, time::Duration};
 
 /// How much a worker has to do.
@@ -111,6 +116,13 @@ impl Pool {
     pub fn pause(&self, pause: bool) {
         for worker in &self.workers {
             worker.pause(pause);
+        }
+    }
+
+    /// Lets turns go on until then, unless they are paused before or given longer.
+    pub fn run_until(&self, until: Moment) {
+        for worker in &self.workers {
+            worker.run_until(until);
         }
     }
 

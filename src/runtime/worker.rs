@@ -34,7 +34,6 @@ const QUOTA: u32 = 1024;
 pub(super) struct WorkerHandle(pub(super) Arc<Shared>);
 
 /// What other threads have of a worker.
-#[derive(Default)]
 pub(super) struct Shared {
     injected: Mutex<Injected>,
     /// Whether `injected` holds anything; spares its lock.
@@ -42,6 +41,8 @@ pub(super) struct Shared {
     activations: AtomicUsize,
     turns: AtomicU64,
     paused: AtomicBool,
+    /// Turns run until this moment; by its nanoseconds.
+    until: AtomicU64,
     stopping: AtomicBool,
     pub(super) shown: Shown,
 }
@@ -57,7 +58,16 @@ struct Injected {
 
 impl WorkerHandle {
     pub(super) fn new() -> Self {
-        Self(Arc::default())
+        Self(Arc::new(Shared {
+            injected: Mutex::default(),
+            has_injected: AtomicBool::new(false),
+            activations: AtomicUsize::new(0),
+            turns: AtomicU64::new(0),
+            paused: AtomicBool::new(false),
+            until: AtomicU64::new(u64::MAX),
+            stopping: AtomicBool::new(false),
+            shown: Shown::default(),
+        }))
     }
 
     pub(super) fn control(&self, activation: Arc<Activation>, control: Control, queued: Records) {
@@ -115,6 +125,12 @@ impl WorkerHandle {
         self.0.wake();
     }
 
+    /// Turns run until then, and no longer: also if the process stands still and does not hear that its time is over.
+    pub(super) fn run_until(&self, until: Moment) {
+        self.0.until.store(until.0, Ordering::Release);
+        self.pause(false);
+    }
+
     /// Ends the worker: its activations are dropped where they are.
     pub(super) fn stop(&self) {
         self.0.stopping.store(true, Ordering::Release);
@@ -168,8 +184,12 @@ impl Shared {
         self.turns.store(so_far + u64::from(turns), Ordering::Relaxed);
     }
 
-    pub(super) fn is_held(&self) -> bool {
-        self.paused.load(Ordering::Relaxed) || self.stopping.load(Ordering::Relaxed)
+    pub(super) fn is_held(&self, clock: &Clock) -> bool {
+        self.is_paused(clock) || self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn is_paused(&self, clock: &Clock) -> bool {
+        self.paused.load(Ordering::Acquire) || clock.is_past(Moment(self.until.load(Ordering::Acquire)))
     }
 }
 
@@ -301,7 +321,7 @@ impl Worker {
             if mem::take(spun) && !self.spin.is_zero() {
                 self.spin(shared, local);
             }
-            let held = shared.paused.load(Ordering::Acquire);
+            let held = shared.is_paused(&self.clock);
             if !held {
                 self.take_injected(shared, local);
                 local.fire_due();

@@ -10,7 +10,7 @@ use crate::{
     migration::Phase,
     runtime::{Activation, Control, Event, FreezeError, Memory, Outside, fail},
     store::{ETag, Owner, SaveOutcome, SaveRequest, Store, StoreError, StoredState},
-    wire::{ArrivedActor, Call, EncodeError, Failure, MoveFailure, Outcome, Package, Refusal},
+    wire::{ArrivedActor, Call, EncodeError, Failure, FailureCode, MoveFailure, Outcome, Package, Ran, Refusal},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -262,6 +262,17 @@ impl Outside for Surroundings {
     }
 
     fn reply(&self, process: ProcessId, request: RequestId, outcome: Outcome) {
+        let outcome = match outcome {
+            // The process stood still between the turn and its reply: another silo may have the actor by now.
+            Outcome::Reply(_) if !self.0.may_serve() => {
+                let text = format!(
+                    "{} has lost its lease; the message ran, and may have had no effect",
+                    self.0.me
+                );
+                Outcome::Failure(Failure::new(FailureCode::Unknown, Ran::Unknown, text))
+            }
+            outcome => outcome,
+        };
         self.0.send_reply(&process, request, outcome);
     }
 

@@ -99,7 +99,7 @@ impl Node {
         let balancing = &self.balancing;
         let options = *balancing.engine.lock().options();
         balancing.forget(now, options.cooldown);
-        if self.gate() != Gate::Open || !self.serves() || self.end.is_wished() {
+        if self.gate() != Gate::Open || !self.may_serve() || self.end.is_wished() {
             return;
         }
         if self.moves.len() > 0 {

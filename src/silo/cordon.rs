@@ -106,7 +106,7 @@ impl Node {
             Gate::Joining => Health::Starting,
             Gate::Shut => Health::Unhealthy,
             Gate::Open if self.end.is_wished() => Health::Degraded,
-            Gate::Open if self.serves() => Health::Ready,
+            Gate::Open if self.may_serve() => Health::Ready,
             Gate::Open => Health::Degraded,
             Gate::Cordoned => {
                 let deadline = self.drain.lock().as_ref().map(Drain::deadline);

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     actor::registry::Registry,
     caller::{LinkEvents, Switchboard},
-    clock::Clock,
+    clock::{Clock, Moment},
     ident::{ActorId, ProcessId, SiloId},
     lifecycle::Drain,
     membership::{Membership, View},
@@ -31,7 +31,7 @@ use std::{
     collections::{BTreeSet, VecDeque},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
 };
 use tokio::sync::{mpsc, watch};
@@ -104,8 +104,9 @@ pub(super) struct Node {
     pub(super) spawn: crate::caller::Spawner,
     pub(super) local: mpsc::UnboundedSender<LocalAnswer>,
     gate: AtomicU8,
+    /// Until when the lease holds; by its nanoseconds.
+    lease_until: AtomicU64,
     leaves: AtomicBool,
-    stands_still: AtomicBool,
     pub(super) drain_watch: watch::Sender<Option<DrainProgress>>,
     board: OnceLock<Arc<Switchboard>>,
     pool: OnceLock<Pool>,
@@ -163,8 +164,8 @@ impl Node {
             spawn: parts.spawn,
             local: parts.local,
             gate: AtomicU8::new(Gate::Joining as u8),
+            lease_until: AtomicU64::new(0),
             leaves: AtomicBool::new(false),
-            stands_still: AtomicBool::new(false),
             drain_watch: watch::Sender::new(None),
             board: OnceLock::new(),
             pool: OnceLock::new(),
@@ -224,22 +225,21 @@ impl Node {
         .is_ok()
     }
 
-    /// Whether turns run: the silo's lease holds.
-    pub(super) fn serves(&self) -> bool {
-        !self.stands_still.load(Ordering::Acquire)
-    }
-
-    /// Stops all turns where they are, or lets them go on.
-    pub(super) fn stand_still(&self, still: bool) {
-        self.stands_still.store(still, Ordering::Release);
-        self.pool().pause(still);
-    }
-
     /// Sets the gate; what is shut stays shut.
     pub(super) fn set_gate(&self, gate: Gate) {
         let _ = (self.gate).fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
             (old != Gate::Shut as u8).then_some(gate as u8)
         });
+    }
+
+    /// The lease holds until then.
+    pub(super) fn serve_until(&self, until: Moment) {
+        self.lease_until.store(until.0, Ordering::Release);
+    }
+
+    /// Whether the lease holds: what ran here counts.
+    pub(super) fn may_serve(&self) -> bool {
+        !self.clock.is_past(Moment(self.lease_until.load(Ordering::Acquire)))
     }
 
     /// Whether this silo may take an actor that nobody has.

@@ -186,6 +186,8 @@ impl Node {
     }
 
     fn carry_out(self: &Arc<Self>, actor: &ActorId, place: &mut Place, command: Command<Letter>) {
+        #[cfg(feature = "testkit")]
+        crate::faults::reached(command.name(), actor);
         match command {
             Command::Bounce {
                 link,

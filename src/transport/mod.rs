@@ -16,6 +16,8 @@
 mod contract;
 mod driver;
 mod error;
+#[cfg(feature = "testkit")]
+mod faulty;
 mod handshake;
 mod link;
 mod loopback;

@@ -12,7 +12,7 @@ use laws::{House, promised};
 use std::{fs, path::Path};
 
 /// Names, time and other plain values.
-const L0: &[&str] = &["activity", "clock", "ident", "telemetry", "version"];
+const L0: &[&str] = &["activity", "clock", "faults", "ident", "telemetry", "version"];
 /// The contracts: what users, stores and wires have to do with.
 const L1: &[&str] = &["actor", "mailbox", "store", "transport", "wire"];
 /// Pure protocols.
@@ -33,12 +33,13 @@ const BELOW_SILO: &[&[&str]] = &[L0, L1, ENGINES, &["caller", "client", "runtime
 const ARROWS: &[(&str, &[&[&str]])] = &[
     ("clock", &[]),
     ("ident", &[]),
+    ("faults", &[&["ident"]]),
     ("telemetry", &[]),
     ("version", &[]),
     ("activity", &[&["clock", "ident"]]),
     ("wire", &[&["clock", "ident", "store"]]),
     ("store", &[&["clock", "ident", "wire"]]),
-    ("transport", &[&["clock", "ident", "wire"]]),
+    ("transport", &[&["clock", "faults", "ident", "wire"]]),
     ("mailbox", &[&["activity", "clock", "ident", "wire"]]),
     ("actor", &[&["clock", "ident", "mailbox", "store", "version", "wire"]]),
     ("directory", ENGINE),

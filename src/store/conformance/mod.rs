@@ -19,6 +19,8 @@ mod race;
 pub mod states;
 mod values;
 
+pub use values::row;
+
 use super::Store;
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{panic::AssertUnwindSafe, sync::Arc};
