@@ -5,6 +5,7 @@
 
 mod actor_id;
 mod epoch;
+mod kind_names;
 mod process;
 mod silo_id;
 
