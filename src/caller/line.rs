@@ -105,7 +105,7 @@ impl Line {
         if let Some(route) = state.way.open_route() {
             let to = route.silo.clone();
             state.way.sent_directly();
-            return match board.deliver(&self.actor, &to, letter) {
+            return match board.deliver(&self.actor, &to, letter, self.mailbox.get()) {
                 Delivered::Done => Ok(()),
                 Delivered::Direct(mailbox) => {
                     self.set_direct(Some(mailbox));
@@ -127,7 +127,7 @@ impl Line {
         while !steps.is_empty() {
             for step in std::mem::take(&mut steps) {
                 let first = state.way.route().is_none();
-                match board.carry_out(&self.actor, step, first) {
+                match board.carry_out(&self.actor, step, first, self.mailbox.get()) {
                     Followed::Nothing => {}
                     Followed::Direct(mailbox) => self.set_direct(Some(mailbox)),
                     Followed::Located(hint) => state.way.located(hint, &mut steps),

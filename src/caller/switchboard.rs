@@ -32,8 +32,15 @@ const LOOKS: usize = 64;
 
 /// What a process does for its switchboard.
 pub trait Uplink: Send + Sync + 'static {
-    /// The letter's way leads to this process itself. `fresh`: the sender is there to be told that there is no room.
-    fn deliver_here(&self, actor: &ActorId, letter: Letter, fresh: bool) -> Delivered;
+    /// The letter's way leads to this process itself. `fresh`: the sender is there to be told that there is no room. `mailbox`:
+    /// the actor's, if it was seen in this process.
+    fn deliver_here(
+        &self,
+        actor: &ActorId,
+        letter: Letter,
+        fresh: bool,
+        mailbox: Option<&Arc<Mailbox>>,
+    ) -> Delivered;
 
     /// A fence of this process's own callers on the way to itself.
     fn fence_here(&self, actor: &ActorId, k: u64);
@@ -202,18 +209,30 @@ impl Switchboard {
 
     // Sending.
 
-    pub(super) fn deliver(&self, actor: &ActorId, to: &SiloId, letter: Letter) -> Delivered {
+    pub(super) fn deliver(
+        &self,
+        actor: &ActorId,
+        to: &SiloId,
+        letter: Letter,
+        mailbox: Option<&Arc<Mailbox>>,
+    ) -> Delivered {
         if self.process.silo() == Some(to) {
-            return self.uplink.deliver_here(actor, letter, true);
+            return self.uplink.deliver_here(actor, letter, true, mailbox);
         }
         self.send(actor, to, letter);
         Delivered::Done
     }
 
-    pub(super) fn carry_out(&self, actor: &ActorId, step: Step<Letter>, first: bool) -> Followed {
+    pub(super) fn carry_out(
+        &self,
+        actor: &ActorId,
+        step: Step<Letter>,
+        first: bool,
+        mailbox: Option<&Arc<Mailbox>>,
+    ) -> Followed {
         let is_here = |to: &SiloId| self.process.silo() == Some(to);
         match step {
-            Step::Send { to, message } if is_here(&to) => match self.uplink.deliver_here(actor, message, false) {
+            Step::Send { to, message } if is_here(&to) => match self.uplink.deliver_here(actor, message, false, mailbox) {
                 Delivered::Direct(direct) => return Followed::Direct(direct),
                 Delivered::Done => {}
                 Delivered::Full(..) => unreachable!("invariant: only fresh letters are told that there is no room"),

@@ -177,6 +177,10 @@ fn a_payload_is_taken_as_its_own_type_only() {
 struct Ready(Mutex<Vec<Weak<Mailbox>>>);
 
 impl Host for Ready {
+    fn offers(&self) -> &dyn Any {
+        &()
+    }
+
     fn inject(&self, mailbox: &Arc<Mailbox>) {
         self.0.lock().push(Arc::downgrade(mailbox));
     }

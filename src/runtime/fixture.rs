@@ -2,6 +2,7 @@
 
 use super::{
     Activation, Control, Event, Memory, Outside,
+    desk::Desk,
     worker::{Worker, WorkerHandle},
 };
 use crate::{
@@ -232,7 +233,7 @@ impl Outside for Around {
         self.dead.lock().push(letter);
     }
 
-    fn report(&self, activation: &Arc<Activation>, event: Event) {
+    fn report(&self, activation: &Activation, event: Event) {
         if self.ends && matches!(event, Event::WantsToEnd) {
             activation.control(Control::End(crate::actor::DeactivateReason::Idle));
         }
@@ -245,7 +246,7 @@ pub(super) struct Bench {
     pub(super) clock: Clock,
     pub(super) hands: ManualClock,
     pub(super) worker: WorkerHandle,
-    kind: Arc<KindEntry>,
+    desk: Arc<Desk>,
     around: Arc<Around>,
 }
 
@@ -263,11 +264,12 @@ pub(super) async fn bench_with<T>(idle_timeout: Duration, run: impl AsyncFnOnce(
         dead: Mutex::default(),
         ends: true,
     });
+    let (worker, kind) = (WorkerHandle::new(), Arc::new(KindEntry::of::<Probe>()));
     let bench = Bench {
         clock: clock.clone(),
         hands,
-        worker: WorkerHandle::new(),
-        kind: Arc::new(KindEntry::of::<Probe>()),
+        desk: Arc::new(Desk::new(worker.clone(), kind, around.services())),
+        worker,
         around: around.clone(),
     };
     let worker = Worker::new(bench.worker.clone(), around, clock, Duration::ZERO, idle_timeout);
@@ -279,22 +281,22 @@ pub(super) async fn bench_with<T>(idle_timeout: Duration, run: impl AsyncFnOnce(
 
 impl Bench {
     /// A new actor that is not told anything yet, with room for so many messages.
-    pub(super) fn actor_with(&self, key: &str, capacity: usize) -> Arc<Activation> {
+    pub(super) fn actor_with(&self, key: &str, capacity: usize) -> Activation {
         let actor = ActorId::new("probe", key).expect("valid");
-        let mailbox = Arc::new(Mailbox::new(actor, capacity, self.worker.host(), self.clock.now()));
+        let mailbox = Arc::new(Mailbox::new(actor, capacity, self.desk.clone(), self.clock.now()));
         self.worker.added();
-        Arc::new(Activation::new(mailbox, self.kind.clone(), self.worker.clone()))
+        Activation::new(mailbox)
     }
 
     /// An actor that runs.
-    pub(super) fn actor(&self, key: &str) -> Arc<Activation> {
+    pub(super) fn actor(&self, key: &str) -> Activation {
         let activation = self.actor_with(key, 1000);
         self.run(&activation);
         activation
     }
 
     /// Lets a new actor run.
-    pub(super) fn run(&self, activation: &Arc<Activation>) {
+    pub(super) fn run(&self, activation: &Activation) {
         activation.mailbox().set_open(true);
         activation.control(Control::Activate(Memory::saved(Epoch(1), None)));
     }

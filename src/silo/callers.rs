@@ -4,10 +4,10 @@ use super::Node;
 use crate::{
     caller::{Delivered, Uplink},
     ident::{ActorId, Hint, LinkId, ProcessId, RequestId, SiloId},
-    mailbox::{Letter, Refused},
+    mailbox::{Letter, Mailbox, Refused},
     wire::{BounceReason, Failure, Frame, Outcome},
 };
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 /// An answer of this silo's seats to its own callers.
 pub(super) enum LocalAnswer {
@@ -94,10 +94,21 @@ impl Node {
 pub(super) struct NodeUplink(pub(super) Weak<Node>);
 
 impl Uplink for NodeUplink {
-    fn deliver_here(&self, actor: &ActorId, letter: Letter, fresh: bool) -> Delivered {
+    fn deliver_here(
+        &self,
+        actor: &ActorId,
+        letter: Letter,
+        fresh: bool,
+        mailbox: Option<&Arc<Mailbox>>,
+    ) -> Delivered {
         let Some(node) = self.0.upgrade() else {
             drop(letter);
             return Delivered::Done;
+        };
+        let at_rest = node.seats.push_at_rest(actor, letter);
+        let letter = match at_rest.or_else(|letter| node.begin_with(actor, letter, mailbox)) {
+            Ok(direct) => return Delivered::Direct(direct),
+            Err(letter) => letter,
         };
         let may_register = node.may_register(actor);
         node.at(actor, |place| {

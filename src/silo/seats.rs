@@ -7,30 +7,25 @@ use super::{
     standing::{Index, Standing, Tally},
 };
 use crate::{
-    ident::{ActorId, LinkId, SiloId},
-    mailbox::{Letter, Refused},
+    ident::{ActorId, ActorTable, LinkId, SHARDS, SiloId, shard_of},
+    mailbox::{Letter, Mailbox, Refused},
     migration::{Command, Seat},
     runtime::Control,
     wire::{Failure, FailureCode, Frame, Ran},
 };
 use parking_lot::Mutex;
-use std::{
-    collections::HashMap,
-    hash::BuildHasher,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
-
-const SHARDS: usize = 64;
-
-/// Below this many places a shard keeps the memory it has.
-const SMALL: usize = 64;
 
 #[derive(Default)]
 struct Shard {
-    places: HashMap<ActorId, Kept, foldhash::fast::RandomState>,
+    /// Of the actors that run here, if that is all.
+    at_rest: ActorTable<Arc<Mailbox>>,
+    /// Of all others of which something is known.
+    #[allow(clippy::vec_box, reason = "a place takes some 600 bytes, and tables keep room")]
+    places: ActorTable<Box<Place>>,
     index: Index,
 }
 
@@ -38,7 +33,6 @@ struct Shard {
 pub(super) struct Seats {
     me: SiloId,
     shards: Box<[Mutex<Shard>]>,
-    hasher: foldhash::fast::FixedState,
     watched: AtomicBool,
 }
 
@@ -47,14 +41,12 @@ impl Seats {
         Self {
             me,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: foldhash::fast::FixedState::default(),
             watched: AtomicBool::new(false),
         }
     }
 
     fn shard(&self, actor: &ActorId) -> &Mutex<Shard> {
-        let hash = self.hasher.hash_one(actor);
-        &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
+        &self.shards[shard_of(actor)]
     }
 
     /// Lets `event` change an actor's place, and `carry_out` do what its seat then wants, before anybody else comes to it.
@@ -65,50 +57,94 @@ impl Seats {
         mut carry_out: impl FnMut(&mut Place, Command<Letter>),
     ) -> T {
         let mut shard = self.shard(actor).lock();
-        let Shard { places, index } = &mut *shard;
-        let mut place = match places.get_mut(actor) {
-            Some(kept) => kept.take(&self.me),
-            None => Place::new(&self.me),
-        };
-        let place = &mut place;
-        let result = event(place);
-        for command in place.seat.take_commands() {
-            carry_out(place, command);
-        }
-        let blank = place.seat.is_blank();
-        let standing = if blank {
-            Standing::default()
-        } else {
-            Standing::of(&place.seat, place.activation.is_some())
-        };
-        let old = std::mem::replace(&mut place.standing, standing);
-        if standing != old {
-            index.changed(actor, old, standing, self.watched.load(Ordering::Acquire));
-        }
-        if blank {
-            places.remove(actor);
-            // Many have gone: halved at most as often as that many have come.
-            if places.capacity() > SMALL && places.len() < places.capacity() / 4 {
-                places.shrink_to(places.len() * 2);
+        let Shard { at_rest, places, index } = &mut *shard;
+        let mut change = |place: &mut Place| {
+            let result = event(place);
+            for command in place.seat.take_commands() {
+                carry_out(place, command);
             }
-        } else {
-            let kept = Kept::of(std::mem::replace(place, Place::new(&self.me)));
-            match places.get_mut(actor) {
-                Some(old) => *old = kept,
-                None => _ = places.insert(actor.clone(), kept),
+            let kept = place.kept();
+            let standing = match kept {
+                Kept::Not => Standing::default(),
+                Kept::AtRest(_) => Standing::AT_REST,
+                Kept::Whole => Standing::of(&place.seat, place.activation.is_some()),
+            };
+            let old = std::mem::replace(&mut place.standing, standing);
+            if standing != old {
+                index.changed(actor, old, standing, self.watched.load(Ordering::Acquire));
+            }
+            (result, kept)
+        };
+        if let Some(place) = places.get_mut(actor) {
+            let (result, kept) = change(place);
+            match kept {
+                Kept::Whole => {}
+                Kept::Not => drop(places.remove(actor)),
+                Kept::AtRest(mailbox) => {
+                    drop(places.remove(actor));
+                    at_rest.insert(mailbox);
+                }
+            }
+            return result;
+        }
+        let rested = at_rest.get(actor).cloned();
+        let was_at_rest = rested.is_some();
+        let mut place = match rested {
+            Some(mailbox) => Place::at_rest(&self.me, mailbox),
+            None => Place::new(&self.me, actor.clone()),
+        };
+        let (result, kept) = change(&mut place);
+        match kept {
+            Kept::AtRest(_) if was_at_rest => {}
+            Kept::AtRest(mailbox) => drop(at_rest.insert(mailbox)),
+            kept => {
+                at_rest.remove(actor);
+                if matches!(kept, Kept::Whole) {
+                    places.insert(Box::new(place));
+                }
             }
         }
         result
     }
 
-    /// Puts a message into the mailbox of an actor whose seat is at rest: any link may. Gives it back otherwise.
-    fn push_at_rest(&self, actor: &ActorId, letter: Letter) -> Result<(), Letter> {
+    /// Lets an actor of which nothing is known here run at once: `begin` registers it and makes its activation, if it can.
+    ///
+    /// What a seat comes to by way of [`Seat::arrive`], [`Command::Register`] and [`Seat::registered`], in one step: it is at
+    /// rest, and the message that it held meanwhile is the first in the mailbox.
+    pub(super) fn begin(
+        &self,
+        actor: &ActorId,
+        begin: impl FnOnce() -> Option<Arc<Mailbox>>,
+    ) -> Option<Arc<Mailbox>> {
+        let mut shard = self.shard(actor).lock();
+        if shard.at_rest.get(actor).is_some() || shard.places.get(actor).is_some() {
+            return None;
+        }
+        let mailbox = begin()?;
+        let watched = self.watched.load(Ordering::Acquire);
+        (shard.index).changed(actor, Standing::default(), Standing::AT_REST, watched);
+        shard.at_rest.insert(mailbox.clone());
+        Some(mailbox)
+    }
+
+    /// Puts a message into the mailbox of an actor whose seat is at rest: any link may. Answers that mailbox, or gives the
+    /// message back.
+    pub(super) fn push_at_rest(&self, actor: &ActorId, letter: Letter) -> Result<Arc<Mailbox>, Letter> {
         let shard = self.shard(actor).lock();
-        match shard.places.get(actor) {
-            Some(Kept::AtRest { activation, .. }) => activation.try_push(letter).map_err(|refused| match refused {
-                Refused::Full(letter) | Refused::Closed(letter) => letter,
-            }),
-            _ => Err(letter),
+        let Some(mailbox) = shard.at_rest.get(actor) else {
+            return Err(letter);
+        };
+        match mailbox.push(letter) {
+            Ok(()) => Ok(mailbox.clone()),
+            Err(Refused::Full(letter) | Refused::Closed(letter)) => Err(letter),
+        }
+    }
+
+    fn look_at<T>(&self, shard: &Shard, actor: &ActorId, look: impl FnOnce(&Place) -> T) -> Option<T> {
+        match (shard.places.get(actor), shard.at_rest.get(actor)) {
+            (Some(place), _) => Some(look(place)),
+            (None, Some(mailbox)) => Some(look(&Place::at_rest(&self.me, mailbox.clone()))),
+            (None, None) => None,
         }
     }
 
@@ -117,8 +153,9 @@ impl Seats {
         let mut found = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            let all = shard.places.iter();
-            found.extend(all.filter_map(|(actor, kept)| kept.look(&self.me, |place| wanted(actor, place))));
+            let at_rest = shard.at_rest.iter().map(|mailbox| Place::at_rest(&self.me, mailbox.clone()));
+            found.extend(at_rest.filter_map(|place| wanted(&place.actor, &place)));
+            found.extend(shard.places.iter().filter_map(|place| wanted(&place.actor, place)));
         }
         found
     }
@@ -128,19 +165,15 @@ impl Seats {
         let mut found = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            let busy = shard.index.busy().filter_map(|actor| shard.places.get_key_value(actor));
-            found.extend(busy.filter_map(|(actor, kept)| kept.look(&self.me, |place| wanted(actor, place))));
+            let busy = shard.index.busy();
+            found.extend(busy.filter_map(|actor| self.look_at(&shard, actor, |place| wanted(actor, place)).flatten()));
         }
         found
     }
 
     /// Reads a seat, if there is one.
     pub(super) fn peek<T>(&self, actor: &ActorId, read: impl FnOnce(&Place) -> T) -> Option<T> {
-        self.shard(actor)
-            .lock()
-            .places
-            .get(actor)
-            .map(|kept| kept.look(&self.me, read))
+        self.look_at(&self.shard(actor).lock(), actor, read)
     }
 
     /// How the seats stand, all together.
@@ -301,7 +334,11 @@ impl Node {
     /// A message for an actor over one of the links that lead here, its own callers' among them.
     pub(super) fn arrive(self: &Arc<Self>, link: LinkId, actor: &ActorId, letter: Letter) {
         let letter = match self.seats.push_at_rest(actor, letter) {
-            Ok(()) => return,
+            Ok(_) => return,
+            Err(letter) => letter,
+        };
+        let letter = match self.begin_with(actor, letter, self.board().mailbox_of(actor).as_ref()) {
+            Ok(_) => return,
             Err(letter) => letter,
         };
         let may_register = self.may_register(actor);
@@ -380,7 +417,7 @@ mod tests {
         assert_eq!(seats.select(|_, _| Some(())).len(), 0);
         assert_eq!(seats.tally(), Tally::default());
         let kept: usize = seats.shards.iter().map(|shard| shard.lock().places.capacity()).sum();
-        assert!(kept <= SHARDS * SMALL, "room for {kept} seats is kept");
+        assert!(kept <= SHARDS * 64, "room for {kept} seats is kept");
     }
 
     #[test]
