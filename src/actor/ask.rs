@@ -95,6 +95,13 @@ enum Line<'a> {
 }
 
 impl Line<'_> {
+    fn shared(&self) -> Arc<dyn Port> {
+        match self {
+            Self::Borrowed(port) => Arc::clone(port),
+            Self::Owned(port) => port.clone(),
+        }
+    }
+
     fn owned(self) -> Line<'static> {
         Line::Owned(match self {
             Self::Borrowed(port) => port.clone(),
@@ -242,7 +249,7 @@ impl<'a, M: Message> Ask<'a, M> {
     fn wait_for_room(&mut self, letter: Letter, wait: Option<ReplyWait<M::Reply>>, until: Until) {
         self.state = State::NoRoom(Box::new(NoRoom {
             letter,
-            room: self.port.room(),
+            room: self.port.shared().room(),
             wait,
             until,
         }));
@@ -377,7 +384,7 @@ impl<'a, M: Message> Tell<'a, M> {
                 Ok(()) => return Poll::Ready(Ok(())),
                 Err(Undelivered::Failed(_, failure)) => return Poll::Ready(Err(failure.into())),
                 Err(Undelivered::Full(letter)) => {
-                    let mut room = self.port.room();
+                    let mut room = self.port.shared().room();
                     if room.as_mut().poll(cx).is_pending() {
                         self.waits = Some(Box::new((letter, room)));
                         return Poll::Pending;

@@ -28,7 +28,7 @@ pub trait Port: Send + Sync + 'static {
     fn send(&self, letter: Letter) -> Result<(), Undelivered>;
 
     /// Ready when there may be room after [`Undelivered::Full`].
-    fn room(&self) -> BoxFuture<'static, ()>;
+    fn room(self: Arc<Self>) -> BoxFuture<'static, ()>;
 
     /// The clock that deadlines are of.
     fn clock(&self) -> &Clock;
@@ -72,7 +72,7 @@ impl Port for Unusable {
         Err(Undelivered::Failed(letter, failure))
     }
 
-    fn room(&self) -> BoxFuture<'static, ()> {
+    fn room(self: Arc<Self>) -> BoxFuture<'static, ()> {
         Box::pin(std::future::ready(()))
     }
 

@@ -3,32 +3,32 @@
 use super::{
     Line, Links, Pending, Unsent,
     convert::{from_call, own_request, time_left},
-    line::LinePort,
+    line::Exchange,
 };
 use crate::{
     actor::Port,
     clock::{Clock, Moment},
     directory::{Step, Way},
-    ident::{ActorId, Hint, ProcessId, RequestId, SiloId},
+    ident::{ActorId, ActorTable, Hint, ProcessId, RequestId, SHARDS, SiloId, shard_of},
     mailbox::{Letter, Mailbox, ReplyTo},
     wire::{BounceReason, Call, EncodeError, Failure, FailureCode, Frame, Outcome, Ran},
 };
 use parking_lot::{Mutex, RwLock};
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
-    hash::BuildHasher,
+    collections::{BTreeSet, HashSet, VecDeque},
     sync::Arc,
     task::Waker,
     time::Duration,
 };
 
-const SHARDS: usize = 32;
-
 /// How long a line stays that nobody holds, before a fence is spent on forgetting it.
 const FORGET_AFTER: Duration = Duration::from_secs(30);
 
 /// How many lines of a shard a sweep looks at, if no more than a quarter as many were made since the last.
-const LOOKS: usize = 64;
+const LOOKS: usize = 32;
+
+/// For so many lines a sweep holds a shard's lock at once.
+const AT_ONCE: usize = 64;
 
 /// What a process does for its switchboard.
 pub trait Uplink: Send + Sync + 'static {
@@ -78,28 +78,21 @@ pub(super) enum Followed {
 
 #[derive(Default)]
 struct Shard {
-    lines: HashMap<ActorId, Known, foldhash::fast::RandomState>,
+    lines: ActorTable<Arc<Line>>,
     /// The same lines, in the order in which sweeps look at them.
     round: VecDeque<Arc<Line>>,
     /// How many lines were made since the last sweep.
     made: usize,
 }
 
-struct Known {
-    line: Arc<Line>,
-    /// Since when no reference was seen to hold it.
-    unheld_since: Option<Moment>,
-}
-
 /// All lines of a process.
 pub struct Switchboard {
     process: ProcessId,
     clock: Clock,
-    ask_timeout: Duration,
+    exchange: Arc<Exchange>,
     lines: [Mutex<Shard>; SHARDS],
     /// The actors to which messages may wait for a way.
     unsettled: [Mutex<HashSet<ActorId, foldhash::fast::RandomState>>; SHARDS],
-    hasher: foldhash::fast::FixedState,
     pending: Pending,
     links: Arc<Links>,
     uplink: Arc<dyn Uplink>,
@@ -117,13 +110,16 @@ impl Switchboard {
         links: Arc<Links>,
         uplink: Arc<dyn Uplink>,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|board| Self {
             process,
+            exchange: Arc::new(Exchange {
+                clock: clock.clone(),
+                ask_timeout,
+                board: board.clone(),
+            }),
             clock,
-            ask_timeout,
             lines: std::array::from_fn(|_| Mutex::default()),
             unsettled: std::array::from_fn(|_| Mutex::default()),
-            hasher: foldhash::fast::FixedState::default(),
             pending: Pending::default(),
             links,
             uplink,
@@ -134,22 +130,17 @@ impl Switchboard {
 
     /// The port of an actor.
     pub fn port(self: &Arc<Self>, actor: ActorId) -> Arc<dyn Port> {
-        Arc::new(LinePort(self.line_or_new(&actor)))
+        self.line_or_new(&actor)
     }
 
-    fn line_or_new(self: &Arc<Self>, actor: &ActorId) -> Arc<Line> {
-        let mut shard = self.lines[self.shard(actor)].lock();
-        if let Some(known) = shard.lines.get_mut(actor) {
-            known.unheld_since = None;
-            return known.line.clone();
+    fn line_or_new(&self, actor: &ActorId) -> Arc<Line> {
+        let mut shard = self.lines[shard_of(actor)].lock();
+        if let Some(line) = shard.lines.get(actor) {
+            line.seen_held(true, Moment(0));
+            return line.clone();
         }
-        let board = Arc::downgrade(self);
-        let line = Arc::new(Line::new(actor.clone(), self.clock.clone(), self.ask_timeout, board));
-        let known = Known {
-            line: line.clone(),
-            unheld_since: None,
-        };
-        shard.lines.insert(actor.clone(), known);
+        let line = Arc::new(Line::new(actor.clone(), self.exchange.clone()));
+        shard.lines.insert(line.clone());
         shard.round.push_back(line.clone());
         shard.made += 1;
         line
@@ -170,13 +161,8 @@ impl Switchboard {
         &self.links
     }
 
-    fn shard(&self, actor: &ActorId) -> usize {
-        usize::try_from(self.hasher.hash_one(actor) % SHARDS as u64).unwrap_or(0)
-    }
-
     fn line(&self, actor: &ActorId) -> Option<Arc<Line>> {
-        let shard = self.lines[self.shard(actor)].lock();
-        shard.lines.get(actor).map(|known| known.line.clone())
+        self.lines[shard_of(actor)].lock().lines.get(actor).cloned()
     }
 
     fn all_lines(&self) -> Vec<Arc<Line>> {
@@ -187,7 +173,7 @@ impl Switchboard {
 
     /// Messages may wait for the actor's way from now on.
     fn unsettled(&self, actor: &ActorId) {
-        self.unsettled[self.shard(actor)].lock().insert(actor.clone());
+        self.unsettled[shard_of(actor)].lock().insert(actor.clone());
     }
 
     pub(super) fn is_congested(&self, silo: &SiloId) -> bool {
@@ -512,44 +498,50 @@ impl Switchboard {
             }
         }
         for shard in &self.lines {
-            let (_, unused) = self.look_round(&mut shard.lock());
-            for line in unused {
-                self.change(&line, Way::retire);
+            let mut left = usize::MAX;
+            while left > 0 {
+                let (_, rest, unused) = self.look_round(&mut shard.lock(), left);
+                left = rest;
+                for line in unused {
+                    self.change(&line, Way::retire);
+                }
             }
         }
     }
 
-    /// Looks at the next lines of a shard. Forgets those that nobody holds and that can be forgotten; answers how many it
-    /// looked at and those whose ways are to be retired first.
-    fn look_round(&self, shard: &mut Shard) -> (usize, Vec<Arc<Line>>) {
+    /// Looks at the next lines of a shard, `left` at the most. Forgets those that nobody holds and that can be forgotten;
+    /// answers how many it looked at, how many are left to be looked at in this sweep, and those whose ways are to be retired first.
+    fn look_round(&self, shard: &mut Shard, left: usize) -> (usize, usize, Vec<Arc<Line>>) {
         let now = self.clock.now();
-        let looks = LOOKS.max(std::mem::take(&mut shard.made) * 4).min(shard.round.len());
+        let left = left.min(LOOKS.max(shard.made * 4)).min(shard.round.len());
+        let looks = left.min(AT_ONCE);
         let mut unused = Vec::new();
         for _ in 0..looks {
             let Some(line) = shard.round.pop_front() else { break };
-            // This one and the map's.
+            // This one and the table's. With the shard locked nobody else can take one that nobody holds.
             let held = Arc::strong_count(&line) > 2;
-            if !held && line.peek(|way| way.is_idle()) {
+            if !held && line.is_idle() == Some(true) {
                 shard.lines.remove(line.actor());
                 continue;
             }
-            if let Some(known) = shard.lines.get_mut(line.actor()) {
-                let since = *known.unheld_since.get_or_insert(now);
-                if held {
-                    known.unheld_since = None;
-                } else if now.since(since) >= FORGET_AFTER {
-                    known.unheld_since = Some(now);
-                    unused.push(line.clone());
-                }
+            if let Some(since) = line.seen_held(held, now)
+                && now.since(since) >= FORGET_AFTER
+            {
+                line.seen_held(true, now);
+                line.seen_held(false, now);
+                unused.push(line.clone());
             }
             shard.round.push_back(line);
         }
-        if shard.lines.len() < shard.lines.capacity() / 4 {
-            let room = shard.lines.len() * 2;
-            shard.lines.shrink_to(room);
+        if shard.round.len() < shard.round.capacity() / 4 {
+            let room = shard.round.len() * 2;
             shard.round.shrink_to(room);
         }
-        (looks, unused)
+        let left = left - looks;
+        if left == 0 {
+            shard.made = 0;
+        }
+        (looks, left, unused)
     }
 
     fn drop_overdue(&self, actor: &ActorId) {

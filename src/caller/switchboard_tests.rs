@@ -29,7 +29,7 @@ fn actor(key: impl ToString) -> ActorId {
 }
 
 impl Uplink for OwnUplink {
-    fn deliver_here(&self, _: &ActorId, letter: Letter, _: bool) -> Delivered {
+    fn deliver_here(&self, _: &ActorId, letter: Letter, _: bool, _: Option<&Arc<Mailbox>>) -> Delivered {
         self.0.came.lock().push(letter.body.name().to_owned());
         Delivered::Done
     }
@@ -179,7 +179,7 @@ fn a_sweep_looks_at_a_bounded_number_of_lines_that_are_only_there() {
     // The first sweep catches up with the lines that were made.
     board.sweep();
     let looked: usize = (board.lines.iter())
-        .map(|shard| board.look_round(&mut shard.lock()).0)
+        .map(|shard| board.look_round(&mut shard.lock(), usize::MAX).0)
         .sum();
     assert_eq!(looked, SHARDS * LOOKS);
     assert_eq!(lines(&board), ports.len());

@@ -69,6 +69,7 @@ impl<T: OfActor> ActorTable<T> {
         self.0.iter()
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

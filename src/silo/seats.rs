@@ -58,7 +58,7 @@ impl Seats {
     ) -> T {
         let mut shard = self.shard(actor).lock();
         let Shard { at_rest, places, index } = &mut *shard;
-        let mut change = |place: &mut Place| {
+        let change = |place: &mut Place| {
             let result = event(place);
             for command in place.seat.take_commands() {
                 carry_out(place, command);
