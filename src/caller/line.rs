@@ -21,6 +21,8 @@ use std::{
     time::Duration,
 };
 
+const HELD: u64 = u64::MAX;
+
 /// What the lines of a process have in common.
 pub(super) struct Exchange {
     pub(super) clock: Clock,
@@ -38,7 +40,7 @@ pub struct Line {
     /// The actor's mailbox in this process, once it was seen.
     mailbox: OnceLock<Arc<Mailbox>>,
     state: Mutex<State>,
-    /// Since when no reference was seen to hold it, in nanoseconds; 0 if one was.
+    /// Since when no reference was seen to hold it, in nanoseconds; [`HELD`] if one was.
     unheld_since: AtomicU64,
 }
 
@@ -56,7 +58,7 @@ impl Line {
             is_direct: AtomicBool::new(false),
             mailbox: OnceLock::new(),
             state: Mutex::default(),
-            unheld_since: AtomicU64::new(0),
+            unheld_since: AtomicU64::new(HELD),
         }
     }
 
@@ -99,11 +101,11 @@ impl Line {
     /// A reference holds it, or not as is seen now. Answers since when that was seen.
     pub(super) fn seen_held(&self, held: bool, now: Moment) -> Option<Moment> {
         let since = self.unheld_since.load(Ordering::Relaxed);
-        match (held, since) {
-            (true, 0) => return None,
-            (true, _) => self.unheld_since.store(0, Ordering::Relaxed),
-            (false, 0) => self.unheld_since.store(now.0.max(1), Ordering::Relaxed),
-            (false, _) => return Some(Moment(since)),
+        match held {
+            true if since == HELD => {}
+            true => self.unheld_since.store(HELD, Ordering::Relaxed),
+            false if since == HELD => self.unheld_since.store(now.0, Ordering::Relaxed),
+            false => return Some(Moment(since)),
         }
         None
     }
@@ -121,6 +123,11 @@ impl Line {
                 }
             },
         };
+        if state.way.is_new()
+            && let Some(hint) = board.placed(&self.actor)
+        {
+            state.way.begin(hint);
+        }
         if !state.way.has_room()
             || state
                 .way

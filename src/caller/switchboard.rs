@@ -48,6 +48,12 @@ pub trait Uplink: Send + Sync + 'static {
     /// This process's own callers enter itself.
     fn enter_here(&self, actor: &ActorId, k: u64);
 
+    /// The silo that should have an actor of which this process knows nothing, if placement's word will do.
+    fn placed(&self, actor: &ActorId) -> Option<Hint> {
+        let _unknown = actor;
+        None
+    }
+
     /// Finds out who owns the actor or who should: at once, or by [`Switchboard::located`], [`Switchboard::not_located`] or
     /// [`Switchboard::locate_again`] later. `first`: placement's word will do, nobody has asked before.
     fn locate(&self, actor: &ActorId, attempt: u32, first: bool) -> Option<Hint>;
@@ -194,6 +200,11 @@ impl Switchboard {
     }
 
     // Sending.
+
+    /// Where an actor should be of which nothing is known.
+    pub(super) fn placed(&self, actor: &ActorId) -> Option<Hint> {
+        self.usable(self.uplink.placed(actor))
+    }
 
     pub(super) fn deliver(
         &self,

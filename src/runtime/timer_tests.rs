@@ -8,7 +8,7 @@ use crate::{
     ident::Epoch,
     mailbox::{Refused, Told},
 };
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -6,7 +6,7 @@ use crate::{
     caller::from_call,
     clock::Clock,
     ident::{ActorId, Epoch, ProcessId, RequestId, SiloId},
-    mailbox::{Letter, Mailbox, Refused},
+    mailbox::{Letter, Mailbox},
     migration::Phase,
     runtime::{Activation, Control, Event, Memory, Outside, fail},
     store::{ETag, Owner, RegisterOutcome, Registered, SaveOutcome, SaveRequest, Store, StoreError, StoredState},
@@ -34,36 +34,28 @@ impl Node {
         });
     }
 
-    /// Lets an actor of which nothing is known here run at once, if the store answers at once that it is this silo's now: its
-    /// first message is the letter. Answers the mailbox, or gives the letter back. `mailbox`: the actor's, if this process has
-    /// one.
-    pub(super) fn begin_with(
+    /// Puts a letter into the mailbox of an actor that runs here, if that is all there is to it; or lets one of which nothing is
+    /// known here run at once, if the store answers at once that it is this silo's now. Answers that mailbox, or gives the letter
+    /// back: then its seat has to say. `mailbox`: the actor's, if this process has one.
+    pub(super) fn rest_or_begin(
         self: &Arc<Self>,
         actor: &ActorId,
         letter: Letter,
-        mailbox: Option<&Arc<Mailbox>>,
+        mailbox: impl FnOnce() -> Option<Arc<Mailbox>>,
     ) -> Result<Arc<Mailbox>, Letter> {
-        let Some(kind) = self.registry.kind(actor.kind()).filter(|_| self.gate() == Gate::Open) else {
-            return Err(letter);
-        };
-        let begun = self.seats.begin(actor, || {
+        self.seats.rest_or_begin(actor, letter, || {
+            let kind = self.registry.kind(actor.kind()).filter(|_| self.gate() == Gate::Open)?;
+            let mailbox = mailbox();
             match self.store.register_at_once(&self.me, actor)? {
                 RegisterOutcome::Registered(Registered { epoch, state }) => {
-                    let activation = self.pool().activation(actor, &kind.entry, true, mailbox.cloned());
+                    let activation = self.pool().activation(actor, &kind.entry, true, mailbox);
                     activation.control(Control::Activate(Memory::saved(epoch, state)));
                     Some(activation.mailbox().clone())
                 }
                 // Whose it is, and whether it can be taken over, is found out off the path of messages.
                 RegisterOutcome::Owned(_) => None,
             }
-        });
-        match begun {
-            None => Err(letter),
-            Some(mailbox) => match mailbox.push(letter) {
-                Ok(()) => Ok(mailbox),
-                Err(Refused::Full(letter) | Refused::Closed(letter)) => Err(letter),
-            },
-        }
+        })
     }
 
     /// A package has come from a source.

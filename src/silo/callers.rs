@@ -105,8 +105,7 @@ impl Uplink for NodeUplink {
             drop(letter);
             return Delivered::Done;
         };
-        let at_rest = node.seats.push_at_rest(actor, letter);
-        let letter = match at_rest.or_else(|letter| node.begin_with(actor, letter, mailbox)) {
+        let letter = match node.rest_or_begin(actor, letter, || mailbox.cloned()) {
             Ok(direct) => return Delivered::Direct(direct),
             Err(letter) => letter,
         };
@@ -148,6 +147,10 @@ impl Uplink for NodeUplink {
 
     fn is_gone(&self, silo: &SiloId) -> bool {
         self.0.upgrade().is_some_and(|node| node.is_gone(silo))
+    }
+
+    fn placed(&self, actor: &ActorId) -> Option<Hint> {
+        self.0.upgrade()?.placed(actor)
     }
 
     fn locate(&self, actor: &ActorId, attempt: u32, first: bool) -> Option<Hint> {

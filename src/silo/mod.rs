@@ -23,6 +23,7 @@ mod dead_letters;
 mod directory;
 mod end;
 mod error;
+mod found;
 mod handle;
 mod inbound;
 mod leaving;

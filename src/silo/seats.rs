@@ -107,35 +107,33 @@ impl Seats {
         result
     }
 
-    /// Lets an actor of which nothing is known here run at once: `begin` registers it and makes its activation, if it can.
+    /// Puts a message into the mailbox of an actor whose seat is at rest: any link may. An actor of which nothing is known here
+    /// runs first, if `begin` can register it at once and makes its activation: then its seat is at rest in one step, as it
+    /// would be by way of [`Seat::arrive`], [`Command::Register`] and [`Seat::registered`].
     ///
-    /// What a seat comes to by way of [`Seat::arrive`], [`Command::Register`] and [`Seat::registered`], in one step: it is at
-    /// rest, and the message that it held meanwhile is the first in the mailbox.
-    pub(super) fn begin(
+    /// Answers the mailbox, or gives the message back.
+    pub(super) fn rest_or_begin(
         &self,
         actor: &ActorId,
+        letter: Letter,
         begin: impl FnOnce() -> Option<Arc<Mailbox>>,
-    ) -> Option<Arc<Mailbox>> {
+    ) -> Result<Arc<Mailbox>, Letter> {
         let mut shard = self.shard(actor).lock();
-        if shard.at_rest.get(actor).is_some() || shard.places.get(actor).is_some() {
-            return None;
-        }
-        let mailbox = begin()?;
-        let watched = self.watched.load(Ordering::Acquire);
-        (shard.index).changed(actor, Standing::default(), Standing::AT_REST, watched);
-        shard.at_rest.insert(mailbox.clone());
-        Some(mailbox)
-    }
-
-    /// Puts a message into the mailbox of an actor whose seat is at rest: any link may. Answers that mailbox, or gives the
-    /// message back.
-    pub(super) fn push_at_rest(&self, actor: &ActorId, letter: Letter) -> Result<Arc<Mailbox>, Letter> {
-        let shard = self.shard(actor).lock();
-        let Some(mailbox) = shard.at_rest.get(actor) else {
-            return Err(letter);
+        let mailbox = match shard.at_rest.get(actor) {
+            Some(mailbox) => mailbox.clone(),
+            None if shard.places.get(actor).is_some() => return Err(letter),
+            None => match begin() {
+                None => return Err(letter),
+                Some(mailbox) => {
+                    let watched = self.watched.load(Ordering::Acquire);
+                    (shard.index).changed(actor, Standing::default(), Standing::AT_REST, watched);
+                    shard.at_rest.insert(mailbox.clone());
+                    mailbox
+                }
+            },
         };
         match mailbox.push(letter) {
-            Ok(()) => Ok(mailbox.clone()),
+            Ok(()) => Ok(mailbox),
             Err(Refused::Full(letter) | Refused::Closed(letter)) => Err(letter),
         }
     }
@@ -333,11 +331,7 @@ impl Node {
 
     /// A message for an actor over one of the links that lead here, its own callers' among them.
     pub(super) fn arrive(self: &Arc<Self>, link: LinkId, actor: &ActorId, letter: Letter) {
-        let letter = match self.seats.push_at_rest(actor, letter) {
-            Ok(_) => return,
-            Err(letter) => letter,
-        };
-        let letter = match self.begin_with(actor, letter, self.board().mailbox_of(actor).as_ref()) {
+        let letter = match self.rest_or_begin(actor, letter, || self.board().mailbox_of(actor)) {
             Ok(_) => return,
             Err(letter) => letter,
         };
@@ -365,8 +359,45 @@ fn control(place: &Place, control: Control) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ident::Epoch;
-    use crate::store::{Entry, EntryOutcome};
+    use crate::{
+        clock::Moment,
+        ident::Epoch,
+        mailbox::{Body, Chain, Host, NotHere, ReplyTo},
+        migration::Phase,
+        store::{Entry, EntryOutcome},
+    };
+    use std::any::{Any, TypeId};
+
+    /// Runs nothing.
+    struct Nowhere;
+
+    impl Host for Nowhere {
+        fn offers(&self) -> &dyn Any {
+            &()
+        }
+
+        fn inject(&self, _: &Arc<Mailbox>) {}
+
+        fn may_run_here(&self, _: &Mailbox) -> bool {
+            false
+        }
+
+        fn run_here(&self, _: &Arc<Mailbox>, _: TypeId, _: &mut dyn Any) -> Result<(), NotHere> {
+            Err(NotHere)
+        }
+    }
+
+    fn letter() -> Letter {
+        Letter {
+            body: Body::Encoded {
+                name: "m".into(),
+                bytes: bytes::Bytes::new(),
+            },
+            reply: ReplyTo::Nobody,
+            deadline: None,
+            chain: Chain::NONE,
+        }
+    }
 
     fn actor(n: usize) -> ActorId {
         ActorId::new("k", n.to_string()).expect("valid")
@@ -432,6 +463,38 @@ mod tests {
         });
         assert!(seats.peek(&one, |_| ()).is_none());
         assert_eq!(seats.tally(), Tally::default());
+    }
+
+    #[test]
+    fn an_actor_that_begins_at_once_is_as_one_that_registered() {
+        let (seats, one) = (Seats::new(SiloId::new("s", 1)), actor(1));
+        let mailbox = Arc::new(Mailbox::new(one.clone(), 10, Arc::new(Nowhere), Moment(0)));
+        let begin = || {
+            mailbox.make();
+            mailbox.set_epoch(Epoch(3));
+            mailbox.set_open(true);
+            Some(mailbox.clone())
+        };
+        assert!(seats.rest_or_begin(&one, letter(), || None).is_err());
+        assert_eq!(seats.tally(), Tally::default());
+        seats.watch();
+        assert!(seats.rest_or_begin(&one, letter(), begin).is_ok());
+        assert!(seats.rest_or_begin(&one, letter(), || unreachable!("it runs")).is_ok());
+        assert_eq!(mailbox.len(), 2);
+        let phase = seats.peek(&one, |place| place.seat.phase().map(|(phase, epoch)| (phase.clone(), epoch)));
+        assert_eq!(phase, Some(Some((Phase::Active, Epoch(3)))));
+        let (tally, news) = (seats.tally(), seats.take_news());
+        assert_eq!((tally.activations, tally.tenants, tally.settled), (1, 1, 1));
+        assert_eq!(news, [one.clone()]);
+        // It is kept otherwise while more is known of it, and at rest again after that.
+        assert!(at(&seats, &one, |seat| seat.freeze(SiloId::new("t", 1))));
+        assert_eq!(seats.tally().settled, 0);
+        at(&seats, &one, |seat| {
+            seat.freeze_failed();
+        });
+        assert_eq!(seats.tally(), tally);
+        mailbox.set_open(false);
+        assert!(seats.rest_or_begin(&one, letter(), || unreachable!("it runs")).is_err());
     }
 
     #[test]
