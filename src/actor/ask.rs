@@ -173,7 +173,7 @@ impl<'a, M: Message> Ask<'a, M> {
     fn start(&mut self, message: M) -> Option<Answer<M::Reply>> {
         let terms = Terms::now(&*self.port, self.timeout);
         let no_cycle = |_: &&Arc<Mailbox>| terms.chain.is_empty() || !terms.chain.contains(self.port.actor());
-        let direct = self.port.direct().filter(no_cycle);
+        let direct = self.port.direct().or_else(|| self.port.open()).filter(no_cycle);
         let message = match direct {
             Some(mailbox) if mailbox.may_run_here() => {
                 let asked = Asked {
@@ -404,7 +404,7 @@ impl<M: Message> Future for Tell<'_, M> {
         let this = &mut *self;
         if let Some(message) = this.message.take() {
             let told = Told(message);
-            let refused = match this.port.direct() {
+            let refused = match this.port.direct().or_else(|| this.port.open()) {
                 None => Refused::Closed(told),
                 Some(mailbox) => match mailbox.push(told) {
                     Ok(()) => return Poll::Ready(Ok(())),

@@ -17,6 +17,11 @@ pub trait Port: Send + Sync + 'static {
     /// The short way, if the actor runs in this process: its mailbox. If that has closed, [`Port::send`] knows on.
     fn direct(&self) -> Option<&Arc<Mailbox>>;
 
+    /// Opens the short way to an actor of which this process knows nothing yet, if it runs here or can at once.
+    fn open(&self) -> Option<&Arc<Mailbox>> {
+        None
+    }
+
     /// Takes the letter, in the order of calls, or gives it back. Never blocks.
     ///
     /// # Errors

@@ -238,6 +238,20 @@ impl Port for Line {
         self.direct_mailbox()
     }
 
+    fn open(&self) -> Option<&Arc<Mailbox>> {
+        let board = self.exchange.board.upgrade()?;
+        let mut state = self.state.lock();
+        if !state.way.is_new() || board.closed().is_some() {
+            return None;
+        }
+        let hint = board.placed(&self.actor)?;
+        let mailbox = board.open_here(&self.actor, &hint.silo, self.mailbox.get())?;
+        state.way.begin(hint);
+        state.way.sent_directly();
+        self.set_direct(Some(mailbox));
+        self.direct_mailbox()
+    }
+
     fn send(&self, letter: Letter) -> Result<(), Undelivered> {
         if let Some(failure) = self.cycle(&letter) {
             return Err(Undelivered::Failed(letter, failure));

@@ -54,6 +54,13 @@ pub trait Uplink: Send + Sync + 'static {
         None
     }
 
+    /// The mailbox of an actor that runs in this process and does nothing else, or can run here at once. `mailbox`: the
+    /// actor's, if it was seen in this process.
+    fn open_here(&self, actor: &ActorId, mailbox: Option<&Arc<Mailbox>>) -> Option<Arc<Mailbox>> {
+        let _unknown = (actor, mailbox);
+        None
+    }
+
     /// Finds out who owns the actor or who should: at once, or by [`Switchboard::located`], [`Switchboard::not_located`] or
     /// [`Switchboard::locate_again`] later. `first`: placement's word will do, nobody has asked before.
     fn locate(&self, actor: &ActorId, attempt: u32, first: bool) -> Option<Hint>;
@@ -204,6 +211,16 @@ impl Switchboard {
     /// Where an actor should be of which nothing is known.
     pub(super) fn placed(&self, actor: &ActorId) -> Option<Hint> {
         self.usable(self.uplink.placed(actor))
+    }
+
+    /// The mailbox of an actor of which nothing is known and which should be at `silo`, if that is here and it can run at once.
+    pub(super) fn open_here(
+        &self,
+        actor: &ActorId,
+        silo: &SiloId,
+        mailbox: Option<&Arc<Mailbox>>,
+    ) -> Option<Arc<Mailbox>> {
+        (self.process.silo() == Some(silo)).then(|| self.uplink.open_here(actor, mailbox))?
     }
 
     pub(super) fn deliver(

@@ -142,10 +142,8 @@ impl Slot {
     }
 
     pub(super) fn run_activate(&mut self, doing: Doing, actor: Box<dyn AnyActor>) {
-        self.begin(doing, async move {
-            let (actor, result) = actor.activate().await;
-            Step::Activated(actor, result)
-        });
+        clear_turn();
+        self.state = State::Busy(Work::Up(doing, actor.activate()));
     }
 
     /// Of an idle actor.

@@ -53,10 +53,15 @@ pub(super) enum Doing {
     Loading,
 }
 
+/// `on_activate`.
+type Activating = LocalBoxFuture<'static, (Box<dyn AnyActor>, Result<(), ActivationError>)>;
+
 /// A future that owns the actor and is polled when it is woken.
 pub(super) enum Work {
     Turn(Frame),
     Step(Doing, LocalBoxFuture<'static, Step>),
+    /// `on_activate`: a step without a box around it.
+    Up(Doing, Activating),
 }
 
 #[derive(Default)]
@@ -254,7 +259,7 @@ impl Slot {
 
     /// Whether it has a step that was not polled yet.
     pub(super) fn has_step(&self) -> bool {
-        matches!(self.state, State::Busy(Work::Step(..)))
+        matches!(self.state, State::Busy(Work::Step(..) | Work::Up(..)))
     }
 
     /// Drops what runs; what was taken goes back to the mailbox.
@@ -471,20 +476,33 @@ impl Slot {
             }
             State::Busy(Work::Step(doing, step)) => {
                 let doing = *doing;
-                match catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(cx))) {
-                    Ok(Poll::Pending) => return false,
-                    Ok(Poll::Ready(end)) => {
-                        self.state = State::Empty;
-                        self.ended(local, doing, end);
-                    }
-                    Err(panic) => {
-                        // The future still owns the actor; what its drop does is fenced as well.
-                        drop_fenced(std::mem::replace(&mut self.state, State::Empty));
-                        self.panicked(local, doing, &panic_text(&*panic));
-                    }
-                }
+                let polled = catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(cx)));
+                return self.stepped(local, doing, polled);
+            }
+            State::Busy(Work::Up(doing, step)) => {
+                let doing = *doing;
+                let polled = catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(cx)));
+                let polled = polled.map(|poll| poll.map(|(actor, result)| Step::Activated(actor, result)));
+                return self.stepped(local, doing, polled);
             }
             _ => {}
+        }
+        true
+    }
+
+    /// A step was polled. `true`: it has ended and its end was dealt with.
+    fn stepped(&mut self, local: &Local, doing: Doing, polled: Result<Poll<Step>, Box<dyn Any + Send>>) -> bool {
+        match polled {
+            Ok(Poll::Pending) => return false,
+            Ok(Poll::Ready(end)) => {
+                self.state = State::Empty;
+                self.ended(local, doing, end);
+            }
+            Err(panic) => {
+                // The future still owns the actor; what its drop does is fenced as well.
+                drop_fenced(std::mem::replace(&mut self.state, State::Empty));
+                self.panicked(local, doing, &panic_text(&*panic));
+            }
         }
         true
     }

@@ -184,6 +184,11 @@ impl Shared {
 
 impl Shared {
     pub(super) fn inject(&self, mailbox: &Arc<Mailbox>) {
+        if mailbox.slot().is_none() {
+            // Nothing runs here yet: what will be told to run looks for messages, and comes to rest under the mailbox's lock
+            // only after it has its number.
+            return;
+        }
         let idle = self.here(|local| {
             local.ready.borrow_mut().push_back(mailbox.clone());
             local.idle.replace(false)

@@ -43,19 +43,27 @@ impl Node {
         letter: Letter,
         mailbox: impl FnOnce() -> Option<Arc<Mailbox>>,
     ) -> Result<Arc<Mailbox>, Letter> {
-        self.seats.rest_or_begin(actor, letter, || {
-            let kind = self.registry.kind(actor.kind()).filter(|_| self.gate() == Gate::Open)?;
-            let mailbox = mailbox();
-            match self.store.register_at_once(&self.me, actor)? {
-                RegisterOutcome::Registered(Registered { epoch, state }) => {
-                    let activation = self.pool().activation(actor, &kind.entry, true, mailbox);
-                    activation.control(Control::Activate(Memory::saved(epoch, state)));
-                    Some(activation.mailbox().clone())
-                }
-                // Whose it is, and whether it can be taken over, is found out off the path of messages.
-                RegisterOutcome::Owned(_) => None,
+        self.seats.push_at_rest_or(actor, letter, || self.begin(actor, mailbox))
+    }
+
+    /// Registers an actor of which nothing is known here and makes its activation, if the store answers at once. With its seat
+    /// locked.
+    pub(super) fn begin(
+        &self,
+        actor: &ActorId,
+        mailbox: impl FnOnce() -> Option<Arc<Mailbox>>,
+    ) -> Option<Arc<Mailbox>> {
+        let kind = self.registry.kind(actor.kind()).filter(|_| self.gate() == Gate::Open)?;
+        let mailbox = mailbox();
+        match self.store.register_at_once(&self.me, actor)? {
+            RegisterOutcome::Registered(Registered { epoch, state }) => {
+                let activation = self.pool().activation(actor, &kind.entry, true, mailbox);
+                activation.control(Control::Activate(Memory::saved(epoch, state)));
+                Some(activation.mailbox().clone())
             }
-        })
+            // Whose it is, and whether it can be taken over, is found out off the path of messages.
+            RegisterOutcome::Owned(_) => None,
+        }
     }
 
     /// A package has come from a source.

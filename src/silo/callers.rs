@@ -153,6 +153,11 @@ impl Uplink for NodeUplink {
         self.0.upgrade()?.placed(actor)
     }
 
+    fn open_here(&self, actor: &ActorId, mailbox: Option<&Arc<Mailbox>>) -> Option<Arc<Mailbox>> {
+        let node = self.0.upgrade()?;
+        (node.seats).at_rest_or(actor, || node.begin(actor, || mailbox.cloned()))
+    }
+
     fn locate(&self, actor: &ActorId, attempt: u32, first: bool) -> Option<Hint> {
         let node = self.0.upgrade()?;
         node.locate(actor, attempt, first)

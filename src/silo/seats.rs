@@ -107,35 +107,51 @@ impl Seats {
         result
     }
 
-    /// Puts a message into the mailbox of an actor whose seat is at rest: any link may. An actor of which nothing is known here
-    /// runs first, if `begin` can register it at once and makes its activation: then its seat is at rest in one step, as it
-    /// would be by way of [`Seat::arrive`], [`Command::Register`] and [`Seat::registered`].
-    ///
-    /// Answers the mailbox, or gives the message back.
-    pub(super) fn rest_or_begin(
+    /// The mailbox of an actor whose seat is at rest: any link may put messages there. One of which nothing is known here runs
+    /// first, if `begin` can register it at once and makes its activation: then its seat is at rest in one step, as it would be
+    /// by way of [`Seat::arrive`], [`Command::Register`] and [`Seat::registered`].
+    pub(super) fn at_rest_or(
+        &self,
+        actor: &ActorId,
+        begin: impl FnOnce() -> Option<Arc<Mailbox>>,
+    ) -> Option<Arc<Mailbox>> {
+        self.in_at_rest(&mut self.shard(actor).lock(), actor, begin)
+    }
+
+    /// Puts a message into [`Seats::at_rest_or`]; answers that mailbox, or gives the message back.
+    pub(super) fn push_at_rest_or(
         &self,
         actor: &ActorId,
         letter: Letter,
         begin: impl FnOnce() -> Option<Arc<Mailbox>>,
     ) -> Result<Arc<Mailbox>, Letter> {
         let mut shard = self.shard(actor).lock();
-        let mailbox = match shard.at_rest.get(actor) {
-            Some(mailbox) => mailbox.clone(),
-            None if shard.places.get(actor).is_some() => return Err(letter),
-            None => match begin() {
-                None => return Err(letter),
-                Some(mailbox) => {
-                    let watched = self.watched.load(Ordering::Acquire);
-                    (shard.index).changed(actor, Standing::default(), Standing::AT_REST, watched);
-                    shard.at_rest.insert(mailbox.clone());
-                    mailbox
-                }
-            },
+        let Some(mailbox) = self.in_at_rest(&mut shard, actor, begin) else {
+            return Err(letter);
         };
         match mailbox.push(letter) {
             Ok(()) => Ok(mailbox),
             Err(Refused::Full(letter) | Refused::Closed(letter)) => Err(letter),
         }
+    }
+
+    fn in_at_rest(
+        &self,
+        shard: &mut Shard,
+        actor: &ActorId,
+        begin: impl FnOnce() -> Option<Arc<Mailbox>>,
+    ) -> Option<Arc<Mailbox>> {
+        if let Some(mailbox) = shard.at_rest.get(actor) {
+            return Some(mailbox.clone());
+        }
+        if shard.places.get(actor).is_some() {
+            return None;
+        }
+        let mailbox = begin()?;
+        let watched = self.watched.load(Ordering::Acquire);
+        (shard.index).changed(actor, Standing::default(), Standing::AT_REST, watched);
+        shard.at_rest.insert(mailbox.clone());
+        Some(mailbox)
     }
 
     fn look_at<T>(&self, shard: &Shard, actor: &ActorId, look: impl FnOnce(&Place) -> T) -> Option<T> {
@@ -475,11 +491,11 @@ mod tests {
             mailbox.set_open(true);
             Some(mailbox.clone())
         };
-        assert!(seats.rest_or_begin(&one, letter(), || None).is_err());
+        assert!(seats.push_at_rest_or(&one, letter(), || None).is_err());
         assert_eq!(seats.tally(), Tally::default());
         seats.watch();
-        assert!(seats.rest_or_begin(&one, letter(), begin).is_ok());
-        assert!(seats.rest_or_begin(&one, letter(), || unreachable!("it runs")).is_ok());
+        assert!(seats.push_at_rest_or(&one, letter(), begin).is_ok());
+        assert!(seats.push_at_rest_or(&one, letter(), || unreachable!("it runs")).is_ok());
         assert_eq!(mailbox.len(), 2);
         let phase = seats.peek(&one, |place| place.seat.phase().map(|(phase, epoch)| (phase.clone(), epoch)));
         assert_eq!(phase, Some(Some((Phase::Active, Epoch(3)))));
@@ -494,7 +510,7 @@ mod tests {
         });
         assert_eq!(seats.tally(), tally);
         mailbox.set_open(false);
-        assert!(seats.rest_or_begin(&one, letter(), || unreachable!("it runs")).is_err());
+        assert!(seats.push_at_rest_or(&one, letter(), || unreachable!("it runs")).is_err());
     }
 
     #[test]
