@@ -50,7 +50,8 @@ impl ActivityCell {
 
     /// Turns run from now on.
     pub fn turns_started(&self, now: Moment) {
-        self.takes.store(self.takes.load(Ordering::Relaxed) | RUNS, Ordering::Release);
+        self.takes
+            .store(self.takes.load(Ordering::Relaxed) | RUNS, Ordering::Release);
         self.last.store(now.0, Ordering::Relaxed);
     }
 
@@ -71,7 +72,8 @@ impl ActivityCell {
 
     /// No turn runs any more.
     pub fn turns_ended(&self) {
-        self.takes.store(self.takes.load(Ordering::Relaxed) & !RUNS, Ordering::Release);
+        self.takes
+            .store(self.takes.load(Ordering::Relaxed) & !RUNS, Ordering::Release);
     }
 
     /// The actor subscribed to a stream.

@@ -1,8 +1,6 @@
 //! An actor with its context, and the erased tables by which the runtime runs it.
 
-use super::{
-    ActivationError, Actor, Begin, Context, DeactivateReason, Handler, Message, Rare, SaveError, turn::run,
-};
+use super::{ActivationError, Actor, Begin, Context, DeactivateReason, Handler, Message, Rare, SaveError, turn::run};
 use crate::{
     mailbox::Mailbox,
     store::ETag,

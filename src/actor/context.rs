@@ -137,7 +137,9 @@ impl<A> Context<A> {
 
     pub(super) fn services(&self) -> &Arc<dyn Services> {
         let offered = self.mailbox.host().offers();
-        offered.downcast_ref().expect("invariant: who runs actors offers them services")
+        offered
+            .downcast_ref()
+            .expect("invariant: who runs actors offers them services")
     }
 }
 

@@ -34,13 +34,7 @@ const AT_ONCE: usize = 64;
 pub trait Uplink: Send + Sync + 'static {
     /// The letter's way leads to this process itself. `fresh`: the sender is there to be told that there is no room. `mailbox`:
     /// the actor's, if it was seen in this process.
-    fn deliver_here(
-        &self,
-        actor: &ActorId,
-        letter: Letter,
-        fresh: bool,
-        mailbox: Option<&Arc<Mailbox>>,
-    ) -> Delivered;
+    fn deliver_here(&self, actor: &ActorId, letter: Letter, fresh: bool, mailbox: Option<&Arc<Mailbox>>) -> Delivered;
 
     /// A fence of this process's own callers on the way to itself.
     fn fence_here(&self, actor: &ActorId, k: u64);
@@ -246,11 +240,13 @@ impl Switchboard {
     ) -> Followed {
         let is_here = |to: &SiloId| self.process.silo() == Some(to);
         match step {
-            Step::Send { to, message } if is_here(&to) => match self.uplink.deliver_here(actor, message, false, mailbox) {
-                Delivered::Direct(direct) => return Followed::Direct(direct),
-                Delivered::Done => {}
-                Delivered::Full(..) => unreachable!("invariant: only fresh letters are told that there is no room"),
-            },
+            Step::Send { to, message } if is_here(&to) => {
+                match self.uplink.deliver_here(actor, message, false, mailbox) {
+                    Delivered::Direct(direct) => return Followed::Direct(direct),
+                    Delivered::Done => {}
+                    Delivered::Full(..) => unreachable!("invariant: only fresh letters are told that there is no room"),
+                }
+            }
             Step::Send { to, message } => self.send(actor, &to, message),
             Step::Fence { to, k } if is_here(&to) => self.uplink.fence_here(actor, k),
             Step::Fence { to, k } => self.links.send(

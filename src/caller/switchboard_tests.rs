@@ -160,7 +160,13 @@ fn a_direct_line_that_nobody_holds_is_forgotten_without_a_fence() {
     board.port(a.clone()).send(letter("three", None)).expect("taken");
     *own.mailbox.lock() = None;
     send(&board, &a, "four");
-    board.moved(&a, Hint { silo: SiloId::new("other", 1), epoch: Epoch(9) });
+    board.moved(
+        &a,
+        Hint {
+            silo: SiloId::new("other", 1),
+            epoch: Epoch(9),
+        },
+    );
     board.sweep();
     assert_eq!(lines(&board), 1);
     let came = own.came.lock();

@@ -4,7 +4,7 @@ use crate::{
     caller::{Delivered, LinkEvents, Switchboard, Unsent, Uplink},
     clock::Clock,
     ident::{ActorId, Hint, RequestId, SiloId},
-    mailbox::{Letter, ReplySlot, Mailbox},
+    mailbox::{Letter, Mailbox, ReplySlot},
     wire::{Failure, FailureCode, Frame, Located, Ran, SiloAddress},
 };
 use parking_lot::Mutex;

@@ -210,7 +210,9 @@ impl InvalidName {
     /// The name with what is wrong.
     pub fn check(what: &'static str, name: &str) -> Result<(), Self> {
         // Nearly all names; without a branch per byte.
-        let is_plain = name.bytes().fold(true, |plain, byte| plain & (0x20..0x7f).contains(&byte));
+        let is_plain = name
+            .bytes()
+            .fold(true, |plain, byte| plain & (0x20..0x7f).contains(&byte));
         if is_plain && (1..=ActorId::MAX_LEN).contains(&name.len()) {
             return Ok(());
         }

@@ -152,7 +152,11 @@ mod tests {
             sizes[shard_of(&id(n))] += 1;
         }
         assert!(sizes.iter().all(|size| (1_800..6_500).contains(size)), "{sizes:?}");
-        let rooms: Vec<_> = sizes.iter().map(|size| size * 8 / 7).map(usize::next_power_of_two).collect();
+        let rooms: Vec<_> = sizes
+            .iter()
+            .map(|size| size * 8 / 7)
+            .map(usize::next_power_of_two)
+            .collect();
         let large = rooms.iter().filter(|room| **room == rooms[SHARDS - 1]).count();
         assert!((1..SHARDS).contains(&large), "of {SHARDS} shards {large} have grown");
     }

@@ -51,8 +51,7 @@ fn find(name: &str) -> usize {
 
 /// The name of a number that [`number_of`] gave.
 pub(super) fn name_of(number: u16) -> &'static str {
-    (NAMES.get(usize::from(number)).and_then(OnceLock::get))
-        .expect("invariant: a number is given with its name")
+    (NAMES.get(usize::from(number)).and_then(OnceLock::get)).expect("invariant: a number is given with its name")
 }
 
 fn place_of(name: &str) -> usize {

@@ -112,7 +112,10 @@ impl Inner {
 
     /// Gives back what is not needed while nothing waits.
     fn shrink(&mut self) {
-        if let Some(waits) = self.waits.take_if(|waits| waits.queue.is_empty() && waits.senders.is_empty()) {
+        if let Some(waits) = self
+            .waits
+            .take_if(|waits| waits.queue.is_empty() && waits.senders.is_empty())
+        {
             waits::give_back(waits);
         }
     }

@@ -26,7 +26,8 @@ impl Desk {
     #[inline]
     pub(super) fn of(mailbox: &Mailbox) -> &Self {
         let host: &dyn Any = mailbox.host();
-        host.downcast_ref().expect("invariant: activations have mailboxes of desks")
+        host.downcast_ref()
+            .expect("invariant: activations have mailboxes of desks")
     }
 }
 

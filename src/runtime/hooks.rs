@@ -51,7 +51,7 @@ impl Slot {
             (Doing::Loading, Step::Loaded(Ok(state))) => {
                 let epoch = self.activation.mailbox().epoch();
                 self.activate(local, Memory::saved(epoch, state));
-            },
+            }
             (Doing::Loading, Step::Loaded(Err(error))) => {
                 self.activation_failed(local, &format!("its state cannot be read after a panic: {error}"));
             }

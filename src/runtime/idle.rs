@@ -9,9 +9,7 @@ use super::{
     places::{Kept, Place},
     worker::Shared,
 };
-use crate::{
-    clock::{Clock, Moment, Sleep},
-};
+use crate::clock::{Clock, Moment, Sleep};
 use futures_util::task::{ArcWake, waker};
 use std::{
     cell::RefCell,

@@ -11,9 +11,7 @@ use super::{
     worker::Shared,
 };
 use crate::{
-    actor::{
-        AnyActor, Begin, Memory, MessageEntry, Rare, Source, TurnScope, restore_turn, save_turn, swap_actor,
-    },
+    actor::{AnyActor, Begin, Memory, MessageEntry, Rare, Source, TurnScope, restore_turn, save_turn, swap_actor},
     clock::{Clock, Moment},
     mailbox::{Mailbox, NotHere, Records},
     wire::{Failure, FailureCode, Ran},
@@ -75,6 +73,7 @@ pub(super) struct Local {
     pub(super) told: RefCell<VecDeque<Told>>,
     pub(super) places: RefCell<Places>,
     /// Slots that are as new.
+    #[allow(clippy::vec_box, reason = "the boxes are what is kept")]
     spare: RefCell<Vec<Box<Slot>>>,
     /// Memory for turns: the first of it, and the rest.
     memory: Cell<Option<Memory>>,
@@ -358,10 +357,9 @@ impl Local {
                 let kept = self.run_idle(mailbox, lent, actor, entry, call);
                 self.leave_here(at, outer);
                 match kept {
-                    Ok((lent, actor)) => {
+                    Ok(kept) => {
                         if let Some(place) = self.places.borrow_mut().get(number) {
-                            place.mailbox = lent;
-                            place.kept = Kept::Idle(actor);
+                            *place = kept;
                         }
                     }
                     Err(slot) => self.ran_slot(number, slot),
@@ -408,7 +406,7 @@ impl Local {
         actor: Box<dyn AnyActor>,
         entry: &MessageEntry,
         call: &mut dyn Any,
-    ) -> Result<(Option<Arc<Mailbox>>, Box<dyn AnyActor>), Box<Slot>> {
+    ) -> Result<Place, Box<Slot>> {
         let (cell, mut timers) = (mailbox.cell(), None);
         swap_actor(&mut lent, &mut timers);
         cell.turns_started(self.clock.recently());
@@ -432,7 +430,10 @@ impl Local {
             Some(actor) => {
                 swap_actor(&mut lent, &mut timers);
                 if timers.is_none() {
-                    return Ok((lent, actor));
+                    return Ok(Place {
+                        mailbox: lent,
+                        kept: Kept::Idle(actor),
+                    });
                 }
                 let mut slot = self.new_slot();
                 slot.begin_for(activation(), lent, State::Idle(actor));

@@ -73,7 +73,10 @@ impl Places {
         if self.next as usize == self.capacity() {
             self.blocks.push((0..BLOCK).map(|_| Place::default()).collect());
         }
-        self.next = self.next.checked_add(1).expect("invariant: fewer than 2^32 activations");
+        self.next = self
+            .next
+            .checked_add(1)
+            .expect("invariant: fewer than 2^32 activations");
         self.next - 1
     }
 

@@ -177,7 +177,11 @@ impl Slot {
         self.turn = TurnScope::default();
         (self.last_message, self.listed) = (0, 0);
         let mailbox = self.mailbox.take();
-        let activation = self.activation.0.take().expect("invariant: a slot in use is of an activation");
+        let activation = self
+            .activation
+            .0
+            .take()
+            .expect("invariant: a slot in use is of an activation");
         let kept = Kept::Idle(actor);
         Some((Place { mailbox, kept }, activation.into_mailbox()))
     }

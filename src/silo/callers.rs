@@ -94,13 +94,7 @@ impl Node {
 pub(super) struct NodeUplink(pub(super) Weak<Node>);
 
 impl Uplink for NodeUplink {
-    fn deliver_here(
-        &self,
-        actor: &ActorId,
-        letter: Letter,
-        fresh: bool,
-        mailbox: Option<&Arc<Mailbox>>,
-    ) -> Delivered {
+    fn deliver_here(&self, actor: &ActorId, letter: Letter, fresh: bool, mailbox: Option<&Arc<Mailbox>>) -> Delivered {
         let Some(node) = self.0.upgrade() else {
             drop(letter);
             return Delivered::Done;

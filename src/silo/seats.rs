@@ -24,7 +24,6 @@ struct Shard {
     /// Of the actors that run here, if that is all.
     at_rest: ActorTable<Arc<Mailbox>>,
     /// Of all others of which something is known.
-    #[allow(clippy::vec_box, reason = "a place takes some 600 bytes, and tables keep room")]
     places: ActorTable<Box<Place>>,
     index: Index,
 }
@@ -167,7 +166,10 @@ impl Seats {
         let mut found = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            let at_rest = shard.at_rest.iter().map(|mailbox| Place::at_rest(&self.me, mailbox.clone()));
+            let at_rest = shard
+                .at_rest
+                .iter()
+                .map(|mailbox| Place::at_rest(&self.me, mailbox.clone()));
             found.extend(at_rest.filter_map(|place| wanted(&place.actor, &place)));
             found.extend(shard.places.iter().filter_map(|place| wanted(&place.actor, place)));
         }
@@ -495,9 +497,15 @@ mod tests {
         assert_eq!(seats.tally(), Tally::default());
         seats.watch();
         assert!(seats.push_at_rest_or(&one, letter(), begin).is_ok());
-        assert!(seats.push_at_rest_or(&one, letter(), || unreachable!("it runs")).is_ok());
+        assert!(
+            seats
+                .push_at_rest_or(&one, letter(), || unreachable!("it runs"))
+                .is_ok()
+        );
         assert_eq!(mailbox.len(), 2);
-        let phase = seats.peek(&one, |place| place.seat.phase().map(|(phase, epoch)| (phase.clone(), epoch)));
+        let phase = seats.peek(&one, |place| {
+            place.seat.phase().map(|(phase, epoch)| (phase.clone(), epoch))
+        });
         assert_eq!(phase, Some(Some((Phase::Active, Epoch(3)))));
         let (tally, news) = (seats.tally(), seats.take_news());
         assert_eq!((tally.activations, tally.tenants, tally.settled), (1, 1, 1));
@@ -510,7 +518,11 @@ mod tests {
         });
         assert_eq!(seats.tally(), tally);
         mailbox.set_open(false);
-        assert!(seats.push_at_rest_or(&one, letter(), || unreachable!("it runs")).is_err());
+        assert!(
+            seats
+                .push_at_rest_or(&one, letter(), || unreachable!("it runs"))
+                .is_err()
+        );
     }
 
     #[test]

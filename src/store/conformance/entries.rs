@@ -32,7 +32,10 @@ pub async fn register_at_once_is_register_or_nothing(store: Arc<dyn Store>) {
             assert_eq!(entry(&*store, &alice).await, owned(&one, 1));
             let late = store.register_at_once(&other, &alice);
             assert_eq!(late, Some(RegisterOutcome::Owned(owned(&one, 1))));
-            assert_eq!(register(&*store, &other, &alice).await, RegisterOutcome::Owned(owned(&one, 1)));
+            assert_eq!(
+                register(&*store, &other, &alice).await,
+                RegisterOutcome::Owned(owned(&one, 1))
+            );
         }
     }
 }
