@@ -1,6 +1,9 @@
 //! The laws of forgetting lines.
 
-use super::*;
+use super::{
+    upkeep::{FORGET_AFTER, LOOKS},
+    *,
+};
 use crate::{
     clock::ManualClock,
     ident::Epoch,
