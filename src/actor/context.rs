@@ -184,6 +184,12 @@ impl<A: Serialize> Context<A> {
             epoch: self.epoch(),
             etag: self.etag(),
         };
+        if self.mailbox.is_overtaken() {
+            // The epoch is another activation's; this one was told to end while its turn ran.
+            self.rest().discard = true;
+            let entry = Entry::free(grant.epoch);
+            return Err(SaveError::NotOwner { actor: id, entry });
+        }
         match self.services().save(id, grant, A::VERSION, body).await {
             Ok(etag) => {
                 self.saved(Some(etag), Some(hash));

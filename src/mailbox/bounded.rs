@@ -246,6 +246,12 @@ impl Mailbox {
         self.made.load(Ordering::Acquire)
     }
 
+    /// Whether another activation was made after the one that the owner has. Asked after [`Mailbox::epoch`], it tells whose
+    /// that is. For the owner only.
+    pub fn is_overtaken(&self) -> bool {
+        self.made() != self.runs()
+    }
+
     /// How many messages wait: queued, or taken by the owner and not begun.
     pub fn len(&self) -> usize {
         self.activity().depth as usize
@@ -301,6 +307,12 @@ impl Mailbox {
         if gate & SCHEDULED == 0 {
             self.host.inject(self);
         }
+    }
+
+    /// Whether it has memory for what waits.
+    #[cfg(test)]
+    pub(super) fn has_waits(&self) -> bool {
+        self.inner.lock().waits.is_some()
     }
 
     // The owner.

@@ -70,6 +70,10 @@ pub(super) struct Read;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Panic;
 
+/// Saves; answers whether that was done.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Save;
+
 /// Runs so long.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Wait(pub(super) Duration);
@@ -99,6 +103,11 @@ impl Message for Panic {
     const NAME: &'static str = "panic";
 }
 
+impl Message for Save {
+    type Reply = bool;
+    const NAME: &'static str = "save";
+}
+
 impl Message for Wait {
     type Reply = ();
     const NAME: &'static str = "wait";
@@ -114,6 +123,7 @@ impl Accepts<Set> for Probe {}
 impl Accepts<Cancel> for Probe {}
 impl Accepts<Panic> for Probe {}
 impl Accepts<Wait> for Probe {}
+impl Accepts<Save> for Probe {}
 
 impl Hosted for Probe {
     const VERSION: &'static str = "1.0.0";
@@ -127,6 +137,7 @@ impl Hosted for Probe {
             MessageEntry::of::<Self, Cancel>(),
             MessageEntry::of::<Self, Panic>(),
             MessageEntry::of::<Self, Wait>(),
+            MessageEntry::of::<Self, Save>(),
         ]
     }
 }
@@ -166,6 +177,12 @@ impl Handler<Read> for Probe {
 impl Handler<Panic> for Probe {
     async fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
         panic!("as it was told");
+    }
+}
+
+impl Handler<Save> for Probe {
+    async fn handle(&mut self, _: Save, ctx: &mut Context<Self>) -> bool {
+        ctx.save(self).await.is_ok()
     }
 }
 

@@ -445,6 +445,8 @@ impl Local {
             None => {
                 let mut slot = self.new_slot();
                 slot.begin_for(activation(), lent, State::Gone);
+                // Of the turn around this one, until the scope is left.
+                slot.timers = timers;
                 slot.after(self, rare);
                 self.left(&mut slot);
                 Err(slot)

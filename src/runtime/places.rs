@@ -129,6 +129,62 @@ impl Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::{
+        Activation, Control, Event,
+        fixture::{Book, Save, ask, bench, once, value},
+        local::HERE,
+    };
+    use std::time::Duration;
+
+    /// How many activations have more than a place.
+    fn slots() -> usize {
+        HERE.with_borrow(|here| {
+            let mut places = here.as_ref().expect("a worker").places.borrow_mut();
+            let numbers = 0..u32::try_from(places.capacity()).expect("few");
+            let is_slot = |number: &u32| {
+                matches!(
+                    places.get(*number),
+                    Some(Place {
+                        kept: Kept::Slot(Some(_)),
+                        ..
+                    })
+                )
+            };
+            numbers.filter(is_slot).count()
+        })
+    }
+
+    #[tokio::test]
+    async fn an_activation_that_has_come_to_rest_has_its_place_alone() {
+        bench(async |bench| {
+            let actor = bench.actor("a");
+            value(ask(&actor, Book(1)).await);
+            assert_eq!(slots(), 0);
+            value(ask(&actor, once("t", Duration::from_secs(1), 2)).await);
+            assert_eq!(slots(), 1, "it has a timer");
+            bench.pass(Duration::from_secs(1)).await;
+            assert_eq!(value(ask(&actor, Book(3)).await), 3);
+            assert_eq!(slots(), 0);
+        })
+        .await;
+    }
+
+    /// The interleaving: a turn runs; its activation is dropped, and another made that owns the actor by the next epoch; the turn
+    /// goes on and saves, before its worker has heard.
+    #[tokio::test]
+    async fn an_activation_that_was_overtaken_saves_nothing() {
+        bench(async |bench| {
+            let actor = bench.actor("a");
+            assert!(value(ask(&actor, Save).await));
+            let _next = Activation::new(actor.mailbox().clone());
+            assert!(!value(ask(&actor, Save).await));
+            let events = bench.events();
+            assert!(matches!(events[..], [Event::OwnershipLost(_)]), "{events:?}");
+            actor.control(Control::Drop);
+            bench.settle().await;
+        })
+        .await;
+    }
 
     #[test]
     fn a_place_takes_24_bytes() {
