@@ -100,6 +100,13 @@ enum Line<'a> {
 }
 
 impl Line<'_> {
+    fn shared(&self) -> Arc<dyn Port> {
+        match self {
+            Self::Borrowed(port) => Arc::clone(port),
+            Self::Owned(port) => port.clone(),
+        }
+    }
+
     fn owned(self) -> Line<'static> {
         Line::Owned(match self {
             Self::Borrowed(port) => port.clone(),
@@ -182,7 +189,7 @@ impl<'a, M: Message> Ask<'a, M> {
     fn start(&mut self, message: M) -> Option<Answer<M::Reply>> {
         let terms = Terms::now(&*self.port, self.timeout, self.trace.as_deref().copied());
         let no_cycle = |_: &&Arc<Mailbox>| terms.chain.is_empty() || !terms.chain.contains(self.port.actor());
-        let direct = self.port.direct().filter(no_cycle);
+        let direct = self.port.direct().or_else(|| self.port.open()).filter(no_cycle);
         let message = match direct {
             Some(mailbox) if mailbox.may_run_here() => {
                 let asked = Asked {
@@ -258,7 +265,7 @@ impl<'a, M: Message> Ask<'a, M> {
     fn wait_for_room(&mut self, letter: Letter, wait: Option<ReplyWait<M::Reply>>, until: Until) {
         self.state = State::NoRoom(Box::new(NoRoom {
             letter,
-            room: self.port.room(),
+            room: self.port.shared().room(),
             wait,
             until,
         }));
@@ -428,7 +435,7 @@ impl<'a, M: Message> Tell<'a, M> {
                 Ok(()) => return Poll::Ready(Ok(())),
                 Err(Undelivered::Failed(_, failure)) => return Poll::Ready(Err(failure.into())),
                 Err(Undelivered::Full(letter)) => {
-                    let mut room = self.port.room();
+                    let mut room = self.port.shared().room();
                     if room.as_mut().poll(cx).is_pending() {
                         self.waits = Some(Box::new((letter, room)));
                         return Poll::Pending;
@@ -452,7 +459,7 @@ impl<M: Message> Future for Tell<'_, M> {
             if let Some(trace) = trace.or_else(scope::trace) {
                 return this.go_traced(told, trace, cx);
             }
-            let refused = match this.port.direct() {
+            let refused = match this.port.direct().or_else(|| this.port.open()) {
                 None => Refused::Closed(told),
                 Some(mailbox) => match mailbox.push(told) {
                     Ok(()) => return Poll::Ready(Ok(())),

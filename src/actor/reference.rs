@@ -66,7 +66,7 @@ impl<K: Kind> ActorRef<K> {
         if let Some(trace) = scope::trace() {
             return send_traced(&*self.port, traced(told, trace));
         }
-        let told = match self.port.direct() {
+        let told = match self.port.direct().or_else(|| self.port.open()) {
             None => told,
             Some(mailbox) => match mailbox.push(told) {
                 Ok(()) => return Ok(()),
@@ -95,7 +95,8 @@ impl<K: Kind> ActorRef<K> {
             deadline,
             chain: terms.chain,
         };
-        let asked = match port.direct().filter(|_| !asked.chain.contains(port.actor())) {
+        let direct = port.direct().or_else(|| port.open());
+        let asked = match direct.filter(|_| !asked.chain.contains(port.actor())) {
             None => asked,
             Some(mailbox) => match mailbox.push(asked) {
                 Ok(()) => return Ok(Ask::sent(&self.port, wait, deadline)),

@@ -4,7 +4,7 @@ use crate::{
     caller::{Delivered, LinkEvents, Switchboard, Unsent, Uplink},
     clock::{Clock, Moment},
     ident::{ActorId, Hint, RequestId, SiloId},
-    mailbox::{Letter, ReplySlot},
+    mailbox::{Letter, Mailbox, ReplySlot},
     wire::{Failure, FailureCode, Frame, Located, Ran, SiloAddress},
 };
 use parking_lot::Mutex;
@@ -207,7 +207,7 @@ impl Core {
 pub(super) struct CoreUplink(pub(super) Weak<Core>);
 
 impl Uplink for CoreUplink {
-    fn deliver_here(&self, _: &ActorId, _: Letter, _: bool) -> Delivered {
+    fn deliver_here(&self, _: &ActorId, _: Letter, _: bool, _: Option<&Arc<Mailbox>>) -> Delivered {
         unreachable!("invariant: no way leads to a client")
     }
 

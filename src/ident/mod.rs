@@ -4,12 +4,15 @@
 //! and links that messages come from, request ids, trace contexts. Plain values; imports nothing of the crate.
 
 mod actor_id;
+mod actor_table;
 mod epoch;
+mod kind_names;
 mod process;
 mod silo_id;
 mod trace_context;
 
 pub use actor_id::{ActorId, InvalidName};
+pub(crate) use actor_table::{ActorTable, OfActor, SHARDS, shard_of};
 pub use epoch::{Epoch, Hint};
 pub use process::{ClientId, LinkId, ProcessId, RequestId};
 pub use silo_id::SiloId;

@@ -118,6 +118,12 @@ impl Placement {
     /// [`PlacementError`] if no silo may take it.
     pub fn place(&self, actor: &ActorId, wanted: Option<&Version>) -> Result<SiloId, PlacementError> {
         let hosts = self.hosts(actor.kind());
+        if let [only] = hosts
+            && only.candidate.capacity() > 0
+            && wanted.is_none_or(|wanted| *wanted == only.version)
+        {
+            return Ok(only.silo().clone());
+        }
         let able = || hosts.iter().filter(|host| host.candidate.capacity() > 0);
         let chosen = match wanted {
             None => place(actor, able().map(|host| &host.candidate)),

@@ -51,7 +51,10 @@ impl Slot {
                 local.outside.report(&self.activation, Event::Ended(result));
             }
             (Doing::Pausing, Step::Paused) => self.load(local),
-            (Doing::Loading, Step::Loaded(Ok(state))) => self.activate(local, Memory::saved(self.epoch, state)),
+            (Doing::Loading, Step::Loaded(Ok(state))) => {
+                let epoch = self.activation.mailbox().epoch();
+                self.activate(local, Memory::saved(epoch, state));
+            }
             (Doing::Loading, Step::Loaded(Err(error))) => {
                 self.activation_failed(local, &format!("its state cannot be read after a panic: {error}"));
             }
@@ -117,12 +120,9 @@ impl Slot {
         self.begin(Doing::Loading, async move { Step::Loaded(load.await) });
     }
 
-    pub(super) fn hydrate(&mut self, local: &Local, memory: Memory) -> Result<Box<dyn AnyActor>, String> {
-        self.epoch = memory.epoch;
+    pub(super) fn hydrate(&mut self, memory: Memory) -> Result<Box<dyn AnyActor>, String> {
         let from = Hydrate {
-            id: self.actor_id().clone(),
-            epoch: memory.epoch,
-            services: local.outside.services(),
+            mailbox: self.activation.mailbox().clone(),
             memory: memory.body,
             etag: memory.etag,
             unsaved: memory.unsaved,
@@ -140,17 +140,15 @@ impl Slot {
     }
 
     pub(super) fn activate(&mut self, local: &Local, memory: Memory) {
-        match self.hydrate(local, memory) {
+        match self.hydrate(memory) {
             Ok(actor) => self.run_activate(Doing::Activating, actor),
             Err(why) => self.activation_failed(local, &why),
         }
     }
 
     pub(super) fn run_activate(&mut self, doing: Doing, actor: Box<dyn AnyActor>) {
-        self.begin(doing, async move {
-            let (actor, result) = actor.activate().await;
-            Step::Activated(actor, result)
-        });
+        clear_turn();
+        self.state = State::Busy(Work::Up(doing, actor.activate()));
     }
 
     /// Of an idle actor.

@@ -24,6 +24,7 @@ mod backoff_tests;
 mod blocking;
 mod control;
 mod dead_letters;
+mod desk;
 #[cfg(test)]
 mod fixture;
 mod hooks;
@@ -35,6 +36,7 @@ mod lease_tests;
 mod local;
 mod orders;
 mod outside;
+mod places;
 mod pool;
 mod retry;
 mod slot;

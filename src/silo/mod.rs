@@ -26,6 +26,7 @@ mod directory;
 mod doorstep;
 mod end;
 mod error;
+mod found;
 mod handle;
 mod inbound;
 mod leaving;
