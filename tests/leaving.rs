@@ -236,7 +236,7 @@ async fn a_stop_ends_in_time_beside_a_thread_that_is_blocked() {
     let mut impatient = options(&cluster, "a");
     within(&mut impatient, Duration::from_secs(1));
     let a = started(impatient).await;
-    a.actor::<Ledger>("stone").tell(Block(12_000)).await.expect("sent");
+    a.actor::<Ledger>("stone").tell(Block("stone".into())).await.expect("sent");
     while a.status().activations.is_empty() {
         tokio::task::yield_now().await;
     }
@@ -246,6 +246,7 @@ async fn a_stop_ends_in_time_beside_a_thread_that_is_blocked() {
     let took = clock.now().since(begun);
     assert!(took < Duration::from_secs(1 + 8), "{took:?}");
     assert_eq!(report.forced.len(), 1, "{report:?}");
+    DOORS.open("stone");
 }
 
 /// R15: nobody waits for the start any more.

@@ -62,7 +62,7 @@ impl Decoder {
                 Length::Need(more) => return Ok(Step::Need(more)),
                 Length::End if self.parts.are_missing() => {
                     return Err(FrameError::Malformed {
-                        kind: kind::PART,
+                        kind: kind::PIECE,
                         field: "the last part",
                         why: "is missing",
                     });

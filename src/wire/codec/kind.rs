@@ -60,7 +60,7 @@ kinds! {
     LEAVING_ACK = 65 "LeavingAck"
     FLUSHED = 66 "Flushed"
 
-    PART = 80 "Part"
+    PIECE = 80 "Piece"
 }
 
 /// Whether frames of the kind may come between the parts of another.

@@ -44,7 +44,7 @@
 //! | Rested, Returned, Lost | n | stream | | actor | | |
 //! | Closed, AskClosed | | stream | | actor | | |
 //! | Leaving, LeavingAck, Flushed | | | | | | |
-//! | Part | bytes of the whole frame | | 1 = last | | | a piece of a frame |
+//! | Piece | bytes of the whole frame | | 1 = last | | | a piece of a frame |
 //!
 //! ```text
 //! name   u16 length, that many bytes of UTF-8 (at most 1024)

@@ -48,7 +48,7 @@ impl Frame {
 }
 
 impl Outgoing {
-    /// The same bytes as the payloads of Part frames.
+    /// The same bytes as the payloads of Piece frames.
     pub fn into_parts(mut self) -> impl Iterator<Item = Self> {
         let total = self.remaining();
         std::iter::from_fn(move || {
@@ -57,7 +57,7 @@ impl Outgoing {
             }
             let bytes = self.remaining().min(PART_BYTES);
             let header = Header {
-                kind: kind::PART,
+                kind: kind::PIECE,
                 flags: if bytes == self.remaining() { FLAG } else { 0 },
                 number: total as u64,
                 epoch: Epoch::ZERO.0,
@@ -86,7 +86,7 @@ impl Parts {
     /// Takes a whole frame as it came; what is to be read now, if it is not one of several parts.
     pub(super) fn take(&mut self, frame: Bytes, limits: &Limits) -> Result<Option<Bytes>, FrameError> {
         let header = Header::from_frame(&frame)?;
-        if header.kind != kind::PART || header.layout != 0 {
+        if header.kind != kind::PIECE || header.layout != 0 {
             return match header.kind {
                 // Everything else keeps its order.
                 kind if self.0.is_some() && kind::is_known(kind) && !kind::is_aside(kind) => {
@@ -104,14 +104,14 @@ impl Parts {
         });
         let part = &frame[Header::BYTES + header.head as usize..];
         if assembly.total != total {
-            return Err(malformed(kind::PART, "the total", "is not that of the part before"));
+            return Err(malformed(kind::PIECE, "the total", "is not that of the part before"));
         }
         if part.is_empty() {
-            return Err(malformed(kind::PART, "the payload", "is empty"));
+            return Err(malformed(kind::PIECE, "the payload", "is empty"));
         }
         assembly.bytes.extend_from_slice(part);
         if (assembly.bytes.len() == total) != is_last || assembly.bytes.len() > total {
-            return Err(malformed(kind::PART, "the total", "is not that of the parts"));
+            return Err(malformed(kind::PIECE, "the total", "is not that of the parts"));
         }
         if !is_last {
             return Ok(None);
@@ -122,10 +122,10 @@ impl Parts {
             .map(|assembly| assembly.bytes.freeze())
             .unwrap_or_default();
         match Header::measure(&whole, limits)? {
-            Length::Frame(length) if length == total && Header::from_frame(&whole)?.kind != kind::PART => {
+            Length::Frame(length) if length == total && Header::from_frame(&whole)?.kind != kind::PIECE => {
                 Ok(Some(whole))
             }
-            _ => Err(malformed(kind::PART, "what the parts make up", "is no frame")),
+            _ => Err(malformed(kind::PIECE, "what the parts make up", "is no frame")),
         }
     }
 
@@ -270,7 +270,7 @@ mod tests {
             "two in one"
         );
         let empty = Header {
-            kind: kind::PART,
+            kind: kind::PIECE,
             number: 100,
             ..Header::default()
         };

@@ -54,7 +54,7 @@ fn frames() -> BTreeMap<u8, Vec<u8>> {
     let parts = whole
         .into_parts()
         .map(|mut part| part.copy_to_bytes(part.remaining()).to_vec());
-    found.insert(kind::PART, parts.collect::<Vec<_>>().concat());
+    found.insert(kind::PIECE, parts.collect::<Vec<_>>().concat());
     found
 }
 
