@@ -500,7 +500,7 @@ mod tests {
         };
         assert!(seats.push_at_rest_or(&one, letter(), || None).is_err());
         assert_eq!(seats.tally(), Tally::default());
-        seats.watch();
+        seats.watch(true);
         assert!(seats.push_at_rest_or(&one, letter(), begin).is_ok());
         assert!(
             seats
