@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: all test asan model fmt clippy docs example bench prerequisites
+.PHONY: all test crash outage asan fuzz model fmt clippy docs example bench prerequisites
 
 all: fmt clippy docs test example
 
@@ -26,6 +26,17 @@ prerequisites:
 test: prerequisites
 	$(CARGO) test --workspace --all-features
 
+# Every cell of the crash matrix, of which `make test` runs a part: about ten minutes on two cores. One cell:
+# QUARK_TEST_CRASH='Kill Target at commit' make crash
+crash: export QUARK_TEST_CRASH ?= all
+crash: prerequisites
+	$(CARGO) test --all-features --test cluster -- --nocapture matrix
+
+# A Redis that is away for a minute, with the default budgets.
+outage: export QUARK_TEST_OUTAGE_SECS ?= 60
+outage: prerequisites
+	$(CARGO) test --all-features --test cluster -- --nocapture a_redis_that_is_away
+
 # What crosses unsafe code, under AddressSanitizer, with a look for leaks. The sanitizer is a nightly option of a stable compiler
 # that brings its runtime along, on this target; RUSTC_BOOTSTRAP is for this build alone, in a folder of its own.
 ASAN_TARGET := x86_64-unknown-linux-gnu
@@ -34,6 +45,24 @@ ASAN := RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --target $
 asan: prerequisites
 	$(ASAN) --lib -- mailbox:: actor:: runtime::
 	$(ASAN) --test silo --test migration
+
+# Every decoder, SECONDS each, under AddressSanitizer with the fuzzer's look at which branches were taken. New inputs are
+# kept in fuzz/corpus; what fails is in fuzz/artifacts, and is run again by giving it to the target's program.
+SECONDS ?= 10
+FUZZ_TARGETS := frames frame handshake documents records names
+FUZZ_LOOK := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+  -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1
+
+fuzz:
+	$(call need,c++,g++ libc6-dev,the fuzzer is compiled with it)
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="--cfg fuzzing -Zsanitizer=address $(FUZZ_LOOK)" $(CARGO) build --release \
+	  --manifest-path fuzz/Cargo.toml --target $(ASAN_TARGET) --target-dir target/fuzz
+	@for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$target fuzz/artifacts/$$target; \
+	  echo "fuzz $$target"; \
+	  target/fuzz/$(ASAN_TARGET)/release/$$target -max_total_time=$(SECONDS) -rss_limit_mb=1024 -timeout=5 -max_len=65536 \
+	    -print_final_stats=1 -verbosity=0 -artifact_prefix=fuzz/artifacts/$$target/ fuzz/corpus/$$target fuzz/seeds/$$target || exit 1; \
+	done
 
 # The protocol, explored in every order of events: minutes. See docs/testing.md.
 model: prerequisites
@@ -54,3 +83,4 @@ example:
 
 bench:
 	$(CARGO) run --release --manifest-path benches/peers/Cargo.toml
+	$(CARGO) bench --bench moves

@@ -13,6 +13,10 @@ pub mod caller;
 pub mod client;
 pub mod clock;
 pub mod directory;
+#[cfg(feature = "testkit")]
+pub mod faults;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod ident;
 pub mod lifecycle;
 pub mod mailbox;

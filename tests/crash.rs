@@ -2,6 +2,8 @@
 //!
 //! The silos are real processes of the flights application that save each message before they answer it.
 
+#[path = "common/answered.rs"]
+mod answered;
 #[allow(dead_code, reason = "the example uses the rest")]
 #[path = "../examples/rolling_upgrade/process_group.rs"]
 mod process_group;
@@ -12,17 +14,14 @@ mod programs;
 #[path = "../examples/rolling_upgrade/silo_process.rs"]
 mod silo_process;
 
+use answered::Answered;
 use flights_messages::{Airport, AuditAirport, Line, Look, Stamp};
 use futures_util::future::join_all;
 use quark::{client::Client, membership::MembershipConfig, prelude::*};
 use silo_process::{Ready, Settings, SiloProcess};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 use tempfile::TempDir;
-use tokio::{
-    sync::watch,
-    task::JoinSet,
-    time::{self, Instant},
-};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 const SILOS: usize = 3;
 const SENDERS: u16 = 2;
@@ -38,7 +37,18 @@ struct Cluster {
     silos: Vec<SiloProcess>,
     ready: Vec<Ready>,
     settings: Settings,
-    _folder: TempDir,
+    folder: Option<TempDir>,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // The logs of a test that failed stay.
+        if std::thread::panicking()
+            && let Some(folder) = self.folder.take()
+        {
+            eprintln!("the silos' logs are in {}", folder.keep().display());
+        }
+    }
 }
 
 impl Cluster {
@@ -72,7 +82,7 @@ impl Cluster {
             silos,
             ready,
             settings,
-            _folder: folder,
+            folder: Some(folder),
         }
     }
 
@@ -89,7 +99,7 @@ impl Cluster {
 /// The load: every sender sends to every actor until it is told to stop.
 struct Load {
     tasks: JoinSet<Outcome>,
-    answered: Arc<watch::Sender<u64>>,
+    answered: Answered,
     stop: watch::Sender<bool>,
 }
 
@@ -112,7 +122,7 @@ struct Outcome {
 impl Load {
     async fn start(cluster: &Cluster, actors: usize) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let (mut tasks, answered) = (JoinSet::new(), Arc::new(watch::Sender::new(0)));
+        let (mut tasks, answered) = (JoinSet::new(), Answered::default());
         for sender in 0..SENDERS {
             let client = cluster.client().await;
             for actor in 0..actors {
@@ -124,13 +134,7 @@ impl Load {
 
     /// Waits until so many more messages are answered.
     async fn answers(&self, more: u64) {
-        let mut answered = self.answered.subscribe();
-        let wanted = *answered.borrow() + more;
-        let reached = answered.wait_for(|answered| *answered >= wanted);
-        time::timeout(Duration::from_secs(60), reached)
-            .await
-            .expect("the load goes on")
-            .expect("it is counted");
+        self.answered.more(more).await;
     }
 
     async fn finish(mut self) -> Vec<Outcome> {
@@ -147,7 +151,7 @@ async fn send(
     client: Client,
     sender: u16,
     actor: usize,
-    answered: Arc<watch::Sender<u64>>,
+    answered: Answered,
     stopped: watch::Receiver<bool>,
 ) -> Outcome {
     let airport = client.actor::<Airport>(&key(actor));
@@ -171,7 +175,7 @@ async fn send(
                 Ok(_) => {
                     outcome.acknowledged.insert(*number);
                     outcome.answers.push(Instant::now());
-                    answered.send_modify(|answered| *answered += 1);
+                    answered.count();
                 }
                 Err(CallError::Unknown(_)) => outcome.unknown += 1,
                 Err(error) => outcome.wrong.push(error),

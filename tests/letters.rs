@@ -5,7 +5,6 @@ mod common;
 use common::*;
 use parking_lot::Mutex;
 use quark::{
-    clock::Clock,
     ident::ActorId,
     prelude::*,
     runtime::RetryPolicy,
@@ -85,16 +84,6 @@ async fn start_with(change: impl FnOnce(&mut SiloOptions)) -> SiloHandle {
         .start()
         .await
         .expect("the silo starts")
-}
-
-/// Waits until it is so.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let clock = Clock::system();
-    let end = clock.now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(clock.now() < end, "{what}");
-        clock.sleep(Duration::from_millis(2)).await;
-    }
 }
 
 async fn tell_and_wait(silo: &SiloHandle, key: &str, numbers: &[u64]) {

@@ -10,7 +10,6 @@ use quark::{
     actor::CallError,
     client::Client,
     ident::ActorId,
-    prelude::*,
     silo::{MoveFailure, SiloHandle},
     wire::Ran,
 };
@@ -65,30 +64,6 @@ async fn an_actor_moves_with_its_unsaved_memory() {
         assert_in_order(&entries, "s", 3);
         assert_eq!((entries.activations, entries.epoch), (2, 2));
     }
-    a.stop().await.expect("stops");
-    b.stop().await.expect("stops");
-}
-
-/// R49
-#[tokio::test]
-async fn moves_that_cannot_be_are_refused_without_effect() {
-    let cluster = cluster_name();
-    let (a, b) = (start(&cluster, "a").await, start(&cluster, "b").await);
-    know_each_other(&[&a, &b]).await;
-    assert_eq!(a.migrate(&ledger_id("nobody"), None).await, Err(MoveFailure::NotHere));
-    a.actor::<Ledger>("x").ask(Read).await.expect("active");
-    let source = home(&[&a, &b], "x").await;
-    assert_eq!(
-        source.migrate(&ledger_id("x"), Some(source.id())).await,
-        Err(MoveFailure::SameSilo)
-    );
-    let stranger = quark::ident::SiloId::new("stranger", 1);
-    assert_eq!(
-        source.migrate(&ledger_id("x"), Some(&stranger)).await,
-        Err(MoveFailure::NoTarget)
-    );
-    let entries = a.actor::<Ledger>("x").ask(Read).await.expect("answered");
-    assert_eq!((entries.activations, entries.epoch), (1, 1));
     a.stop().await.expect("stops");
     b.stop().await.expect("stops");
 }
@@ -300,50 +275,4 @@ async fn references_end_with_the_last_clone_of_their_client() {
     assert!(matches!(error, CallError::ShuttingDown(_)), "{error}");
     assert_eq!(error.ran(), Ran::No);
     silo.stop().await.expect("stops in order");
-}
-
-/// Holds a text of a length.
-#[derive(Default, Serialize, Deserialize)]
-struct Heavy {
-    text: String,
-}
-
-#[derive(Message, Serialize, Deserialize)]
-#[message(name = "heavy.grow", reply = usize)]
-struct Grow(usize);
-
-#[actor(kind = "heavy", messages(Grow), volatile)]
-impl Actor for Heavy {}
-
-impl Handler<Grow> for Heavy {
-    async fn handle(&mut self, grow: Grow, _: &mut Context<Self>) -> usize {
-        self.text.extend(std::iter::repeat_n('x', grow.0));
-        self.text.len()
-    }
-}
-
-/// Not when the migration timeout (30 s) has passed: it is known at once that the package cannot be sent.
-#[tokio::test]
-async fn an_actor_that_is_too_large_to_move_goes_on_where_it_was() {
-    let cluster = cluster_name();
-    let (a, b) = (start(&cluster, "a").await, start(&cluster, "b").await);
-    know_each_other(&[&a, &b]).await;
-    let bytes = quark::wire::Limits::default().max_frame_bytes;
-    let heavy = a.actor::<Heavy>("x");
-    assert_eq!(heavy.ask(Grow(bytes)).await.expect("answered"), bytes);
-    let id = ActorId::new("heavy", "x").expect("valid");
-    let clock = quark::clock::Clock::system();
-    for (source, target) in [(&a, &b), (&b, &a)] {
-        let begun = clock.now();
-        match source.migrate(&id, Some(target.id())).await {
-            Err(MoveFailure::NotHere) => continue,
-            moved => assert_eq!(moved, Err(MoveFailure::CalledOff)),
-        }
-        assert!(clock.now().since(begun) < Duration::from_secs(25));
-    }
-    assert_eq!(heavy.ask(Grow(1)).await.expect("answered"), bytes + 1);
-    for silo in [a, b] {
-        let report = silo.stop().await.expect("stops in order");
-        assert_eq!(report.forced, []);
-    }
 }

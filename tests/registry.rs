@@ -75,6 +75,7 @@ macro_rules! by_hand {
         impl Hosted for $name {
             const VERSION: &'static str = $version;
             const VOLATILE: bool = false;
+            const MOVABLE: bool = true;
 
             fn messages() -> Vec<MessageEntry> {
                 Vec::new()

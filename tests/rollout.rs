@@ -66,7 +66,10 @@ macro_rules! tally {
 
 tally!(first, "1.0.0", |_| {});
 tally!(second, "1.1.0", |_| {});
-tally!(bad, "1.2.0", |n| assert!(n % 3 != 0, "a number that this version does not like"));
+tally!(bad, "1.2.0", |n| assert!(
+    n % 3 != 0,
+    "a number that this version does not like"
+));
 
 /// A version that does not take what the first takes.
 mod breaking {
@@ -111,7 +114,9 @@ impl Load {
         let sender = tokio::spawn(async move {
             let mut booked: BTreeMap<String, Vec<u64>> = BTreeMap::new();
             let mut panicked = 0;
-            let tallies: Vec<_> = (0..KEYS).map(|key| client.actor::<first::Tally>(&key.to_string())).collect();
+            let tallies: Vec<_> = (0..KEYS)
+                .map(|key| client.actor::<first::Tally>(&key.to_string()))
+                .collect();
             for n in 0.. {
                 if stopped.load(Ordering::Relaxed) {
                     break;
@@ -135,7 +140,9 @@ impl Load {
 
     async fn end(self) -> (BTreeMap<String, Vec<u64>>, u64) {
         self.stop.store(true, Ordering::Relaxed);
-        self.sender.await.expect("every ask was answered, or its handler panicked")
+        self.sender
+            .await
+            .expect("every ask was answered, or its handler panicked")
     }
 }
 
@@ -181,7 +188,9 @@ async fn homes(admin: &Admin) -> BTreeMap<String, SiloId> {
     };
     let (listed, silent) = admin.actors(&asked).await;
     assert!(silent.is_empty(), "{silent:?}");
-    (listed.actors.into_iter()).map(|line| (line.actor.key().to_owned(), line.silo)).collect()
+    (listed.actors.into_iter())
+        .map(|line| (line.actor.key().to_owned(), line.silo))
+        .collect()
 }
 
 async fn assert_booked(client: &Client, booked: &BTreeMap<String, Vec<u64>>) {
@@ -195,11 +204,17 @@ async fn assert_booked(client: &Client, booked: &BTreeMap<String, Vec<u64>>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_version_takes_over_step_by_step_and_no_request_fails() {
     let cluster = cluster_name();
-    let (a, b) = (start::<first::Tally>(&cluster, "a").await, start::<first::Tally>(&cluster, "b").await);
+    let (a, b) = (
+        start::<first::Tally>(&cluster, "a").await,
+        start::<first::Tally>(&cluster, "b").await,
+    );
     know_each_other(&[&a, &b]).await;
     let client = client(&cluster, &[&a, &b]).await;
     let load = Load::begin(client.clone());
-    let (c, d) = (start::<second::Tally>(&cluster, "c").await, start::<second::Tally>(&cluster, "d").await);
+    let (c, d) = (
+        start::<second::Tally>(&cluster, "c").await,
+        start::<second::Tally>(&cluster, "d").await,
+    );
     let all = [&a, &b, &c, &d];
     know_each_other(&all).await;
 
@@ -216,7 +231,10 @@ async fn a_good_version_takes_over_step_by_step_and_no_request_fails() {
         for (key, silo) in homes(&admin).await {
             let actor = ActorId::new("tally", key).expect("valid");
             // The next step may have begun meanwhile: then some are on the new side already.
-            assert!(!weight.takes(&actor) || is_new(&silo), "{actor} belongs to the new version");
+            assert!(
+                !weight.takes(&actor) || is_new(&silo),
+                "{actor} belongs to the new version"
+            );
         }
     }
     let complete = until(&c, |rollout| rollout.phase == Phase::Complete).await;
@@ -230,7 +248,10 @@ async fn a_good_version_takes_over_step_by_step_and_no_request_fails() {
     assert_eq!(moved, KEYS, "each actor moved once: {:#?}", complete.receipts);
     assert!(complete.receipts.iter().all(|receipt| receipt.new["tally"].turns >= 50));
     let seen = admin.rollout().await.expect("answered").expect("begun");
-    assert_eq!(admin.steer(&seen, Command::Finalize).await.expect("fits").phase, Phase::Finalized);
+    assert_eq!(
+        admin.steer(&seen, Command::Finalize).await.expect("fits").phase,
+        Phase::Finalized
+    );
     for silo in all {
         silo.stop().await.expect("stops");
     }
@@ -240,7 +261,10 @@ async fn a_good_version_takes_over_step_by_step_and_no_request_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_version_goes_back_by_itself_and_all_totals_are_right() {
     let cluster = cluster_name();
-    let (a, b) = (start::<first::Tally>(&cluster, "a").await, start::<first::Tally>(&cluster, "b").await);
+    let (a, b) = (
+        start::<first::Tally>(&cluster, "a").await,
+        start::<first::Tally>(&cluster, "b").await,
+    );
     let c = start::<bad::Tally>(&cluster, "c").await;
     let all = [&a, &b, &c];
     know_each_other(&all).await;
@@ -248,9 +272,14 @@ async fn a_bad_version_goes_back_by_itself_and_all_totals_are_right() {
     let load = Load::begin(client.clone());
     let ten = Weight::new(1_000).expect("valid");
     let steps = vec![ten, Weight::ALL];
-    c.start_rollout(&Request { steps, ..request() }).await.expect("possible");
+    c.start_rollout(&Request { steps, ..request() })
+        .await
+        .expect("possible");
     let over = until(&a, Rollout::is_over).await;
-    assert!(matches!(&over.phase, Phase::RolledBack { why } if why.contains("tally: panics")), "{over:#?}");
+    assert!(
+        matches!(&over.phase, Phase::RolledBack { why } if why.contains("tally: panics")),
+        "{over:#?}"
+    );
     assert_eq!(over.weight, Weight::NONE);
     let (booked, panicked) = load.end().await;
     assert!(panicked > 0, "the bad version was seen");
@@ -276,7 +305,11 @@ async fn a_rollout_goes_on_when_the_silo_that_carries_it_on_leaves() {
     let load = Load::begin(client.clone());
     new.start_rollout(&request()).await.expect("possible");
     for (step, leaver) in old.iter().take(2).enumerate() {
-        until(&new, |rollout| !matches!(rollout.phase, Phase::Moving { step: at } if at < step)).await;
+        until(
+            &new,
+            |rollout| !matches!(rollout.phase, Phase::Moving { step: at } if at < step),
+        )
+        .await;
         leaver.stop().await.expect("stops");
     }
     until(&new, |rollout| rollout.phase == Phase::Complete).await;
@@ -291,14 +324,20 @@ async fn a_rollout_goes_on_when_the_silo_that_carries_it_on_leaves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_breaking_version_is_refused_by_the_plan() {
     let cluster = cluster_name();
-    let (a, b) = (start::<first::Tally>(&cluster, "a").await, start::<breaking::Tally>(&cluster, "b").await);
+    let (a, b) = (
+        start::<first::Tally>(&cluster, "a").await,
+        start::<breaking::Tally>(&cluster, "b").await,
+    );
     know_each_other(&[&a, &b]).await;
     let admin = Admin::new(client(&cluster, &[&a, &b]).await);
     let AdminError::Refused(why) = admin.start(request()).await.expect_err("breaking") else {
         panic!("it is refused, not failed");
     };
     assert_eq!(why.len(), 1, "{why:?}");
-    assert!(why[0].contains("\"tally\" 1.3.0 does not take tally.add, which 1.0.0 takes"), "{why:?}");
+    assert!(
+        why[0].contains("\"tally\" 1.3.0 does not take tally.add, which 1.0.0 takes"),
+        "{why:?}"
+    );
     assert_eq!(a.rollout().await.expect("read"), None, "nothing has begun");
     for silo in [&a, &b] {
         silo.stop().await.expect("stops");
@@ -309,7 +348,10 @@ async fn a_breaking_version_is_refused_by_the_plan() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_is_obeyed_once_however_often_it_comes() {
     let cluster = cluster_name();
-    let (a, b) = (start::<first::Tally>(&cluster, "a").await, start::<second::Tally>(&cluster, "b").await);
+    let (a, b) = (
+        start::<first::Tally>(&cluster, "a").await,
+        start::<second::Tally>(&cluster, "b").await,
+    );
     know_each_other(&[&a, &b]).await;
     let admin = Admin::new(client(&cluster, &[&a, &b]).await);
     let patient = Request {
@@ -324,7 +366,10 @@ async fn a_command_is_obeyed_once_however_often_it_comes() {
     let promoted = admin.steer(&seen, Command::Promote).await.expect("fits");
     assert_eq!(promoted.weight.to_string(), "50 %");
     let again = admin.steer(&seen, Command::Promote).await.expect_err("it was promoted");
-    assert!(again.to_string().contains("the rollout has changed meanwhile"), "{again}");
+    assert!(
+        again.to_string().contains("the rollout has changed meanwhile"),
+        "{again}"
+    );
     let busy = admin.start(request()).await.expect_err("one at a time").to_string();
     assert!(busy.contains("rollout 1 is"), "{busy}");
     for silo in [&a, &b] {

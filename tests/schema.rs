@@ -147,7 +147,10 @@ fn a_schema_is_compatible_with_itself() {
 
 #[test]
 fn a_break_says_where_what_and_the_cure() {
-    let breaks: Breaks = compare(&describe::<first::Cart>(), &describe::<a_field_more_without_default::Cart>());
+    let breaks: Breaks = compare(
+        &describe::<first::Cart>(),
+        &describe::<a_field_more_without_default::Cart>(),
+    );
     assert_eq!(
         breaks.new_reads_old[0].to_string(),
         "Cart.items[].gift: the old version does not write it; give it #[serde(default)]"
@@ -189,13 +192,24 @@ fn odd_types_are_described() {
     #[derive(Serialize, Deserialize, Shape)]
     #[serde(rename_all = "camelCase", tag = "kind")]
     enum Tree {
-        Leaf { first_value: first::Item },
-        NodeOf { left_side: Box<Tree>, by_name: BTreeMap<String, other::Item> },
-        Silent { what: Vec<Silent>, #[serde(skip)] _unseen: u8 },
+        Leaf {
+            first_value: first::Item,
+        },
+        NodeOf {
+            left_side: Box<Tree>,
+            by_name: BTreeMap<String, other::Item>,
+        },
+        Silent {
+            what: Vec<Silent>,
+            #[serde(skip)]
+            _unseen: u8,
+        },
     }
 
     assert_eq!(
-        describe::<Tree>().canonical().replace("Item = { sku: text, quantity: u32, state: State }\n", ""),
+        describe::<Tree>()
+            .canonical()
+            .replace("Item = { sku: text, quantity: u32, state: State }\n", ""),
         "Tree\nItem#2 = { price: f64 }\nState = in_stock | ordered u8\n\
          Tree = (tag = \"kind\") leaf { first_value: Item } | nodeOf { left_side: Tree, by_name: {text: Item#2} } | \
          silent { what: <Vec<Silent>> }"

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use quark::{
     actor::{CallError, TryError},
     wire::Ran,
@@ -258,7 +258,8 @@ async fn a_flooded_actor_does_not_starve_its_neighbours() {
     flooded.ask(Read).await.expect("active");
     other.ask(Read).await.expect("active");
     // While the worker is kept busy, one actor gets many messages, and then the other gets one.
-    flooded.tell(Block(100)).await.expect("sent");
+    flooded.tell(Block("flood".into())).await.expect("sent");
+    until("the worker is busy", || DOORS.arrived("flood")).await;
     for n in 0..900 {
         flooded.try_tell(Book { sender: "s".into(), n }).expect("there is room");
     }
@@ -266,6 +267,8 @@ async fn a_flooded_actor_does_not_starve_its_neighbours() {
     let mut answers = FuturesUnordered::new();
     answers.push(flooded.try_ask(Read).expect("there is room"));
     answers.push(other.try_ask(Read).expect("there is room"));
+    assert!(answers.next().now_or_never().is_none(), "the worker is busy");
+    DOORS.open("flood");
     let first = answers.next().await.expect("two answers").expect("answered");
     assert_in_order(&first, "s", 0);
     let second = answers.next().await.expect("two answers").expect("answered");
@@ -279,15 +282,14 @@ async fn status_shows_what_is_active_and_what_waits() {
     let silo = silo(&cluster_name(), "one").workers(1).start().await.expect("starts");
     let ledger = silo.actor::<Ledger>("a");
     ledger.ask(Read).await.expect("active");
-    ledger.tell(SleepFor(500)).await.expect("sent");
+    ledger.tell(WaitFor("status".into())).await.expect("sent");
+    until("its turn has begun", || DOORS.arrived("status")).await;
     for n in 0..5 {
         ledger.tell(Book { sender: "s".into(), n }).await.expect("sent");
     }
     assert_eq!(silo.status().activations["ledger"], 1);
-    // A message on its way into a turn may be seen twice for an instant.
-    while silo.status().waiting != 5 {
-        tokio::task::yield_now().await;
-    }
+    until("five wait", || silo.status().waiting == 5).await;
+    DOORS.open("status");
     silo.stop().await.expect("stops in order");
 }
 

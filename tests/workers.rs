@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use quark::{
     actor::BlockingError,
     clock::Clock,
@@ -11,38 +11,7 @@ use quark::{
     silo::{Silo, SiloHandle, SiloOptions},
     store::SiloStatus,
 };
-use std::{collections::BTreeMap, sync::Once, time::Duration};
-
-/// Doors by name: closed until they are opened.
-static DOORS: Doors = Doors {
-    open: Mutex::new(BTreeMap::new()),
-    changed: Condvar::new(),
-};
-
-struct Doors {
-    open: Mutex<BTreeMap<String, bool>>,
-    changed: Condvar,
-}
-
-impl Doors {
-    /// Blocks the thread until the door is open; `arrived` tells that somebody stands before it.
-    fn pass(&self, name: &str) {
-        let mut open = self.open.lock();
-        open.entry(name.to_owned()).or_insert(false);
-        while !open[name] {
-            self.changed.wait(&mut open);
-        }
-    }
-
-    fn arrived(&self, name: &str) -> bool {
-        self.open.lock().contains_key(name)
-    }
-
-    fn open(&self, name: &str) {
-        self.open.lock().insert(name.to_owned(), true);
-        self.changed.notify_all();
-    }
-}
+use std::{sync::Once, time::Duration};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Guest;
@@ -125,16 +94,6 @@ impl Handler<Leave> for Guest {
 impl Handler<Greet> for Guest {
     async fn handle(&mut self, _: Greet, _: &mut Context<Self>) -> String {
         "hello".into()
-    }
-}
-
-/// Waits until it is so.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let clock = Clock::system();
-    let end = clock.now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(clock.now() < end, "{what}");
-        clock.sleep(Duration::from_millis(2)).await;
     }
 }
 

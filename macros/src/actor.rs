@@ -24,6 +24,10 @@ const KEYS: &[Key] = &[
         usage: "volatile",
     },
     Key {
+        name: "immovable",
+        usage: "immovable",
+    },
+    Key {
         name: "unlisted",
         usage: "unlisted",
     },
@@ -77,6 +81,7 @@ struct Keys {
     messages: Option<Vec<Type>>,
     version: Option<LitStr>,
     is_volatile: bool,
+    is_immovable: bool,
     is_unlisted: bool,
     quark: Option<Path>,
 }
@@ -113,6 +118,7 @@ pub(crate) fn expand(keys: TokenStream, item: TokenStream) -> TokenStream {
         None => quote!(::core::env!("CARGO_PKG_VERSION")),
     };
     let is_volatile = keys.is_volatile;
+    let is_movable = !keys.is_immovable;
     let kind_impls = output::kind_impls(&support, &cfgs, type_, &kind, &messages);
     let entries = messages
         .iter()
@@ -137,6 +143,7 @@ pub(crate) fn expand(keys: TokenStream, item: TokenStream) -> TokenStream {
         impl #support::Hosted for #type_ {
             const VERSION: &'static str = #version;
             const VOLATILE: bool = #is_volatile;
+            const MOVABLE: bool = #is_movable;
             fn messages() -> ::std::vec::Vec<#support::MessageEntry> {
                 ::std::vec![#(#entries),*]
             }
@@ -154,6 +161,7 @@ fn read(tokens: TokenStream, errors: &mut Errors) -> Keys {
             "messages" => keys.messages = Some(keys::messages(input, errors)?),
             "version" => keys.version = Some(keys::text(input)?),
             "volatile" => keys.is_volatile = true,
+            "immovable" => keys.is_immovable = true,
             "unlisted" => keys.is_unlisted = true,
             _ => keys.quark = Some(keys::path(input)?),
         }

@@ -26,6 +26,7 @@ use proc_macro::TokenStream;
 /// | `messages(Add, Get)` | the messages it takes; for each there is an `impl Handler<Add> for YourType` |
 /// | `version = "1.2.3"` | its version, semver; if not given, that of its crate |
 /// | `volatile` | it is never saved: its memory moves with it and ends with its activation |
+/// | `immovable` | it never moves to another silo (what it holds cannot be packed: a device, a file, a socket). A drain deactivates it, its state saved, and its next message activates it elsewhere |
 /// | `unlisted` | the silo does not find it by itself, but hosts it if it is told to |
 /// | `crate = path::to::quark` | where Quark is, if the crate is re-exported by another |
 ///

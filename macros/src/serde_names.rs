@@ -208,12 +208,28 @@ mod tests {
     #[test]
     fn names_are_written_as_serde_writes_them() {
         let variants = WORDS.map(|word| Case::of(Some(word)).variant("VeryTasty"));
-        let expected =
-            ["verytasty", "VERYTASTY", "VeryTasty", "veryTasty", "very_tasty", "VERY_TASTY", "very-tasty", "VERY-TASTY"];
+        let expected = [
+            "verytasty",
+            "VERYTASTY",
+            "VeryTasty",
+            "veryTasty",
+            "very_tasty",
+            "VERY_TASTY",
+            "very-tasty",
+            "VERY-TASTY",
+        ];
         assert_eq!(variants, expected);
         let fields = WORDS.map(|word| Case::of(Some(word)).field("very_tasty"));
-        let expected =
-            ["very_tasty", "VERY_TASTY", "VeryTasty", "veryTasty", "very_tasty", "VERY_TASTY", "very-tasty", "VERY-TASTY"];
+        let expected = [
+            "very_tasty",
+            "VERY_TASTY",
+            "VeryTasty",
+            "veryTasty",
+            "very_tasty",
+            "VERY_TASTY",
+            "very-tasty",
+            "VERY-TASTY",
+        ];
         assert_eq!(fields, expected);
     }
 

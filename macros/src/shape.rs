@@ -62,7 +62,10 @@ fn container(input: &DeriveInput, support: &TokenStream, errors: &mut Errors) ->
                     return None;
                 }
                 let rust_name = variant.ident.to_string();
-                let name = own.rename.clone().unwrap_or_else(|| keys.rename_all.variant(&rust_name));
+                let name = own
+                    .rename
+                    .clone()
+                    .unwrap_or_else(|| keys.rename_all.variant(&rust_name));
                 let aliases = &own.aliases;
                 let other = own.other;
                 let of_fields = SerdeKeys {
@@ -90,7 +93,10 @@ fn container(input: &DeriveInput, support: &TokenStream, errors: &mut Errors) ->
             }
         }
         Data::Union(_) => {
-            errors.at(input.ident.span(), "a union has no form on the wire; derive `Shape` for a struct or an enum");
+            errors.at(
+                input.ident.span(),
+                "a union has no form on the wire; derive `Shape` for a struct or an enum",
+            );
             quote!(#support::schema::Container::Transparent(#support::schema::Form::Unit))
         }
     }
@@ -123,14 +129,21 @@ fn fields(fields: &Fields, of: &SerdeKeys, support: &TokenStream, errors: &mut E
                     let rust_name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
                     let rust_name = rust_name.trim_start_matches("r#");
                     let name = own.rename.clone().unwrap_or_else(|| of.rename_all.field(rust_name));
-                    let name = if own.flatten { format!("(flattened {name})") } else { name };
+                    let name = if own.flatten {
+                        format!("(flattened {name})")
+                    } else {
+                        name
+                    };
                     let aliases = &own.aliases;
                     let form = match &own.with {
                         Some(with) => quote!(#support::schema::Form::Opaque(#with.into())),
                         None => form(&field.ty, support),
                     };
                     inner = Some(form.clone());
-                    let optional = own.default || of.default || own.skip_deserializing || is_option(&field.ty) && own.with.is_none();
+                    let optional = own.default
+                        || of.default
+                        || own.skip_deserializing
+                        || is_option(&field.ty) && own.with.is_none();
                     let written = match (own.skip_serializing, own.skip_serializing_if) {
                         (true, _) => quote!(Never),
                         (false, true) => quote!(Sometimes),

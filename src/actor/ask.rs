@@ -3,6 +3,7 @@
 use super::{CallError, Message, Port, Undelivered, scope};
 use crate::{
     clock::{Clock, Moment, Sleep},
+    ident::TraceContext,
     mailbox::{Answer, Asked, Call, Chain, Letter, Mailbox, Payload, Refused, Replied, ReplyWait, Told, reply_pair},
     wire::{self, Failure, FailureCode, Ran},
 };
@@ -25,9 +26,9 @@ pub(super) struct Terms {
 
 impl Terms {
     /// Of an ask made now, within the turn that runs here, if one does.
-    pub(super) fn now(port: &dyn Port, timeout: Option<Duration>) -> Self {
+    pub(super) fn now(port: &dyn Port, timeout: Option<Duration>, trace: Option<TraceContext>) -> Self {
         let asked = timeout.map(|timeout| port.clock().now() + timeout);
-        match scope::inherited() {
+        let mut terms = match scope::inherited() {
             None => Self {
                 own: asked,
                 chain: Chain::NONE,
@@ -40,7 +41,11 @@ impl Terms {
                     chain,
                 }
             }
+        };
+        if let Some(trace) = trace {
+            terms.chain = terms.chain.traced(trace);
         }
+        terms
     }
 
     pub(super) fn deadline(&self, port: &dyn Port) -> Moment {
@@ -95,6 +100,13 @@ enum Line<'a> {
 }
 
 impl Line<'_> {
+    fn shared(&self) -> Arc<dyn Port> {
+        match self {
+            Self::Borrowed(port) => Arc::clone(port),
+            Self::Owned(port) => port.clone(),
+        }
+    }
+
     fn owned(self) -> Line<'static> {
         Line::Owned(match self {
             Self::Borrowed(port) => port.clone(),
@@ -123,6 +135,7 @@ impl<M: Message> Unpin for Tell<'_, M> {}
 pub struct Ask<'a, M: Message> {
     port: Line<'a>,
     timeout: Option<Duration>,
+    trace: Option<Box<TraceContext>>,
     state: State<M>,
 }
 
@@ -131,6 +144,7 @@ impl<'a, M: Message> Ask<'a, M> {
         Self {
             port: Line::Borrowed(port),
             timeout: None,
+            trace: None,
             state: State::New(message),
         }
     }
@@ -143,6 +157,7 @@ impl<'a, M: Message> Ask<'a, M> {
         Self {
             port: Line::Borrowed(port),
             timeout: None,
+            trace: None,
             state: State::Waiting { wait, until },
         }
     }
@@ -152,8 +167,16 @@ impl<'a, M: Message> Ask<'a, M> {
         Ask {
             port: self.port.owned(),
             timeout: self.timeout,
+            trace: self.trace,
             state: self.state,
         }
+    }
+
+    /// Says which trace the message belongs to: else that of the turn which asks, if it has one. Has no effect on what was
+    /// sent already.
+    pub fn traced(mut self, trace: TraceContext) -> Self {
+        self.trace = Some(Box::new(trace));
+        self
     }
 
     /// Waits for `timeout` at the longest. Has no effect on what was sent already.
@@ -164,9 +187,9 @@ impl<'a, M: Message> Ask<'a, M> {
 
     /// Sends the message, or runs it; what is to be waited for is in `state` then.
     fn start(&mut self, message: M) -> Option<Answer<M::Reply>> {
-        let terms = Terms::now(&*self.port, self.timeout);
+        let terms = Terms::now(&*self.port, self.timeout, self.trace.as_deref().copied());
         let no_cycle = |_: &&Arc<Mailbox>| terms.chain.is_empty() || !terms.chain.contains(self.port.actor());
-        let direct = self.port.direct().filter(no_cycle);
+        let direct = self.port.direct().or_else(|| self.port.open()).filter(no_cycle);
         let message = match direct {
             Some(mailbox) if mailbox.may_run_here() => {
                 let asked = Asked {
@@ -242,7 +265,7 @@ impl<'a, M: Message> Ask<'a, M> {
     fn wait_for_room(&mut self, letter: Letter, wait: Option<ReplyWait<M::Reply>>, until: Until) {
         self.state = State::NoRoom(Box::new(NoRoom {
             letter,
-            room: self.port.room(),
+            room: self.port.shared().room(),
             wait,
             until,
         }));
@@ -335,12 +358,20 @@ fn typed<R: serde::de::DeserializeOwned>(
     }
 }
 
+/// A tell that belongs to a trace.
+pub(super) fn traced<M: Message>(told: Told<M>, trace: TraceContext) -> Letter {
+    let mut letter = told.into_letter();
+    letter.chain = Chain::NONE.traced(trace);
+    letter
+}
+
 /// A tell under way; see [`super::ActorRef::tell`].
 #[must_use = "nothing is sent before it is awaited"]
 pub struct Tell<'a, M: Message> {
     port: Line<'a>,
     /// Until it is sent, or waits for room.
     message: Option<M>,
+    trace: Option<Box<TraceContext>>,
     waits: Option<Box<(Letter, BoxFuture<'static, ()>)>>,
 }
 
@@ -349,6 +380,7 @@ impl<'a, M: Message> Tell<'a, M> {
         Self {
             port: Line::Borrowed(port),
             message: Some(message),
+            trace: None,
             waits: None,
         }
     }
@@ -358,8 +390,34 @@ impl<'a, M: Message> Tell<'a, M> {
         Tell {
             port: self.port.owned(),
             message: self.message,
+            trace: self.trace,
             waits: self.waits,
         }
+    }
+
+    /// Says which trace the message belongs to: else that of the turn which tells, if it has one. Has no effect on what was
+    /// sent already.
+    pub fn traced(mut self, trace: TraceContext) -> Self {
+        self.trace = Some(Box::new(trace));
+        self
+    }
+
+    /// A tell in place has no room for a trace: it goes as a letter.
+    #[cold]
+    fn go_traced(&mut self, told: Told<M>, trace: TraceContext, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        let letter = traced(told, trace);
+        let refused = match self.port.direct() {
+            None => Refused::Closed(letter),
+            Some(mailbox) => match mailbox.push(letter) {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(refused) => refused,
+            },
+        };
+        let sent = match refused {
+            Refused::Full(letter) => Err(Undelivered::Full(letter)),
+            Refused::Closed(letter) => self.port.send(letter),
+        };
+        self.sent(sent, cx)
     }
 
     #[inline(never)]
@@ -377,7 +435,7 @@ impl<'a, M: Message> Tell<'a, M> {
                 Ok(()) => return Poll::Ready(Ok(())),
                 Err(Undelivered::Failed(_, failure)) => return Poll::Ready(Err(failure.into())),
                 Err(Undelivered::Full(letter)) => {
-                    let mut room = self.port.room();
+                    let mut room = self.port.shared().room();
                     if room.as_mut().poll(cx).is_pending() {
                         self.waits = Some(Box::new((letter, room)));
                         return Poll::Pending;
@@ -397,7 +455,11 @@ impl<M: Message> Future for Tell<'_, M> {
         let this = &mut *self;
         if let Some(message) = this.message.take() {
             let told = Told(message);
-            let refused = match this.port.direct() {
+            let trace = this.trace.take().map(|trace| *trace);
+            if let Some(trace) = trace.or_else(scope::trace) {
+                return this.go_traced(told, trace, cx);
+            }
+            let refused = match this.port.direct().or_else(|| this.port.open()) {
                 None => Refused::Closed(told),
                 Some(mailbox) => match mailbox.push(told) {
                     Ok(()) => return Poll::Ready(Ok(())),

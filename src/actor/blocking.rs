@@ -56,7 +56,7 @@ impl<A: Serialize> Context<A> {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
-        let services = self.services.clone();
+        let services = self.services().clone();
         async move {
             let (tell, told) = oneshot::channel();
             let job: Job = Box::new(move || {

@@ -1,11 +1,8 @@
 //! An actor with its context, and the erased tables by which the runtime runs it.
 
-use super::{
-    ActivationError, Actor, Begin, Context, DeactivateReason, Grant, Handler, Message, Rare, SaveError, Services,
-    turn::run,
-};
+use super::{ActivationError, Actor, Begin, Context, DeactivateReason, Handler, Message, Rare, SaveError, turn::run};
 use crate::{
-    ident::{ActorId, Epoch},
+    mailbox::Mailbox,
     store::ETag,
     wire::{self, DecodeError, EncodeError},
 };
@@ -14,7 +11,6 @@ use futures_util::future::LocalBoxFuture;
 use std::{
     any::{Any, TypeId, type_name},
     fmt,
-    marker::PhantomData,
     sync::Arc,
     task,
 };
@@ -37,9 +33,6 @@ pub trait AnyActor: Any {
     /// If it cannot be serialized.
     fn dehydrate(&self) -> Result<Dehydrated, EncodeError>;
 
-    /// The silo owns the actor by another epoch from now on.
-    fn set_epoch(&mut self, epoch: Epoch);
-
     /// Whether the activation has lost its right to be: it is to be discarded, nothing of it saved.
     fn is_stale(&self) -> bool;
 
@@ -60,12 +53,8 @@ pub struct Dehydrated {
 
 /// What an actor is made of.
 pub struct Hydrate {
-    /// Which.
-    pub id: ActorId,
-    /// The epoch by which this silo owns it.
-    pub epoch: Epoch,
-    /// What it can call.
-    pub services: Arc<dyn Services>,
+    /// The actor's. Its host offers an `Arc<dyn Services>`.
+    pub mailbox: Arc<Mailbox>,
     /// Its memory; `None` makes it anew.
     pub memory: Option<Bytes>,
     /// The number of the state that is saved.
@@ -89,25 +78,15 @@ impl<A: Actor> Cell<A> {
             (Some(memory), Some(_), false) => Some(xxh3_64(memory)),
             _ => None,
         };
-        Ok(Box::new(Self {
-            actor,
-            ctx: Context {
-                id: from.id,
-                grant: Grant {
-                    epoch: from.epoch,
-                    etag: from.etag,
-                },
-                services: from.services,
-                saved_hash,
-                discard: false,
-                deactivate: false,
-                actor: PhantomData,
-            },
-        }))
+        let mut ctx = Context::new(from.mailbox);
+        if from.etag.is_some() {
+            ctx.saved(from.etag, saved_hash);
+        }
+        Ok(Box::new(Self { actor, ctx }))
     }
 
     fn is_changed(&self, memory: &[u8]) -> Result<bool, EncodeError> {
-        Ok(match (self.ctx.saved_hash, self.ctx.grant.etag) {
+        Ok(match (self.ctx.saved_hash(), self.ctx.etag()) {
             (Some(saved), _) => saved != xxh3_64(memory),
             // Nothing is saved: what equals a new actor need not be.
             (None, None) => wire::encode(&A::default())? != memory,
@@ -147,7 +126,7 @@ impl<A: Actor> AnyActor for Cell<A> {
                 Ok(dehydrated) if !dehydrated.unsaved => Ok(()),
                 Ok(_) => cell.ctx.save(&cell.actor).await.map(drop),
                 Err(source) => Err(SaveError::Unwritable {
-                    actor: cell.ctx.id.clone(),
+                    actor: cell.ctx.id().clone(),
                     source,
                 }),
             };
@@ -160,21 +139,17 @@ impl<A: Actor> AnyActor for Cell<A> {
         let unsaved = self.is_changed(&memory)?;
         Ok(Dehydrated {
             memory,
-            etag: self.ctx.grant.etag,
+            etag: self.ctx.etag(),
             unsaved,
         })
     }
 
-    fn set_epoch(&mut self, epoch: Epoch) {
-        self.ctx.grant.epoch = epoch;
-    }
-
     fn is_stale(&self) -> bool {
-        self.ctx.discard
+        self.ctx.is_stale()
     }
 
     fn wants_to_end(&self) -> bool {
-        self.ctx.deactivate
+        self.ctx.wants_to_end()
     }
 }
 
@@ -228,6 +203,7 @@ pub struct KindEntry {
     messages: Vec<MessageEntry>,
     hydrate: fn(Hydrate) -> Result<Box<dyn AnyActor>, DecodeError>,
     keeps_panicked: bool,
+    movable: bool,
 }
 
 impl KindEntry {
@@ -243,6 +219,7 @@ impl KindEntry {
                 .collect(),
             hydrate: Cell::<A>::hydrate,
             keeps_panicked: false,
+            movable: A::MOVABLE,
         }
     }
 
@@ -254,6 +231,11 @@ impl KindEntry {
     /// Whether tells whose handlers panic are dead letters.
     pub fn keeps_panicked(&self) -> bool {
         self.keeps_panicked
+    }
+
+    /// Whether its actors may go to other silos.
+    pub fn is_movable(&self) -> bool {
+        self.movable
     }
 
     /// The stable wire name.

@@ -1,9 +1,12 @@
 //! What an actor can do and know while it runs.
 
-use super::{ActorRef, Handler, Hosted, Job, Kind, Message, Port, scope::with_timers, timers::SHORTEST, unusable_port};
+use super::{
+    ActorRef, Handler, Hosted, Job, Kind, Message, Port, scope, scope::with_timers, timers::SHORTEST, unusable_port,
+};
 use crate::{
     clock::{Clock, Moment},
-    ident::{ActorId, Epoch},
+    ident::{ActorId, Epoch, TraceContext},
+    mailbox::Mailbox,
     store::{ETag, Entry, StoreError},
     wire::{self, EncodeError},
 };
@@ -86,35 +89,87 @@ pub enum SaveError {
 
 /// What an actor can do and know while it runs.
 pub struct Context<A> {
-    pub(super) id: ActorId,
-    pub(super) grant: Grant,
-    pub(super) services: Arc<dyn Services>,
+    mailbox: Arc<Mailbox>,
+    /// Nothing for most actors that were never saved.
+    rest: Option<Box<Rest>>,
+    actor: PhantomData<fn(&A)>,
+}
+
+/// What is to be known of few contexts.
+#[derive(Default)]
+struct Rest {
+    etag: Option<ETag>,
     /// The hash of the saved state's bytes, as far as this activation knows them.
-    pub(super) saved_hash: Option<u64>,
-    pub(super) discard: bool,
-    pub(super) deactivate: bool,
-    pub(super) actor: PhantomData<fn(&A)>,
+    saved_hash: Option<u64>,
+    discard: bool,
+    deactivate: bool,
+}
+
+impl<A> Context<A> {
+    /// The context of an actor of which nothing is saved.
+    pub(super) fn new(mailbox: Arc<Mailbox>) -> Self {
+        Self {
+            mailbox,
+            rest: None,
+            actor: PhantomData,
+        }
+    }
+
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
+    }
+
+    /// What is saved has this number, and its bytes this hash, if that is known.
+    pub(super) fn saved(&mut self, etag: Option<ETag>, hash: Option<u64>) {
+        let rest = self.rest();
+        (rest.etag, rest.saved_hash) = (etag, hash);
+    }
+
+    pub(super) fn saved_hash(&self) -> Option<u64> {
+        self.rest.as_ref()?.saved_hash
+    }
+
+    pub(super) fn is_stale(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.discard)
+    }
+
+    pub(super) fn wants_to_end(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.deactivate)
+    }
+
+    pub(super) fn services(&self) -> &Arc<dyn Services> {
+        let offered = self.mailbox.host().offers();
+        offered
+            .downcast_ref()
+            .expect("invariant: who runs actors offers them services")
+    }
 }
 
 impl<A: Serialize> Context<A> {
     /// The id of this actor.
     pub fn id(&self) -> &ActorId {
-        &self.id
+        self.mailbox.actor()
     }
 
     /// The key of this actor.
     pub fn key(&self) -> &str {
-        self.id.key()
+        self.id().key()
     }
 
     /// The epoch by which this silo owns the actor.
     pub fn epoch(&self) -> Epoch {
-        self.grant.epoch
+        self.mailbox.epoch()
+    }
+
+    /// The trace that the message which runs now belongs to, if it came with one. What the actor asks and tells meanwhile
+    /// belongs to it too.
+    pub fn trace(&self) -> Option<TraceContext> {
+        scope::trace()
     }
 
     /// The number of the saved state; `None` if none is saved.
     pub fn etag(&self) -> Option<ETag> {
-        self.grant.etag
+        self.rest.as_ref()?.etag
     }
 
     /// Saves the actor as it is now; when this returns, the state survives a crash.
@@ -127,19 +182,31 @@ impl<A: Serialize> Context<A> {
     where
         A: Hosted,
     {
-        let body = wire::encode(actor).map_err(|source| SaveError::Unwritable {
-            actor: self.id.clone(),
-            source,
-        })?;
+        let id = self.id().clone();
+        let body = match wire::encode(actor) {
+            Ok(body) => body,
+            Err(source) => return Err(SaveError::Unwritable { actor: id, source }),
+        };
         let hash = xxhash_rust::xxh3::xxh3_64(&body);
-        match self.services.save(self.id.clone(), self.grant, A::VERSION, body).await {
+        let grant = Grant {
+            epoch: self.epoch(),
+            etag: self.etag(),
+        };
+        if self.mailbox.is_overtaken() {
+            // The epoch is another activation's; this one was told to end while its turn ran.
+            self.rest().discard = true;
+            let entry = Entry::free(grant.epoch);
+            return Err(SaveError::NotOwner { actor: id, entry });
+        }
+        match self.services().save(id, grant, A::VERSION, body).await {
             Ok(etag) => {
-                self.grant.etag = Some(etag);
-                self.saved_hash = Some(hash);
+                self.saved(Some(etag), Some(hash));
                 Ok(etag)
             }
             Err(error) => {
-                self.discard |= matches!(error, SaveError::Conflict { .. } | SaveError::NotOwner { .. });
+                if matches!(error, SaveError::Conflict { .. } | SaveError::NotOwner { .. }) {
+                    self.rest().discard = true;
+                }
                 Err(error)
             }
         }
@@ -148,14 +215,14 @@ impl<A: Serialize> Context<A> {
     /// A reference to another actor. Calls through it fail if the key cannot be used ([`ActorId::new`]).
     pub fn actor<K: Kind>(&self, key: &str) -> ActorRef<K> {
         ActorRef::new(match ActorId::new(K::KIND, key) {
-            Ok(actor) => self.services.port(actor),
-            Err(error) => unusable_port(error, self.services.clock().clone()),
+            Ok(actor) => self.services().port(actor),
+            Err(error) => unusable_port(error, self.clock().clone()),
         })
     }
 
     /// Ends this activation after the turn: the state is saved, the next message activates it again.
     pub fn deactivate(&mut self) {
-        self.deactivate = true;
+        self.rest().deactivate = true;
     }
 
     /// The moment after which nobody waits for this turn.
@@ -165,7 +232,7 @@ impl<A: Serialize> Context<A> {
 
     /// The silo's clock.
     pub fn clock(&self) -> &Clock {
-        self.services.clock()
+        self.services().clock()
     }
 
     /// Sends `message` to this actor itself when `after` has passed, once. A timer of the same name is replaced.

@@ -40,6 +40,9 @@ pub enum CallError {
     /// The mailbox stayed full until the deadline.
     #[error("mailbox full: {0}")]
     Full(Failure),
+    /// The message or the reply is larger than what a link carries.
+    #[error("too large: {0}")]
+    TooLarge(Failure),
     /// An error of a kind that this version does not know.
     #[error("error {code}: {0}", code = .0.code)]
     Other(Failure),
@@ -65,6 +68,7 @@ impl CallError {
             | Self::ShuttingDown(failure)
             | Self::StoreUnavailable(failure)
             | Self::Full(failure)
+            | Self::TooLarge(failure)
             | Self::Other(failure) => failure,
         }
     }
@@ -96,6 +100,8 @@ impl From<Failure> for CallError {
             Self::StoreUnavailable
         } else if is(Code::Full) {
             Self::Full
+        } else if is(Code::TooLarge) {
+            Self::TooLarge
         } else {
             Self::Other
         };
@@ -176,6 +182,6 @@ mod tests {
             assert!(error.starts_with(&format!("{}(", cells[2])), "{row}: {error}");
             codes += 1;
         }
-        assert_eq!(codes, FailureCode::BadName as usize, "all of them");
+        assert_eq!(codes, FailureCode::TooLarge as usize, "all of them");
     }
 }

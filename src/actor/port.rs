@@ -17,6 +17,11 @@ pub trait Port: Send + Sync + 'static {
     /// The short way, if the actor runs in this process: its mailbox. If that has closed, [`Port::send`] knows on.
     fn direct(&self) -> Option<&Arc<Mailbox>>;
 
+    /// Opens the short way to an actor of which this process knows nothing yet, if it runs here or can at once.
+    fn open(&self) -> Option<&Arc<Mailbox>> {
+        None
+    }
+
     /// Takes the letter, in the order of calls, or gives it back. Never blocks.
     ///
     /// # Errors
@@ -28,7 +33,7 @@ pub trait Port: Send + Sync + 'static {
     fn send(&self, letter: Letter) -> Result<(), Undelivered>;
 
     /// Ready when there may be room after [`Undelivered::Full`].
-    fn room(&self) -> BoxFuture<'static, ()>;
+    fn room(self: Arc<Self>) -> BoxFuture<'static, ()>;
 
     /// The clock that deadlines are of.
     fn clock(&self) -> &Clock;
@@ -72,7 +77,7 @@ impl Port for Unusable {
         Err(Undelivered::Failed(letter, failure))
     }
 
-    fn room(&self) -> BoxFuture<'static, ()> {
+    fn room(self: Arc<Self>) -> BoxFuture<'static, ()> {
         Box::pin(std::future::ready(()))
     }
 

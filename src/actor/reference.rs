@@ -2,7 +2,8 @@
 
 use super::{
     Accepts, Kind, Message, Port, TryError, Undelivered,
-    ask::{Ask, Tell, Terms},
+    ask::{Ask, Tell, Terms, traced},
+    scope,
 };
 use crate::{
     ident::ActorId,
@@ -62,7 +63,10 @@ impl<K: Kind> ActorRef<K> {
         K: Accepts<M>,
     {
         let told = Told(message);
-        let told = match self.port.direct() {
+        if let Some(trace) = scope::trace() {
+            return send_traced(&*self.port, traced(told, trace));
+        }
+        let told = match self.port.direct().or_else(|| self.port.open()) {
             None => told,
             Some(mailbox) => match mailbox.push(told) {
                 Ok(()) => return Ok(()),
@@ -82,7 +86,7 @@ impl<K: Kind> ActorRef<K> {
         K: Accepts<M>,
     {
         let port: &dyn Port = &*self.port;
-        let terms = Terms::now(port, None);
+        let terms = Terms::now(port, None, None);
         let (sender, wait) = reply_pair();
         let deadline = Some(terms.deadline(port));
         let asked = Asked {
@@ -91,7 +95,8 @@ impl<K: Kind> ActorRef<K> {
             deadline,
             chain: terms.chain,
         };
-        let asked = match port.direct().filter(|_| !asked.chain.contains(port.actor())) {
+        let direct = port.direct().or_else(|| port.open());
+        let asked = match direct.filter(|_| !asked.chain.contains(port.actor())) {
             None => asked,
             Some(mailbox) => match mailbox.push(asked) {
                 Ok(()) => return Ok(Ask::sent(&self.port, wait, deadline)),
@@ -104,21 +109,39 @@ impl<K: Kind> ActorRef<K> {
     }
 }
 
+#[cold]
+fn send_traced<M: Message>(port: &dyn Port, letter: Letter) -> Result<(), TryError<M>> {
+    let letter = match port.direct() {
+        None => letter,
+        Some(mailbox) => match mailbox.push(letter) {
+            Ok(()) => return Ok(()),
+            Err(Refused::Full(letter)) => return Err(TryError::Full(message_of(letter))),
+            Err(Refused::Closed(letter)) => letter,
+        },
+    };
+    send_or_return(port, letter)
+}
+
 fn send_or_return<M: Message>(port: &dyn Port, letter: Letter) -> Result<(), TryError<M>> {
     match port.send(letter) {
         Ok(()) => Ok(()),
         Err(Undelivered::Failed(_, failure)) => Err(TryError::Failed(failure.into())),
-        Err(Undelivered::Full(Letter {
+        Err(Undelivered::Full(letter)) => Err(TryError::Full(message_of(letter))),
+    }
+}
+
+/// The message of a letter that was not taken.
+fn message_of<M: Message>(letter: Letter) -> M {
+    match letter {
+        Letter {
             body: Body::Typed(message),
             reply: ReplyTo::Nobody | ReplyTo::Here(_),
             ..
-        })) => Err(TryError::Full(
-            *message
-                .into_any()
-                .downcast()
-                .expect("invariant: a port gives back the letter it was given"),
-        )),
-        Err(Undelivered::Full(_)) => unreachable!("invariant: a port gives back the letter it was given"),
+        } => *message
+            .into_any()
+            .downcast()
+            .expect("invariant: a port gives back the letter it was given"),
+        _ => unreachable!("invariant: a port gives back the letter it was given"),
     }
 }
 

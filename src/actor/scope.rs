@@ -3,6 +3,7 @@
 use super::Timers;
 use crate::{
     clock::Moment,
+    ident::TraceContext,
     mailbox::{Chain, Mailbox},
 };
 use std::{
@@ -37,6 +38,8 @@ pub struct TurnScope {
 thread_local! {
     /// Whether the turn of `CURRENT` is as the next plain tell wants it: spares a look at it.
     static PLAIN: Cell<bool> = const { Cell::new(false) };
+    /// Whether the turn of `CURRENT` belongs to a trace: spares a look at it.
+    static TRACED: Cell<bool> = const { Cell::new(false) };
     static CURRENT: RefCell<Scope> = const { RefCell::new(Scope {
         mailbox: None,
         turn: TurnScope::NONE,
@@ -86,6 +89,7 @@ pub fn restore_turn(saved: Option<TurnScope>) {
         None => clear_turn(),
         Some(turn) => {
             PLAIN.set(false);
+            TRACED.set(turn.callers.trace().is_some());
             CURRENT.with_borrow_mut(|current| current.turn = turn);
         }
     }
@@ -94,6 +98,7 @@ pub fn restore_turn(saved: Option<TurnScope>) {
 /// Exchanges the turn that runs on this thread.
 pub fn swap_turn(turn: &mut TurnScope) {
     PLAIN.set(false);
+    TRACED.set(turn.callers.trace().is_some());
     CURRENT.with_borrow_mut(|current| mem::swap(&mut current.turn, turn));
 }
 
@@ -114,6 +119,7 @@ pub(super) fn set_turn(deadline: Option<Moment>, callers: Chain) {
 #[inline(never)]
 fn reset_turn(deadline: Option<Moment>, callers: Chain) {
     PLAIN.set(deadline.is_none() && callers.is_empty());
+    TRACED.set(callers.trace().is_some());
     CURRENT.with_borrow_mut(|current| {
         current.turn = TurnScope {
             deadline,
@@ -162,6 +168,15 @@ pub(super) fn inherited() -> Option<(Option<Moment>, Chain)> {
 /// The deadline of the turn that runs on this thread.
 pub(super) fn deadline() -> Option<Moment> {
     CURRENT.with_borrow(|current| current.turn.deadline)
+}
+
+/// The trace that the turn which runs on this thread belongs to.
+#[inline]
+pub(super) fn trace() -> Option<TraceContext> {
+    if !TRACED.get() {
+        return None;
+    }
+    CURRENT.with_borrow(|current| current.turn.callers.trace())
 }
 
 /// For texts.

@@ -172,6 +172,9 @@ pub trait Hosted: Kind + Sized {
     /// Whether the actor is never saved: its memory moves with it, and ends with its activation.
     const VOLATILE: bool;
 
+    /// Whether it may go to another silo. What may not is deactivated with its silo, its state saved.
+    const MOVABLE: bool;
+
     /// Its messages.
     fn messages() -> Vec<MessageEntry>;
 }

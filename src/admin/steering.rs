@@ -131,7 +131,12 @@ impl Admin {
     /// [`AdminError::Refused`] if it has changed, or the command does not fit; no silo answers.
     pub async fn steer(&self, seen: &Rollout, command: Command) -> Result<Rollout, AdminError> {
         let (number, revision) = (seen.number, seen.revision);
-        self.changed(&Asked::Steer { command, number, revision }).await
+        self.changed(&Asked::Steer {
+            command,
+            number,
+            revision,
+        })
+        .await
     }
 
     async fn changed(&self, asked: &Asked) -> Result<Rollout, AdminError> {

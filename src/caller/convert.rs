@@ -2,9 +2,9 @@
 
 use crate::{
     clock::Moment,
-    ident::{ProcessId, RequestId},
-    mailbox::{Body, Letter, ReplyTo},
-    wire::Call,
+    ident::{ActorId, ProcessId, RequestId, TraceContext},
+    mailbox::{Body, Chain, Letter, ReplyTo},
+    wire::{Call, Failure, FailureCode, Frame, FrameError, Outcome, Ran},
 };
 use std::time::Duration;
 
@@ -29,8 +29,14 @@ pub fn from_call(call: Call, now: Moment) -> Letter {
             }
         },
         deadline: call.time_left.map(|left| now + left),
-        chain: call.chain.into(),
+        chain: chain(call.chain, call.trace),
     }
+}
+
+/// The actors stand above the trace, which so goes with what they ask.
+fn chain(actors: Vec<ActorId>, trace: Option<TraceContext>) -> Chain {
+    let start = trace.map_or(Chain::NONE, |trace| Chain::NONE.traced(trace));
+    actors.into_iter().fold(start, |callers, actor| callers.with(actor))
 }
 
 /// Whether the letter answers an ask of `process`, and which.
@@ -44,4 +50,29 @@ pub(super) fn own_request(letter: &Letter, process: &ProcessId) -> Option<Reques
 /// How long to wait before the directory is asked for the `attempt`th time: 1 ms, doubled up to 64 ms.
 pub fn back_off(attempt: u32) -> Duration {
     Duration::from_millis(1 << attempt.saturating_sub(1).min(6))
+}
+
+/// What is sent in place of an answer that no link carries, so that whoever waits for it hears why.
+pub fn in_place_of(unsendable: &Frame, cause: &FrameError) -> Option<Frame> {
+    let failure = || {
+        let text = format!("the message ran, but its reply cannot be sent: {cause}");
+        Outcome::Failure(Failure::new(FailureCode::TooLarge, Ran::Yes, text))
+    };
+    match unsendable {
+        Frame::Reply {
+            request,
+            outcome: Outcome::Reply(_),
+        } => Some(Frame::Reply {
+            request: *request,
+            outcome: failure(),
+        }),
+        Frame::Answer {
+            request,
+            outcome: Outcome::Reply(_),
+        } => Some(Frame::Answer {
+            request: *request,
+            outcome: failure(),
+        }),
+        _ => None,
+    }
 }

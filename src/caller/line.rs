@@ -3,9 +3,9 @@
 use super::{Delivered, Switchboard, switchboard::Followed};
 use crate::{
     actor::{Port, Undelivered},
-    clock::Clock,
+    clock::{Clock, Moment},
     directory::{Step, Way},
-    ident::ActorId,
+    ident::{ActorId, OfActor},
     mailbox::{Letter, Mailbox, Refused},
     wire::{Failure, FailureCode, Ran},
 };
@@ -15,24 +15,33 @@ use std::{
     future::poll_fn,
     sync::{
         Arc, OnceLock, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Poll, Waker},
     time::Duration,
 };
 
+const HELD: u64 = u64::MAX;
+
+/// What the lines of a process have in common.
+pub(super) struct Exchange {
+    pub(super) clock: Clock,
+    pub(super) ask_timeout: Duration,
+    pub(super) board: Weak<Switchboard>,
+}
+
 /// The line to one actor.
 pub struct Line {
     actor: ActorId,
-    clock: Clock,
-    ask_timeout: Duration,
-    board: Weak<Switchboard>,
+    exchange: Arc<Exchange>,
     /// Whether messages may go into `mailbox` without a look at the way: all that were sent before are there. Set under the
     /// lock of `state`; a sender who finds the mailbox closed goes by the way.
     is_direct: AtomicBool,
     /// The actor's mailbox in this process, once it was seen.
     mailbox: OnceLock<Arc<Mailbox>>,
     state: Mutex<State>,
+    /// Since when no reference was seen to hold it, in nanoseconds; [`HELD`] if one was.
+    unheld_since: AtomicU64,
 }
 
 #[derive(Default)]
@@ -42,15 +51,14 @@ pub(super) struct State {
 }
 
 impl Line {
-    pub(super) fn new(actor: ActorId, clock: Clock, ask_timeout: Duration, board: Weak<Switchboard>) -> Self {
+    pub(super) fn new(actor: ActorId, exchange: Arc<Exchange>) -> Self {
         Self {
             actor,
-            clock,
-            ask_timeout,
-            board,
+            exchange,
             is_direct: AtomicBool::new(false),
             mailbox: OnceLock::new(),
             state: Mutex::default(),
+            unheld_since: AtomicU64::new(HELD),
         }
     }
 
@@ -81,6 +89,27 @@ impl Line {
         read(&mut self.state.lock().way)
     }
 
+    /// Whether the line can be forgotten without harm, if nobody holds it: a new one would do the same.
+    ///
+    /// Of a direct line all messages have come to rest in the mailbox: wherever the actor goes, they are before all that is
+    /// sent later. `None`: somebody is at it.
+    pub(super) fn is_idle(&self) -> Option<bool> {
+        let state = self.state.try_lock()?;
+        Some(self.is_direct.load(Ordering::Relaxed) || state.way.is_idle())
+    }
+
+    /// A reference holds it, or not as is seen now. Answers since when that was seen.
+    pub(super) fn seen_held(&self, held: bool, now: Moment) -> Option<Moment> {
+        let since = self.unheld_since.load(Ordering::Relaxed);
+        match held {
+            true if since == HELD => {}
+            true => self.unheld_since.store(HELD, Ordering::Relaxed),
+            false if since == HELD => self.unheld_since.store(now.0, Ordering::Relaxed),
+            false => return Some(Moment(since)),
+        }
+        None
+    }
+
     fn send_on(&self, board: &Switchboard, letter: Letter) -> Result<(), Undelivered> {
         let mut state = self.state.lock();
         let letter = match self.direct_mailbox() {
@@ -94,6 +123,11 @@ impl Line {
                 }
             },
         };
+        if state.way.is_new()
+            && let Some(hint) = board.placed(&self.actor)
+        {
+            state.way.begin(hint);
+        }
         if !state.way.has_room()
             || state
                 .way
@@ -105,7 +139,7 @@ impl Line {
         if let Some(route) = state.way.open_route() {
             let to = route.silo.clone();
             state.way.sent_directly();
-            return match board.deliver(&self.actor, &to, letter) {
+            return match board.deliver(&self.actor, &to, letter, self.mailbox.get()) {
                 Delivered::Done => Ok(()),
                 Delivered::Direct(mailbox) => {
                     self.set_direct(Some(mailbox));
@@ -127,7 +161,7 @@ impl Line {
         while !steps.is_empty() {
             for step in std::mem::take(&mut steps) {
                 let first = state.way.route().is_none();
-                match board.carry_out(&self.actor, step, first) {
+                match board.carry_out(&self.actor, step, first, self.mailbox.get()) {
                     Followed::Nothing => {}
                     Followed::Direct(mailbox) => self.set_direct(Some(mailbox)),
                     Followed::Located(hint) => state.way.located(hint, &mut steps),
@@ -181,7 +215,7 @@ impl Line {
                 Poll::Pending
             };
         }
-        let Some(board) = self.board.upgrade() else {
+        let Some(board) = self.exchange.board.upgrade() else {
             return Poll::Ready(());
         };
         let congested = (state.way.open_route()).is_some_and(|route| !board.is_writable(&route.silo, waker));
@@ -195,41 +229,58 @@ impl Line {
     }
 }
 
-/// A line as references hold it.
-pub(super) struct LinePort(pub(super) Arc<Line>);
-
-impl Port for LinePort {
+impl Port for Line {
     fn actor(&self) -> &ActorId {
-        &self.0.actor
+        &self.actor
     }
 
     fn direct(&self) -> Option<&Arc<Mailbox>> {
-        self.0.direct_mailbox()
+        self.direct_mailbox()
+    }
+
+    fn open(&self) -> Option<&Arc<Mailbox>> {
+        let board = self.exchange.board.upgrade()?;
+        let mut state = self.state.lock();
+        if !state.way.is_new() || board.closed().is_some() {
+            return None;
+        }
+        let hint = board.placed(&self.actor)?;
+        let mailbox = board.open_here(&self.actor, &hint.silo, self.mailbox.get())?;
+        state.way.begin(hint);
+        state.way.sent_directly();
+        self.set_direct(Some(mailbox));
+        self.direct_mailbox()
     }
 
     fn send(&self, letter: Letter) -> Result<(), Undelivered> {
-        if let Some(failure) = self.0.cycle(&letter) {
+        if let Some(failure) = self.cycle(&letter) {
             return Err(Undelivered::Failed(letter, failure));
         }
-        match self.0.board.upgrade() {
+        match self.exchange.board.upgrade() {
             Some(board) => match board.closed() {
-                None => self.0.send_on(&board, letter),
+                None => self.send_on(&board, letter),
                 Some(failure) => Err(Undelivered::Failed(letter, failure)),
             },
             None => Err(Undelivered::Failed(letter, Switchboard::gone())),
         }
     }
 
-    fn room(&self) -> BoxFuture<'static, ()> {
-        let line = self.0.clone();
+    fn room(self: Arc<Self>) -> BoxFuture<'static, ()> {
+        let line = self;
         Box::pin(poll_fn(move |cx| line.poll_room(cx.waker())))
     }
 
     fn clock(&self) -> &Clock {
-        &self.0.clock
+        &self.exchange.clock
     }
 
     fn ask_timeout(&self) -> Duration {
-        self.0.ask_timeout
+        self.exchange.ask_timeout
+    }
+}
+
+impl OfActor for Line {
+    fn actor(&self) -> &ActorId {
+        &self.actor
     }
 }

@@ -1,15 +1,18 @@
 //! The links that a process dials: one to each silo, dialled again when it is lost.
 
+use super::in_place_of;
 use crate::{
     clock::Clock,
     ident::SiloId,
     transport::{FrameSender, SendError, Transport},
     wire::Frame,
 };
+use foldhash::fast::RandomState;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
+    hash::BuildHasher,
     pin::Pin,
     sync::{
         Arc, OnceLock, Weak,
@@ -25,9 +28,15 @@ pub type Spawner = Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>;
 /// How much may wait for a silo while its link is being made, in frames.
 const MAX_WAITING: usize = 10_000;
 
-/// Waits between dials: doubled each time.
+/// From so many bytes on that wait for a silo its senders wait too: the credit of a link.
+const CREDIT: usize = 4 * 1024 * 1024;
+
+/// Waits between dials: doubled each time, each shortened by up to a half.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// So many frames of a link are handled before the others have their turn.
+pub const FRAMES_A_TURN: usize = 256;
 
 /// How long a peer that has stopped reading may go on sending.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -79,8 +88,38 @@ struct Link {
 }
 
 enum State {
-    Dialling { waiting: Vec<Frame> },
+    Dialling(Waiting),
     Up(FrameSender),
+}
+
+/// What waits for a link that is being made.
+#[derive(Default)]
+struct Waiting {
+    frames: Vec<Frame>,
+    /// Bytes of the calls among them.
+    bytes: usize,
+    /// Senders that wait for room.
+    senders: Vec<Waker>,
+}
+
+impl Waiting {
+    fn push(&mut self, frame: Frame) {
+        if let Frame::Call(call) = &frame {
+            self.bytes += call.body.len();
+        }
+        self.frames.push(frame);
+    }
+
+    fn is_congested(&self) -> bool {
+        self.bytes >= CREDIT || self.frames.len() >= MAX_WAITING
+    }
+}
+
+impl Drop for Waiting {
+    /// There is a link, or there will be none.
+    fn drop(&mut self) {
+        self.senders.drain(..).for_each(Waker::wake);
+    }
 }
 
 impl Links {
@@ -121,7 +160,7 @@ impl Links {
             silo.clone(),
             Link {
                 address: address.to_owned(),
-                state: State::Dialling { waiting: Vec::new() },
+                state: State::Dialling(Waiting::default()),
                 task,
                 renewed: false,
                 cut: Arc::default(),
@@ -146,7 +185,7 @@ impl Links {
                 sender.abort();
                 Vec::new()
             }
-            State::Dialling { waiting } => waiting,
+            State::Dialling(mut waiting) => std::mem::take(&mut waiting.frames),
         }
     }
 
@@ -164,26 +203,30 @@ impl Links {
         let unsent = {
             let mut links = self.links.lock();
             match links.get_mut(silo).map(|link| &mut link.state) {
-                Some(State::Up(sender)) => match sender.send(frame) {
-                    // The task sees the end of a closed link and reports it.
-                    Ok(()) | Err(SendError::Closed(_)) => return,
-                    Err(SendError::Unsendable { frame, cause }) => (*frame, Unsent::TooLarge(cause.to_string())),
+                Some(State::Up(sender)) => match send(sender, frame) {
+                    Ok(()) => return,
+                    Err(unsent) => *unsent,
                 },
-                Some(State::Dialling { waiting }) => {
-                    // Only calls can be many; whatever else there is, is bounded by what it is about.
-                    if waiting.len() < MAX_WAITING || !matches!(frame, Frame::Call(_)) {
-                        waiting.push(frame);
-                        return;
-                    }
+                // Only calls can be many; whatever else there is, is bounded by what it is about.
+                Some(State::Dialling(waiting)) if waiting.is_congested() && matches!(frame, Frame::Call(_)) => {
                     (frame, Unsent::TooMany)
                 }
+                Some(State::Dialling(waiting)) => return waiting.push(frame),
                 None => (frame, Unsent::Gone),
             }
         };
-        if let Some(events) = self.events() {
-            // The sender may hold locks that the listener needs.
-            let (silo, (frame, why)) = (silo.clone(), unsent);
-            (self.spawn)(Box::pin(async move { events.unsent(&silo, frame, why) }));
+        self.report(silo, vec![unsent]);
+    }
+
+    /// Tells what was not sent, later: the sender may hold locks that the listener needs.
+    fn report(&self, silo: &SiloId, unsent: Vec<(Frame, Unsent)>) {
+        if let (false, Some(events)) = (unsent.is_empty(), self.events()) {
+            let silo = silo.clone();
+            (self.spawn)(Box::pin(async move {
+                for (frame, why) in unsent {
+                    events.unsent(&silo, frame, why);
+                }
+            }));
         }
     }
 
@@ -212,34 +255,32 @@ impl Links {
         (!up.is_empty()).then(|| up[turn % up.len()].0.clone())
     }
 
-    fn sender(&self, silo: &SiloId) -> Option<FrameSender> {
-        match self.links.lock().get(silo) {
-            Some(Link {
-                state: State::Up(sender),
-                ..
-            }) => Some(sender.clone()),
-            _ => None,
-        }
-    }
-
     /// Whether so much waits to be written that senders should wait.
     pub fn is_congested(&self, silo: &SiloId) -> bool {
-        self.sender(silo)
-            .is_some_and(|sender| sender.queued_bytes() > 4 * 1024 * 1024)
+        match self.links.lock().get(silo).map(|link| &link.state) {
+            Some(State::Up(sender)) => sender.queued_bytes() >= CREDIT,
+            Some(State::Dialling(waiting)) => waiting.is_congested(),
+            None => false,
+        }
     }
 
     /// Whether senders need not wait; the waker is woken when that changes.
     pub fn is_writable(&self, silo: &SiloId, waker: &Waker) -> bool {
-        if !self.is_congested(silo) {
-            return true;
-        }
-        if let Some(sender) = self.sender(silo) {
-            let waker = waker.clone();
-            (self.spawn)(Box::pin(async move {
-                let _ended_or_writable = sender.writable().await;
-                waker.wake();
-            }));
-        }
+        let sender = match self.links.lock().get_mut(silo).map(|link| &mut link.state) {
+            Some(State::Up(sender)) if sender.queued_bytes() >= CREDIT => sender.clone(),
+            Some(State::Dialling(waiting)) if waiting.is_congested() => {
+                if !waiting.senders.iter().any(|other| other.will_wake(waker)) {
+                    waiting.senders.push(waker.clone());
+                }
+                return false;
+            }
+            _ => return true,
+        };
+        let waker = waker.clone();
+        (self.spawn)(Box::pin(async move {
+            let _ended_or_writable = sender.writable().await;
+            waker.wake();
+        }));
         false
     }
 
@@ -248,6 +289,24 @@ impl Links {
             .filter(|link| link.task == task)
             .map(|link| link.address.clone())
     }
+}
+
+/// Sends on a link that is up.
+fn send(sender: &FrameSender, frame: Frame) -> Result<(), Box<(Frame, Unsent)>> {
+    match sender.send(frame) {
+        // The task sees the end of a closed link and reports it.
+        Ok(()) | Err(SendError::Closed(_)) => Ok(()),
+        Err(SendError::Unsendable { frame, cause }) => match in_place_of(&frame, &cause) {
+            Some(instead) => send(sender, instead),
+            None => Err(Box::new((*frame, Unsent::TooLarge(cause.to_string())))),
+        },
+    }
+}
+
+/// A wait shortened by up to a half, another one for each silo and time: those that lost one silo do not come back together.
+fn spread(wait: Duration, silo: &SiloId) -> Duration {
+    let share = RandomState::default().hash_one(silo) % 1024;
+    wait - wait.mul_f64(share as f64 / 2048.0)
 }
 
 /// Dials a silo, reads the link, and dials again, as long as the silo is kept.
@@ -267,7 +326,7 @@ async fn keep(links: Weak<Links>, silo: SiloId, address: String, task: u64) {
             }
             Err(error) => {
                 tracing::debug!(%silo, %address, %error, "a silo does not answer");
-                clock.sleep(wait).await;
+                clock.sleep(spread(wait, &silo)).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
         }
@@ -285,14 +344,12 @@ async fn run(links: &Weak<Links>, silo: &SiloId, task: u64, connection: crate::t
                 connection.sender.abort();
                 return;
             };
-            let waiting = match std::mem::replace(&mut link.state, State::Up(connection.sender.clone())) {
-                State::Dialling { waiting } => waiting,
-                State::Up(_) => Vec::new(),
-            };
-            for frame in waiting {
-                if let Err(error) = connection.sender.send(frame) {
-                    tracing::warn!(%silo, %error, "a frame that waited for a link cannot be sent");
-                }
+            if let State::Dialling(mut waiting) =
+                std::mem::replace(&mut link.state, State::Up(connection.sender.clone()))
+            {
+                let frames = std::mem::take(&mut waiting.frames).into_iter();
+                let unsent = frames.filter_map(|frame| send(&connection.sender, frame).err().map(|unsent| *unsent));
+                links.report(silo, unsent.collect());
             }
             (std::mem::replace(&mut link.renewed, true), link.cut.clone())
         };
@@ -302,7 +359,10 @@ async fn run(links: &Weak<Links>, silo: &SiloId, task: u64, connection: crate::t
         cut
     };
     let read = async {
-        loop {
+        for count in 1_usize.. {
+            if count.is_multiple_of(FRAMES_A_TURN) {
+                tokio::task::yield_now().await;
+            }
             match receiver.recv().await {
                 Ok(Some(_)) if cut.load(Ordering::Acquire) => return,
                 Ok(Some(frame)) => {
@@ -337,7 +397,7 @@ async fn run(links: &Weak<Links>, silo: &SiloId, task: u64, connection: crate::t
         let mut all = links.links.lock();
         match all.get_mut(silo).filter(|link| link.task == task) {
             Some(link) => {
-                link.state = State::Dialling { waiting: Vec::new() };
+                link.state = State::Dialling(Waiting::default());
                 true
             }
             None => false,
@@ -347,3 +407,7 @@ async fn run(links: &Weak<Links>, silo: &SiloId, task: u64, connection: crate::t
         events.link_lost(silo);
     }
 }
+
+#[cfg(test)]
+#[path = "links_tests.rs"]
+mod tests;

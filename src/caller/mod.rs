@@ -23,8 +23,8 @@ mod pending;
 mod query;
 mod switchboard;
 
-pub use convert::{back_off, from_call, time_left};
+pub use convert::{back_off, from_call, in_place_of, time_left};
 pub use line::Line;
-pub use links::{LinkEvents, Links, Spawner, Unsent};
+pub use links::{FRAMES_A_TURN, LinkEvents, Links, Spawner, Unsent};
 pub use pending::Pending;
 pub use switchboard::{Delivered, Switchboard, Uplink};

@@ -1,45 +1,52 @@
 //! The switchboard: all lines of a process.
 
+mod upkeep;
+
 use super::{
     Line, Links, Pending, Unsent,
     convert::{from_call, own_request, time_left},
-    line::LinePort,
+    line::Exchange,
 };
 use crate::{
     actor::Port,
     clock::{Clock, Moment},
     directory::{Step, Way},
-    ident::{ActorId, Hint, ProcessId, RequestId, SiloId},
+    ident::{ActorId, ActorTable, Hint, ProcessId, RequestId, SHARDS, SiloId, shard_of},
     mailbox::{Letter, Mailbox, ReplyTo},
     wire::{BounceReason, Call, EncodeError, Failure, FailureCode, Frame, Outcome, Ran},
 };
 use parking_lot::{Mutex, RwLock};
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
-    hash::BuildHasher,
+    collections::{BTreeSet, HashSet, VecDeque},
     sync::Arc,
     task::Waker,
     time::Duration,
 };
 
-const SHARDS: usize = 32;
-
-/// How long a line stays that nobody holds, before a fence is spent on forgetting it.
-const FORGET_AFTER: Duration = Duration::from_secs(30);
-
-/// How many lines of a shard a sweep looks at, if no more than a quarter as many were made since the last.
-const LOOKS: usize = 64;
-
 /// What a process does for its switchboard.
 pub trait Uplink: Send + Sync + 'static {
-    /// The letter's way leads to this process itself. `fresh`: the sender is there to be told that there is no room.
-    fn deliver_here(&self, actor: &ActorId, letter: Letter, fresh: bool) -> Delivered;
+    /// The letter's way leads to this process itself. `fresh`: the sender is there to be told that there is no room. `mailbox`:
+    /// the actor's, if it was seen in this process.
+    fn deliver_here(&self, actor: &ActorId, letter: Letter, fresh: bool, mailbox: Option<&Arc<Mailbox>>) -> Delivered;
 
     /// A fence of this process's own callers on the way to itself.
     fn fence_here(&self, actor: &ActorId, k: u64);
 
     /// This process's own callers enter itself.
     fn enter_here(&self, actor: &ActorId, k: u64);
+
+    /// The silo that should have an actor of which this process knows nothing, if placement's word will do.
+    fn placed(&self, actor: &ActorId) -> Option<Hint> {
+        let _unknown = actor;
+        None
+    }
+
+    /// The mailbox of an actor that runs in this process and does nothing else, or can run here at once. `mailbox`: the
+    /// actor's, if it was seen in this process.
+    fn open_here(&self, actor: &ActorId, mailbox: Option<&Arc<Mailbox>>) -> Option<Arc<Mailbox>> {
+        let _unknown = (actor, mailbox);
+        None
+    }
 
     /// Finds out who owns the actor or who should: at once, or by [`Switchboard::located`], [`Switchboard::not_located`] or
     /// [`Switchboard::locate_again`] later. `first`: placement's word will do, nobody has asked before.
@@ -71,28 +78,21 @@ pub(super) enum Followed {
 
 #[derive(Default)]
 struct Shard {
-    lines: HashMap<ActorId, Known, foldhash::fast::RandomState>,
+    lines: ActorTable<Arc<Line>>,
     /// The same lines, in the order in which sweeps look at them.
     round: VecDeque<Arc<Line>>,
     /// How many lines were made since the last sweep.
     made: usize,
 }
 
-struct Known {
-    line: Arc<Line>,
-    /// Since when no reference was seen to hold it.
-    unheld_since: Option<Moment>,
-}
-
 /// All lines of a process.
 pub struct Switchboard {
     process: ProcessId,
     clock: Clock,
-    ask_timeout: Duration,
+    exchange: Arc<Exchange>,
     lines: [Mutex<Shard>; SHARDS],
     /// The actors to which messages may wait for a way.
     unsettled: [Mutex<HashSet<ActorId, foldhash::fast::RandomState>>; SHARDS],
-    hasher: foldhash::fast::FixedState,
     pending: Pending,
     links: Arc<Links>,
     uplink: Arc<dyn Uplink>,
@@ -110,13 +110,16 @@ impl Switchboard {
         links: Arc<Links>,
         uplink: Arc<dyn Uplink>,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|board| Self {
             process,
+            exchange: Arc::new(Exchange {
+                clock: clock.clone(),
+                ask_timeout,
+                board: board.clone(),
+            }),
             clock,
-            ask_timeout,
             lines: std::array::from_fn(|_| Mutex::default()),
             unsettled: std::array::from_fn(|_| Mutex::default()),
-            hasher: foldhash::fast::FixedState::default(),
             pending: Pending::default(),
             links,
             uplink,
@@ -127,22 +130,17 @@ impl Switchboard {
 
     /// The port of an actor.
     pub fn port(self: &Arc<Self>, actor: ActorId) -> Arc<dyn Port> {
-        Arc::new(LinePort(self.line_or_new(&actor)))
+        self.line_or_new(&actor)
     }
 
-    fn line_or_new(self: &Arc<Self>, actor: &ActorId) -> Arc<Line> {
-        let mut shard = self.lines[self.shard(actor)].lock();
-        if let Some(known) = shard.lines.get_mut(actor) {
-            known.unheld_since = None;
-            return known.line.clone();
+    fn line_or_new(&self, actor: &ActorId) -> Arc<Line> {
+        let mut shard = self.lines[shard_of(actor)].lock();
+        if let Some(line) = shard.lines.get(actor) {
+            line.seen_held(true, Moment(0));
+            return line.clone();
         }
-        let board = Arc::downgrade(self);
-        let line = Arc::new(Line::new(actor.clone(), self.clock.clone(), self.ask_timeout, board));
-        let known = Known {
-            line: line.clone(),
-            unheld_since: None,
-        };
-        shard.lines.insert(actor.clone(), known);
+        let line = Arc::new(Line::new(actor.clone(), self.exchange.clone()));
+        shard.lines.insert(line.clone());
         shard.round.push_back(line.clone());
         shard.made += 1;
         line
@@ -167,13 +165,8 @@ impl Switchboard {
         &self.clock
     }
 
-    fn shard(&self, actor: &ActorId) -> usize {
-        usize::try_from(self.hasher.hash_one(actor) % SHARDS as u64).unwrap_or(0)
-    }
-
     fn line(&self, actor: &ActorId) -> Option<Arc<Line>> {
-        let shard = self.lines[self.shard(actor)].lock();
-        shard.lines.get(actor).map(|known| known.line.clone())
+        self.lines[shard_of(actor)].lock().lines.get(actor).cloned()
     }
 
     fn all_lines(&self) -> Vec<Arc<Line>> {
@@ -184,7 +177,7 @@ impl Switchboard {
 
     /// Messages may wait for the actor's way from now on.
     fn unsettled(&self, actor: &ActorId) {
-        self.unsettled[self.shard(actor)].lock().insert(actor.clone());
+        self.unsettled[shard_of(actor)].lock().insert(actor.clone());
     }
 
     pub(super) fn is_congested(&self, silo: &SiloId) -> bool {
@@ -206,22 +199,51 @@ impl Switchboard {
 
     // Sending.
 
-    pub(super) fn deliver(&self, actor: &ActorId, to: &SiloId, letter: Letter) -> Delivered {
+    /// Where an actor should be of which nothing is known.
+    pub(super) fn placed(&self, actor: &ActorId) -> Option<Hint> {
+        self.usable(self.uplink.placed(actor))
+    }
+
+    /// The mailbox of an actor of which nothing is known and which should be at `silo`, if that is here and it can run at once.
+    pub(super) fn open_here(
+        &self,
+        actor: &ActorId,
+        silo: &SiloId,
+        mailbox: Option<&Arc<Mailbox>>,
+    ) -> Option<Arc<Mailbox>> {
+        (self.process.silo() == Some(silo)).then(|| self.uplink.open_here(actor, mailbox))?
+    }
+
+    pub(super) fn deliver(
+        &self,
+        actor: &ActorId,
+        to: &SiloId,
+        letter: Letter,
+        mailbox: Option<&Arc<Mailbox>>,
+    ) -> Delivered {
         if self.process.silo() == Some(to) {
-            return self.uplink.deliver_here(actor, letter, true);
+            return self.uplink.deliver_here(actor, letter, true, mailbox);
         }
         self.send(actor, to, letter);
         Delivered::Done
     }
 
-    pub(super) fn carry_out(&self, actor: &ActorId, step: Step<Letter>, first: bool) -> Followed {
+    pub(super) fn carry_out(
+        &self,
+        actor: &ActorId,
+        step: Step<Letter>,
+        first: bool,
+        mailbox: Option<&Arc<Mailbox>>,
+    ) -> Followed {
         let is_here = |to: &SiloId| self.process.silo() == Some(to);
         match step {
-            Step::Send { to, message } if is_here(&to) => match self.uplink.deliver_here(actor, message, false) {
-                Delivered::Direct(direct) => return Followed::Direct(direct),
-                Delivered::Done => {}
-                Delivered::Full(..) => unreachable!("invariant: only fresh letters are told that there is no room"),
-            },
+            Step::Send { to, message } if is_here(&to) => {
+                match self.uplink.deliver_here(actor, message, false, mailbox) {
+                    Delivered::Direct(direct) => return Followed::Direct(direct),
+                    Delivered::Done => {}
+                    Delivered::Full(..) => unreachable!("invariant: only fresh letters are told that there is no room"),
+                }
+            }
             Step::Send { to, message } => self.send(actor, &to, message),
             Step::Fence { to, k } if is_here(&to) => self.uplink.fence_here(actor, k),
             Step::Fence { to, k } => self.links.send(
@@ -298,6 +320,7 @@ impl Switchboard {
             from: process,
             time_left: time_left(letter.deadline, self.clock.now()),
             chain: letter.chain.to_vec(),
+            trace: letter.chain.trace(),
             body,
         })
     }
@@ -357,7 +380,7 @@ impl Switchboard {
             (Frame::Call(call), Unsent::TooLarge(why)) => {
                 let (actor, letter) = (call.actor.clone(), from_call(call, self.clock.now()));
                 let text = format!("{} to {actor} was not sent: {why}", letter.body.name());
-                self.fail(&actor, letter, Failure::new(FailureCode::Unreadable, Ran::No, text));
+                self.fail(&actor, letter, Failure::new(FailureCode::TooLarge, Ran::No, text));
             }
             (Frame::Call(call), why) => {
                 if why == Unsent::Gone {
@@ -484,86 +507,6 @@ impl Switchboard {
             self.change(&line, |way, steps| way.silo_died(silo, steps));
         }
         self.leaving.write().remove(silo);
-    }
-
-    // Upkeep.
-
-    /// Ends what waits past its deadline, and forgets lines that nobody holds. To be called now and then. Looks at the lines
-    /// where something may wait, and at some of the others.
-    pub fn sweep(&self) {
-        self.pending.sweep();
-        for unsettled in &self.unsettled {
-            let actors = std::mem::take(&mut *unsettled.lock());
-            for line in actors.iter().filter_map(|actor| self.line(actor)) {
-                self.end_overdue(&line);
-                if line.peek(|way| way.is_unsettled()) {
-                    self.unsettled(line.actor());
-                }
-            }
-        }
-        for shard in &self.lines {
-            let (_, unused) = self.look_round(&mut shard.lock());
-            for line in unused {
-                self.change(&line, Way::retire);
-            }
-        }
-    }
-
-    /// Looks at the next lines of a shard. Forgets those that nobody holds and that can be forgotten; answers how many it
-    /// looked at and those whose ways are to be retired first.
-    fn look_round(&self, shard: &mut Shard) -> (usize, Vec<Arc<Line>>) {
-        let now = self.clock.now();
-        let looks = LOOKS.max(std::mem::take(&mut shard.made) * 4).min(shard.round.len());
-        let mut unused = Vec::new();
-        for _ in 0..looks {
-            let Some(line) = shard.round.pop_front() else { break };
-            // This one and the map's.
-            let held = Arc::strong_count(&line) > 2;
-            if !held && line.peek(|way| way.is_idle()) {
-                shard.lines.remove(line.actor());
-                continue;
-            }
-            if let Some(known) = shard.lines.get_mut(line.actor()) {
-                let since = *known.unheld_since.get_or_insert(now);
-                if held {
-                    known.unheld_since = None;
-                } else if now.since(since) >= FORGET_AFTER {
-                    known.unheld_since = Some(now);
-                    unused.push(line.clone());
-                }
-            }
-            shard.round.push_back(line);
-        }
-        if shard.lines.len() < shard.lines.capacity() / 4 {
-            let room = shard.lines.len() * 2;
-            shard.lines.shrink_to(room);
-            shard.round.shrink_to(room);
-        }
-        (looks, unused)
-    }
-
-    fn drop_overdue(&self, actor: &ActorId) {
-        if let Some(line) = self.line(actor) {
-            self.end_overdue(&line);
-        }
-    }
-
-    fn end_overdue(&self, line: &Line) {
-        let now = self.clock.now();
-        let over = line.peek(|way| {
-            way.remove_if(|letter| {
-                let late = letter.deadline.is_some_and(|deadline| deadline < now);
-                late || matches!(&letter.reply, ReplyTo::Here(slot) if slot.is_abandoned())
-            })
-        });
-        for letter in over {
-            let actor = line.actor();
-            let text = format!(
-                "{} to {actor} waited past its deadline; it did not run",
-                letter.body.name()
-            );
-            self.fail(actor, letter, Failure::new(FailureCode::TimedOut, Ran::No, text));
-        }
     }
 
     /// Ends everything that waits; from now on nothing is sent.

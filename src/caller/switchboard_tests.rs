@@ -1,12 +1,16 @@
 //! The laws of forgetting lines.
 
-use super::*;
+use super::{
+    upkeep::{FORGET_AFTER, LOOKS},
+    *,
+};
 use crate::{
     clock::ManualClock,
     ident::Epoch,
-    mailbox::{Body, Chain},
+    mailbox::{Body, Chain, Host, NotHere},
     transport::{LinkOptions, LocalEnd, LoopbackNetwork, Transport},
 };
+use std::any::{Any, TypeId};
 
 /// The silo whose switchboard is tested, at its own seats: all of its ways lead here.
 #[derive(Default)]
@@ -16,9 +20,30 @@ struct Own {
     fenced: Mutex<Vec<ActorId>>,
     given_up: Mutex<Vec<String>>,
     unknown: Mutex<BTreeSet<ActorId>>,
+    /// Of the actor that runs.
+    mailbox: Mutex<Option<Arc<Mailbox>>>,
 }
 
 struct OwnUplink(Arc<Own>);
+
+/// Runs nothing.
+struct Nowhere;
+
+impl Host for Nowhere {
+    fn offers(&self) -> &dyn Any {
+        &()
+    }
+
+    fn inject(&self, _: &Arc<Mailbox>) {}
+
+    fn may_run_here(&self, _: &Mailbox) -> bool {
+        false
+    }
+
+    fn run_here(&self, _: &Arc<Mailbox>, _: TypeId, _: &mut dyn Any) -> Result<(), NotHere> {
+        Err(NotHere)
+    }
+}
 
 fn me() -> SiloId {
     SiloId::new("me", 1)
@@ -29,9 +54,15 @@ fn actor(key: impl ToString) -> ActorId {
 }
 
 impl Uplink for OwnUplink {
-    fn deliver_here(&self, _: &ActorId, letter: Letter, _: bool) -> Delivered {
+    fn deliver_here(&self, _: &ActorId, letter: Letter, _: bool, _: Option<&Arc<Mailbox>>) -> Delivered {
         self.0.came.lock().push(letter.body.name().to_owned());
-        Delivered::Done
+        match &*self.0.mailbox.lock() {
+            None => Delivered::Done,
+            Some(mailbox) => {
+                mailbox.put(letter);
+                Delivered::Direct(mailbox.clone())
+            }
+        }
     }
 
     fn fence_here(&self, actor: &ActorId, k: u64) {
@@ -109,6 +140,42 @@ fn a_way_that_nobody_uses_is_fenced_and_forgotten() {
     assert_eq!(lines(&board), 0);
 }
 
+/// What was sent on it is in the mailbox, and goes wherever the actor goes.
+#[test]
+fn a_direct_line_that_nobody_holds_is_forgotten_without_a_fence() {
+    let (board, own, _) = board();
+    let (a, host) = (actor("a"), Arc::new(Nowhere));
+    let mailbox = Arc::new(Mailbox::new(a.clone(), 10, host, Moment(0)));
+    mailbox.set_open(true);
+    *own.mailbox.lock() = Some(mailbox.clone());
+    let port = board.port(a.clone());
+    port.send(letter("one", None)).expect("taken");
+    board.sweep();
+    assert!(port.direct().is_some_and(|direct| Arc::ptr_eq(direct, &mailbox)));
+    assert_eq!(lines(&board), 1, "it is held");
+    drop(port);
+    board.sweep();
+    assert_eq!((lines(&board), Arc::strong_count(&mailbox)), (0, 2));
+    send(&board, &a, "two");
+    assert_eq!(*own.came.lock(), ["one", "two"]);
+    // With the short way closed it is a line like any other.
+    mailbox.set_open(false);
+    board.port(a.clone()).send(letter("three", None)).expect("taken");
+    *own.mailbox.lock() = None;
+    send(&board, &a, "four");
+    board.moved(
+        &a,
+        Hint {
+            silo: SiloId::new("other", 1),
+            epoch: Epoch(9),
+        },
+    );
+    board.sweep();
+    assert_eq!(lines(&board), 1);
+    let came = own.came.lock();
+    assert_eq!(came[2..], ["three", "four", "fence 1"]);
+}
+
 #[test]
 fn a_way_that_a_reference_leads_to_stays_as_it_is() {
     let (board, own, hands) = board();
@@ -179,7 +246,7 @@ fn a_sweep_looks_at_a_bounded_number_of_lines_that_are_only_there() {
     // The first sweep catches up with the lines that were made.
     board.sweep();
     let looked: usize = (board.lines.iter())
-        .map(|shard| board.look_round(&mut shard.lock()).0)
+        .map(|shard| board.look_round(&mut shard.lock(), usize::MAX).0)
         .sum();
     assert_eq!(looked, SHARDS * LOOKS);
     assert_eq!(lines(&board), ports.len());

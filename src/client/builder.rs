@@ -8,7 +8,7 @@ use crate::{
     caller::{Links, Spawner, Switchboard},
     clock::Clock,
     ident::{ClientId, InvalidName, ProcessId, SiloId},
-    transport::{LocalEnd, Secret, SecretTooShort, TcpOptions, TcpTransport, Transport},
+    transport::{LocalEnd, Secret, SecretTooShort, TcpOptions, TcpTransport, Tls, TlsOptions, Transport},
     wire::{Frame, SiloAddress},
 };
 use std::{
@@ -28,6 +28,7 @@ pub struct ClientBuilder {
     cluster: String,
     seeds: Vec<String>,
     secret: Option<Result<Secret, SecretTooShort>>,
+    tls: Option<TlsOptions>,
     insecure: bool,
     connect_timeout: Duration,
     ask_timeout: Duration,
@@ -39,6 +40,7 @@ impl Default for ClientBuilder {
             cluster: "quark".into(),
             seeds: Vec::new(),
             secret: None,
+            tls: None,
             insecure: false,
             connect_timeout: Duration::from_secs(10),
             ask_timeout: Duration::from_secs(30),
@@ -65,7 +67,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Allows plain TCP outside this machine. Default no.
+    /// The certificates of mutual TLS, for all links of the client. Required outside this machine. Default none: plain TCP.
+    pub fn tls(mut self, tls: TlsOptions) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Allows plain TCP outside this machine, where the network is trusted. Default no.
     pub fn insecure(mut self, insecure: bool) -> Self {
         self.insecure = insecure;
         self
@@ -93,14 +101,19 @@ impl ClientBuilder {
         }
         InvalidName::check("cluster name", &self.cluster)?;
         let secret = self.secret.clone().transpose()?;
-        let (spawn, stop) = thread()?;
         let clock = Clock::system();
+        let tls = self.tls.map(|tls| Tls::load(tls, clock.clone())).transpose()?;
+        let (spawn, stop) = thread()?;
+        if let Some(tls) = &tls {
+            spawn(Box::pin(tls.clone().watch()));
+        }
         let process = ProcessId::Client(ClientId(random()));
         let mut end = LocalEnd::new(process.clone(), self.cluster.as_str());
         if let Some(secret) = secret {
             end = end.with_secret(secret);
         }
         let tcp = TcpOptions {
+            tls,
             insecure: self.insecure,
             ..TcpOptions::default()
         };

@@ -2,9 +2,9 @@
 
 use crate::{
     caller::{Delivered, LinkEvents, Switchboard, Unsent, Uplink},
-    clock::Clock,
+    clock::{Clock, Moment},
     ident::{ActorId, Hint, RequestId, SiloId},
-    mailbox::Letter,
+    mailbox::{Letter, Mailbox},
     wire::{Failure, FailureCode, Frame, Located, Ran, SiloAddress},
 };
 use parking_lot::Mutex;
@@ -20,6 +20,9 @@ use tokio::sync::oneshot;
 
 /// How often what is overdue is swept.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// How long a silo may take to say where an actor is, before another is asked: it may stand still, or be out of reach.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a client's handle and its thread share.
 pub(super) struct Core {
@@ -45,6 +48,7 @@ struct Cluster {
 struct Lookup {
     actor: ActorId,
     asked: SiloId,
+    since: Moment,
 }
 
 impl Core {
@@ -69,6 +73,8 @@ impl Core {
                 clock.sleep(SWEEP).await;
                 let Some(core) = core.upgrade() else { return };
                 core.board().sweep();
+                let now = core.clock.now();
+                core.look_up_elsewhere(|lookup| now.since(lookup.since) >= LOOKUP_PATIENCE);
             }
         });
         let set = self.board.set(board).is_ok() && self.events.set(events).is_ok();
@@ -112,6 +118,8 @@ impl Core {
             tracing::info!(%silo, "a silo is gone");
             let unsent = self.board().links().forget(&silo);
             self.board().silo_died(&silo);
+            // Its link was closed here, so nobody tells of its loss.
+            self.look_up_elsewhere(|lookup| lookup.asked == silo);
             for frame in unsent {
                 self.board().unsent(&silo, frame, Unsent::Gone);
             }
@@ -127,6 +135,7 @@ impl Core {
         let lookup = Lookup {
             actor: actor.clone(),
             asked: asked.clone(),
+            since: self.clock.now(),
         };
         self.lookups.lock().insert(request, lookup);
         let actor = actor.clone();
@@ -141,6 +150,20 @@ impl Core {
                 board.locate_again(&actor);
             }
         });
+    }
+
+    /// Asks others where actors are that will not be told of.
+    fn look_up_elsewhere(&self, is_vain: impl Fn(&Lookup) -> bool) {
+        let vain: Vec<Lookup> = {
+            let mut lookups = self.lookups.lock();
+            lookups
+                .extract_if(.., |_, lookup| is_vain(lookup))
+                .map(|(_, lookup)| lookup)
+                .collect()
+        };
+        for lookup in vain {
+            self.board().locate_again(&lookup.actor);
+        }
     }
 
     fn located(&self, request: RequestId, found: Located) {
@@ -168,7 +191,7 @@ impl Core {
 pub(super) struct CoreUplink(pub(super) Weak<Core>);
 
 impl Uplink for CoreUplink {
-    fn deliver_here(&self, _: &ActorId, _: Letter, _: bool) -> Delivered {
+    fn deliver_here(&self, _: &ActorId, _: Letter, _: bool, _: Option<&Arc<Mailbox>>) -> Delivered {
         unreachable!("invariant: no way leads to a client")
     }
 
@@ -242,16 +265,7 @@ impl LinkEvents for CoreLinks {
     fn link_lost(&self, silo: &SiloId) {
         let Some(core) = self.0.upgrade() else { return };
         core.board().link_lost(silo);
-        let lost: Vec<Lookup> = {
-            let mut lookups = core.lookups.lock();
-            lookups
-                .extract_if(.., |_, lookup| lookup.asked == *silo)
-                .map(|(_, lookup)| lookup)
-                .collect()
-        };
-        for lookup in lost {
-            core.board().locate_again(&lookup.actor);
-        }
+        core.look_up_elsewhere(|lookup| lookup.asked == *silo);
     }
 
     fn unsent(&self, silo: &SiloId, frame: Frame, why: Unsent) {

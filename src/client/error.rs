@@ -1,6 +1,9 @@
 //! Why a client did not connect.
 
-use crate::{ident::InvalidName, transport::SecretTooShort};
+use crate::{
+    ident::InvalidName,
+    transport::{SecretTooShort, TlsError},
+};
 
 /// Why a client did not connect. Nothing of it is left behind.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,9 @@ pub enum ConnectError {
     /// A secret that cannot be.
     #[error(transparent)]
     Secret(#[from] SecretTooShort),
+    /// The certificates cannot be used.
+    #[error("the certificates cannot be used: {0}")]
+    Tls(#[from] TlsError),
     /// The client's thread could not be started.
     #[error("the client's thread could not be started")]
     Thread(#[source] std::io::Error),

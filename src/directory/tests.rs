@@ -66,6 +66,20 @@ fn open() -> Way<&'static str> {
     way
 }
 
+#[test]
+fn a_way_that_begins_by_a_hint_is_as_one_that_was_told_it() {
+    let mut way = Way::default();
+    assert!(way.is_new() && way.begin(hint(s(), 3)));
+    way.sent_directly();
+    assert_eq!(way, open());
+    assert!(!way.begin(hint(t(), 4)), "it is in use");
+    assert_eq!(way, open());
+    // One that waits for the directory is told by it.
+    let mut asking = Way::default();
+    assert_eq!(say(&mut asking, "first"), [LOCATE]);
+    assert!(!asking.is_new() && !asking.begin(hint(s(), 3)));
+}
+
 /// Open to S, nothing sent since the last fence.
 fn unused() -> Way<&'static str> {
     let mut way = open();

@@ -179,6 +179,22 @@ impl<I> Way<I> {
         }
     }
 
+    /// Nobody has asked for the actor yet, and this is where it is or should come up: the same as to send a message and to be
+    /// told this by [`Way::located`], without the message. `false`: the way is not new.
+    pub fn begin(&mut self, hint: Hint) -> bool {
+        let is_new = self.is_new();
+        if is_new {
+            self.route = Some(hint);
+            self.switched(&mut Vec::new());
+        }
+        is_new
+    }
+
+    /// Whether nobody has asked for the actor yet, or it has been forgotten, so that placement's word will do.
+    pub fn is_new(&self) -> bool {
+        self.stage == Stage::New && self.route.is_none() && self.attempt == 0 && !self.waits()
+    }
+
     /// A message was sent on the route by the short way, past [`Way::send`].
     pub fn sent_directly(&mut self) {
         self.sent += 1;

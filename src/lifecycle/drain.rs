@@ -20,6 +20,8 @@ pub enum Phase {
     Leave,
     /// Over.
     Done,
+    /// Over before the barrier: the silo stays.
+    CalledOff,
 }
 
 impl Phase {
@@ -33,6 +35,7 @@ impl Phase {
             Self::Close => "close",
             Self::Leave => "leave",
             Self::Done => "done",
+            Self::CalledOff => "called off",
         }
     }
 }
@@ -46,6 +49,8 @@ pub enum Event {
     Published,
     /// How the silo stands. To be given every few milliseconds.
     Looked(Snapshot),
+    /// The silo is to stay. Heard until the barrier; afterwards its peers count on its leaving.
+    Uncordon,
     /// The links are closed.
     Closed,
     /// The row is removed.
@@ -78,6 +83,8 @@ pub enum Command {
     Migrate,
     /// Give up the moves that have not begun.
     StopMigrating,
+    /// Take new actors again, and publish that.
+    Uncordon,
     /// Deactivate every actor that is settled.
     Deactivate,
     /// Stop what is left, without saving, and list it.
@@ -145,6 +152,10 @@ impl Drain {
     pub fn on(&mut self, now: Moment, event: Event) -> Vec<Command> {
         let late = now >= self.share(self.phase);
         match (self.phase, event) {
+            (Phase::Cordon | Phase::Migrate | Phase::Deactivate, Event::Uncordon) => {
+                self.phase = Phase::CalledOff;
+                vec![Command::StopMigrating, Command::Uncordon]
+            }
             (Phase::Cordon, Event::Begin) => vec![Command::Cordon],
             (Phase::Cordon, Event::Published) => self.cordoned(),
             (Phase::Cordon, Event::Looked(_)) if late => self.cordoned(),
@@ -282,6 +293,35 @@ mod tests {
         let ending = |s: &mut Snapshot| s.actors = 3;
         assert_eq!(drain.on(at(2), look(ending)), []);
         assert_eq!(drain.phase(), Phase::Deactivate);
+    }
+
+    #[test]
+    fn a_drain_can_be_called_off_until_the_barrier() {
+        let called_off = [Command::StopMigrating, Command::Uncordon];
+        for before in [Phase::Cordon, Phase::Migrate, Phase::Deactivate] {
+            let mut drain = drain();
+            drain.on(at(0), Event::Begin);
+            if before > Phase::Cordon {
+                drain.on(at(0), Event::Published);
+            }
+            if before > Phase::Migrate {
+                drain.on(at(1), look(|s| (s.actors, s.running) = (3, 3)));
+            }
+            assert_eq!(drain.phase(), before);
+            assert_eq!(drain.on(at(1), Event::Uncordon), called_off);
+            assert_eq!(drain.phase(), Phase::CalledOff);
+            assert_eq!(
+                drain.on(at(29), look(|s| s.actors = 1)),
+                [],
+                "nothing is forced any more"
+            );
+        }
+        let mut drain = drain();
+        drain.on(at(0), Event::Begin);
+        drain.on(at(0), Event::Published);
+        assert_eq!(drain.on(at(1), look(|_| ())), [Command::SendLeaving]);
+        assert_eq!(drain.on(at(1), Event::Uncordon), [], "the peers count on it");
+        assert_eq!(drain.phase(), Phase::Flush);
     }
 
     #[test]

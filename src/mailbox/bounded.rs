@@ -1,10 +1,13 @@
 //! The bounded mailbox of one actor in this process.
 
-use super::{Letter, Payload, Records};
+use super::{
+    Letter, Payload, Records,
+    waits::{self, Waits},
+};
 use crate::{
     activity::{Activity, ActivityCell},
     clock::Moment,
-    ident::ActorId,
+    ident::{ActorId, Epoch, OfActor},
 };
 use futures_util::task::ArcWake;
 use parking_lot::Mutex;
@@ -13,13 +16,16 @@ use std::{
     fmt, mem,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering},
     },
     task::Waker,
 };
 
 /// Who empties mailboxes.
-pub trait Host: Send + Sync {
+pub trait Host: Any + Send + Sync {
+    /// What the actors of this host share; the rooms above agree on its type.
+    fn offers(&self) -> &dyn Any;
+
     /// The mailbox has something to do. Called once until it has come to rest again ([`Mailbox::rest`]).
     fn inject(&self, mailbox: &Arc<Mailbox>);
 
@@ -62,36 +68,57 @@ const SCHEDULED: u32 = 1 << 31;
 /// No number given by the owner.
 const NO_SLOT: u32 = u32::MAX;
 
-/// The messages that wait for one actor in this process; outlives the actor's activations.
+/// All that is known of one actor in this process while it does nothing, and the messages that wait for it; outlives the
+/// actor's activations.
 ///
 /// Fields that senders write and fields that the owner writes are a cache line apart: on one line they cost a send between
-/// two threads twice the time.
+/// two threads twice the time. What is rarely written stands between.
 #[repr(C)]
 pub struct Mailbox {
-    inner: Mutex<Inner>,
     /// Flags and the number queued. Written under the lock.
     gate: AtomicU32,
     capacity: u32,
+    inner: Mutex<Inner>,
 
     actor: ActorId,
     host: Arc<dyn Host>,
-    _apart: [u64; 2],
-
-    activity: ActivityCell,
+    /// By which its silo owns the actor, if it does.
+    epoch: AtomicU64,
+    /// The number of the activation that was made last, and of the one that the owner has.
+    made: AtomicU16,
+    runs: AtomicU16,
     /// The owner's own number for what runs.
     slot: AtomicU32,
-}
 
-/// Who waits for room. Rarely anybody does, and a vector is three words.
-#[allow(clippy::box_collection, reason = "see above")]
-type Waiting = Option<Box<Vec<Waker>>>;
+    activity: ActivityCell,
+}
 
 #[derive(Default)]
 struct Inner {
-    queue: Records,
     /// At most so many of the messages taken have not run.
     taken: u32,
-    waiting: Waiting,
+    /// Nothing waits mostly.
+    waits: Option<Box<Waits>>,
+}
+
+impl Inner {
+    fn queue(&mut self) -> &mut Records {
+        &mut self.waits.get_or_insert_with(waits::take).queue
+    }
+
+    fn take_senders(&mut self) -> Vec<Waker> {
+        (self.waits.as_mut()).map_or_else(Vec::new, |waits| mem::take(&mut waits.senders))
+    }
+
+    /// Gives back what is not needed while nothing waits.
+    fn shrink(&mut self) {
+        if let Some(waits) = self
+            .waits
+            .take_if(|waits| waits.queue.is_empty() && waits.senders.is_empty())
+        {
+            waits::give_back(waits);
+        }
+    }
 }
 
 impl Mailbox {
@@ -99,14 +126,16 @@ impl Mailbox {
     pub fn new(actor: ActorId, capacity: usize, host: Arc<dyn Host>, now: Moment) -> Self {
         let capacity = u32::try_from(capacity).unwrap_or(QUEUED).clamp(1, QUEUED);
         Self {
-            inner: Mutex::default(),
             gate: AtomicU32::new(CLOSED),
             capacity,
+            inner: Mutex::default(),
             actor,
             host,
-            _apart: [0; 2],
-            activity: ActivityCell::new(now),
+            epoch: AtomicU64::new(0),
+            made: AtomicU16::new(0),
+            runs: AtomicU16::new(0),
             slot: AtomicU32::new(NO_SLOT),
+            activity: ActivityCell::new(now),
         }
     }
 
@@ -140,7 +169,7 @@ impl Mailbox {
                 return Err(Refused::Full(payload));
             }
         }
-        inner.queue.push(payload);
+        inner.queue().push(payload);
         self.pushed(gate);
         drop(inner);
         if gate & (SCHEDULED | BUSY) == 0 {
@@ -153,7 +182,7 @@ impl Mailbox {
     pub fn put(self: &Arc<Self>, letter: Letter) {
         let mut inner = self.inner.lock();
         let gate = self.gate.load(Ordering::Relaxed);
-        inner.queue.push(letter);
+        inner.queue().push(letter);
         self.pushed(gate);
         drop(inner);
         if gate & (SCHEDULED | BUSY) == 0 {
@@ -187,7 +216,7 @@ impl Mailbox {
         if gate & CLOSED != 0 || self.has_room() {
             return true;
         }
-        let waiting = inner.waiting.get_or_insert_default();
+        let waiting = &mut inner.waits.get_or_insert_with(waits::take).senders;
         if !waiting.iter().any(|other| other.will_wake(waker)) {
             waiting.push(waker.clone());
         }
@@ -196,6 +225,32 @@ impl Mailbox {
     }
 
     // Anybody.
+
+    /// The epoch by which the silo owns the actor, as the activation was told.
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Acquire))
+    }
+
+    /// Sets [`Mailbox::epoch`]: with every word to the activation that names it.
+    pub fn set_epoch(&self, epoch: Epoch) {
+        self.epoch.store(epoch.0, Ordering::Release);
+    }
+
+    /// Another activation of the actor is made. Answers its number: another than that of the one before.
+    pub fn make(&self) -> u16 {
+        self.made.fetch_add(1, Ordering::AcqRel).wrapping_add(1)
+    }
+
+    /// The number of the activation that was made last.
+    pub fn made(&self) -> u16 {
+        self.made.load(Ordering::Acquire)
+    }
+
+    /// Whether another activation was made after the one that the owner has. Asked after [`Mailbox::epoch`], it tells whose
+    /// that is. For the owner only.
+    pub fn is_overtaken(&self) -> bool {
+        self.made() != self.runs()
+    }
 
     /// How many messages wait: queued, or taken by the owner and not begun.
     pub fn len(&self) -> usize {
@@ -226,7 +281,7 @@ impl Mailbox {
         } else {
             self.gate.store((gate | CLOSED) & !AWAITED, Ordering::Release);
             // Whoever waits for room here is to look elsewhere.
-            let waiting = inner.waiting.take();
+            let waiting = inner.take_senders();
             drop(inner);
             wake_all(waiting);
         }
@@ -238,7 +293,9 @@ impl Mailbox {
         let mut inner = self.inner.lock();
         let gate = self.gate.load(Ordering::Relaxed);
         self.gate.store(gate & !QUEUED, Ordering::Release);
-        mem::take(&mut inner.queue)
+        let queued = mem::take(inner.queue());
+        inner.shrink();
+        queued
     }
 
     /// Tells the host that there is something to do besides messages.
@@ -250,6 +307,12 @@ impl Mailbox {
         if gate & SCHEDULED == 0 {
             self.host.inject(self);
         }
+    }
+
+    /// Whether it has memory for what waits.
+    #[cfg(test)]
+    pub(super) fn has_waits(&self) -> bool {
+        self.inner.lock().waits.is_some()
     }
 
     // The owner.
@@ -269,6 +332,16 @@ impl Mailbox {
         self.slot.store(slot.unwrap_or(NO_SLOT), Ordering::Relaxed);
     }
 
+    /// The number of the activation that the owner has. For the owner only.
+    pub fn runs(&self) -> u16 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
+    /// Sets [`Mailbox::runs`]. For the owner only.
+    pub fn set_runs(&self, number: u16) {
+        self.runs.store(number, Ordering::Relaxed);
+    }
+
     /// Whether what runs was woken since the last call.
     pub fn take_woken(&self) -> bool {
         let _inner = self.inner.lock();
@@ -282,7 +355,9 @@ impl Mailbox {
         debug_assert!(records.is_empty(), "messages are run in order");
         let mut inner = self.inner.lock();
         let gate = self.gate.load(Ordering::Relaxed);
-        mem::swap(&mut inner.queue, records);
+        if gate & QUEUED != 0 {
+            mem::swap(inner.queue(), records);
+        }
         inner.taken = gate & QUEUED;
         self.activity.taken(inner.taken);
         self.gate.store(gate & !QUEUED, Ordering::Release);
@@ -297,8 +372,8 @@ impl Mailbox {
         let mut inner = self.inner.lock();
         let gate = self.gate.load(Ordering::Relaxed);
         let count = u32::try_from(records.len()).unwrap_or(QUEUED);
-        records.append(&mut inner.queue);
-        mem::swap(&mut inner.queue, records);
+        records.append(inner.queue());
+        mem::swap(inner.queue(), records);
         self.gate.store(gate + count, Ordering::Release);
         inner.taken = 0;
         self.activity.left(0);
@@ -317,6 +392,9 @@ impl Mailbox {
             self.gate.store(gate & !BUSY, Ordering::Release);
         }
         let waiting = self.let_in(&mut inner);
+        if rests && !busy {
+            inner.shrink();
+        }
         drop(inner);
         wake_all(waiting);
         rests
@@ -343,19 +421,18 @@ impl Mailbox {
 
     /// Not before half of the mailbox is free: else each would be let in for one message. To be woken without the lock: one
     /// that waits may be the owner itself.
-    fn let_in(&self, inner: &mut Inner) -> Waiting {
+    fn let_in(&self, inner: &mut Inner) -> Vec<Waker> {
         let gate = self.gate.load(Ordering::Relaxed);
         if gate & AWAITED == 0 || (gate & QUEUED) + self.activity.waiting() > self.capacity / 2 {
-            return None;
+            return Vec::new();
         }
         self.gate.store(gate & !AWAITED, Ordering::Release);
-        inner.waiting.take()
+        inner.take_senders()
     }
 }
 
-fn wake_all(waiting: Waiting) {
-    let Some(waiting) = waiting else { return };
-    for waker in *waiting {
+fn wake_all(waiting: Vec<Waker>) {
+    for waker in waiting {
         waker.wake();
     }
 }
@@ -363,6 +440,12 @@ fn wake_all(waiting: Waiting) {
 impl ArcWake for Mailbox {
     fn wake_by_ref(mailbox: &Arc<Self>) {
         mailbox.wake();
+    }
+}
+
+impl OfActor for Mailbox {
+    fn actor(&self) -> &ActorId {
+        &self.actor
     }
 }
 

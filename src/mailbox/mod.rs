@@ -27,6 +27,7 @@ mod records;
 mod reply;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 pub use bounded::{Host, Mailbox, NotHere, Refused};
 pub use chain::Chain;

@@ -177,6 +177,10 @@ fn a_payload_is_taken_as_its_own_type_only() {
 struct Ready(Mutex<Vec<Weak<Mailbox>>>);
 
 impl Host for Ready {
+    fn offers(&self) -> &dyn Any {
+        &()
+    }
+
     fn inject(&self, mailbox: &Arc<Mailbox>) {
         self.0.lock().push(Arc::downgrade(mailbox));
     }
@@ -342,4 +346,21 @@ fn a_message_on_its_way_into_a_turn_is_at_no_instant_unseen() {
             assert!(mailbox.activity().is_busy());
         }
     });
+}
+
+/// With the counts of its `Arc` and malloc's word: 112.
+#[test]
+fn an_idle_mailbox_takes_88_bytes_and_nothing_beside_them() {
+    assert_eq!(size_of::<Mailbox>(), 88);
+    let (mailbox, _) = mailbox(10);
+    for round in 0..2 {
+        assert!(mailbox.push(told(round)).is_ok());
+        assert!(mailbox.has_waits());
+        let mut taken = Records::new();
+        mailbox.take(&mut taken);
+        taken.front().expect("one").discard();
+        mailbox.cell().left(0);
+        assert!(mailbox.rest(false));
+        assert!(!mailbox.has_waits());
+    }
 }

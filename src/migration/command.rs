@@ -176,6 +176,38 @@ pub enum Command<I> {
     },
 }
 
+#[cfg(feature = "testkit")]
+impl<I> Command<I> {
+    /// What tests call it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Register => "register",
+            Self::ReadEntry => "read_entry",
+            Self::ChangeEntry { purpose, .. } => match purpose {
+                Purpose::Commit => "commit",
+                Purpose::Resume => "raise_to_resume",
+                Purpose::TakeBack => "take_back",
+                Purpose::Start => "raise_to_start",
+                Purpose::Free => "free",
+            },
+            Self::Freeze => "freeze",
+            Self::Resume { .. } => "resume",
+            Self::Start { .. } => "start",
+            Self::Drop => "drop",
+            Self::Abandon => "abandon",
+            Self::Deactivate => "deactivate",
+            Self::SendPackage { .. } => "send_package",
+            Self::SendRefused { .. } => "send_refused",
+            Self::SendCommitted { .. } => "send_committed",
+            Self::SendGo { .. } => "send_go",
+            Self::SendForward { .. } => "send_forward",
+            Self::SendRested { .. } => "send_rested",
+            Self::SendClosed { .. } => "send_closed",
+            _ => "other",
+        }
+    }
+}
+
 /// What a change of the directory entry is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {

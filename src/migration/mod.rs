@@ -2,7 +2,8 @@
 //!
 //! Owns [`Seat`], all that one silo knows of one actor: its tenure here (registering, active, frozen, prepared,
 //! committed), the forwarding entry that an earlier tenure left, and what fences have to wait for. A seat is a pure state
-//! machine: events in, [`Command`]s out, to be carried out in order.
+//! machine: events in, [`Command`]s out, to be carried out in order. Beside it [`Sending`] and [`Receiving`], the two ends
+//! of a package that is too large for one frame: to a seat it is one event, when its last part has come.
 //!
 //! ```text
 //!   source                               directory                     target
@@ -24,6 +25,7 @@
 
 mod command;
 mod forwarding;
+mod parcel;
 mod seat;
 mod source;
 mod target;
@@ -34,5 +36,6 @@ mod tests;
 
 pub use command::{Command, Purpose};
 pub use forwarding::Forwarding;
+pub use parcel::{Part, Receiving, Sending};
 pub use seat::Seat;
 pub use tenure::{Arrival, Phase, Predecessor, Source};

@@ -78,6 +78,16 @@ impl<I> Seat<I> {
         }
     }
 
+    /// The move is to be cancelled: before its package has left it is called off, afterwards the directory decides.
+    pub fn call_off(&mut self) {
+        if let Some(tenure) = &mut self.tenure
+            && matches!(tenure.phase, Phase::Freezing { .. })
+        {
+            tenure.called_off = true;
+        }
+        self.resolve();
+    }
+
     /// The source finds out by itself how the move stands: nothing was heard for too long, or it is to be cancelled.
     pub fn resolve(&mut self) {
         if let Some(tenure) = &mut self.tenure

@@ -107,7 +107,7 @@ pub(super) struct Tenure<I> {
     pub(super) epoch: Epoch,
     pub(super) held: Vec<(Arrival<I>, Source)>,
     pub(super) predecessor: Option<Predecessor>,
-    /// While freezing: the target has died, so that nothing is to be sent.
+    /// While freezing: the target has died, or the move is cancelled, so that nothing is to be sent.
     pub(super) called_off: bool,
 }
 

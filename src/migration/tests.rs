@@ -340,6 +340,16 @@ fn who_waits_to_enter_is_forgotten_with_its_link() {
     assert_eq!(after(&mut seat, |seat| seat.closed(Epoch(2))), []);
 }
 
+/// A silo whose store answers at once makes it so in one step.
+#[test]
+fn a_first_message_and_its_registration_come_to_a_seat_at_rest() {
+    let mut seat = Seat::new(s());
+    assert_eq!(send(&mut seat, L, "one"), [Command::Register]);
+    let rested = after(&mut seat, |seat| assert!(seat.registered(Epoch(3))));
+    assert_eq!(rested, [Command::Rest { message: "one" }]);
+    assert_eq!((&seat, seat.at_rest()), (&Seat::resting(s(), Epoch(3)), Some(Epoch(3))));
+}
+
 // Deactivation.
 
 #[test]

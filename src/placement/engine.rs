@@ -59,6 +59,14 @@ impl Placement {
         self
     }
 
+    /// The capacity of a silo, by its label.
+    pub fn capacity(row: &MemberRow) -> u32 {
+        row.labels
+            .get(Self::CAPACITY_LABEL)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(Candidate::DEFAULT_CAPACITY)
+    }
+
     /// The policy of a kind.
     pub fn policy(&self, kind: &str) -> &VersionPolicy {
         self.kind_policies.get(kind).unwrap_or(&self.policy)
@@ -73,7 +81,7 @@ impl Placement {
                 continue;
             }
             self.any_active = true;
-            let candidate = Candidate::new(row.silo.clone(), capacity(row));
+            let candidate = Candidate::new(row.silo.clone(), Self::capacity(row));
             for (kind, manifest) in &row.manifest.kinds {
                 let host = Host {
                     candidate: candidate.clone(),
@@ -136,6 +144,12 @@ impl Placement {
             return Ok(silo);
         }
         let hosts = self.hosts(actor.kind());
+        if let [only] = hosts
+            && only.candidate.capacity() > 0
+            && wanted.is_none_or(|wanted| *wanted == only.version)
+        {
+            return Ok(only.silo().clone());
+        }
         let able = || hosts.iter().filter(|host| host.candidate.capacity() > 0);
         let chosen = match wanted {
             None => place(actor, able().map(|host| &host.candidate)),
@@ -211,13 +225,6 @@ impl Placement {
             _ => PlacementError::NotHosted { kind: kind.to_owned() },
         }
     }
-}
-
-fn capacity(row: &MemberRow) -> u32 {
-    row.labels
-        .get(Placement::CAPACITY_LABEL)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(Candidate::DEFAULT_CAPACITY)
 }
 
 #[cfg(test)]

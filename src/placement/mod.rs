@@ -3,13 +3,15 @@
 //! Owns the choice of a silo for an actor that has none, and of the targets that a silo may move its actors to. Both ask
 //! the same three questions: is the silo Active, does it host the kind, does the version policy allow its version. Among
 //! the silos that are left rendezvous hashing chooses, so that every process that sees the same view chooses the same,
-//! and a silo that comes or goes moves no actor but its own share. While a kind is rolled out ([`Canary`]), an actor belongs to the silos of one
-//! side as long as there are any. Placement is a guess for new actors; where an actor
-//! is, only the directory knows. Imports `ident`, `version` and the plain values of `store`; sees no other engine.
+//! and a silo that comes or goes moves no actor but its own share. While a kind is rolled out ([`Canary`]), an actor belongs to
+//! the silos of one side as long as there are any. Placement is a guess for new actors; where an actor is, only the directory
+//! knows. [`Balance`] decides when a silo that has more than its share gives actors away, and to whom.
+//! Imports `ident`, `clock` (moments), `version` and the plain values of `store`; sees no other engine.
 //!
 //! ```text
 //! rows of a view --view_changed--> hosts by kind --place(actor, wanted)--> one silo
-//!                                               \--targets(kind, version)--> newest version first --spread--> pairs
+//!                                               \--targets(kind, version)--> newest version first
+//! loads of silos --compare--> nothing, or a plan: how many cold ones to whom, or a part of the hot ones
 //! ```
 //!
 //! **Invariants**
@@ -19,13 +21,16 @@
 //! - `a_restarted_silo_gets_its_actors_back`
 //! - `while_a_kind_is_rolled_out_each_actor_is_placed_on_its_side`
 //! - `targets_are_of_the_newest_allowed_version_first`
+//! - `silos_that_compare_at_once_settle_and_stay`
 
+mod balance;
 mod canary;
 mod engine;
 mod error;
 mod rendezvous;
 mod spread;
 
+pub use balance::{Balance, BalanceOptions, Plan, SiloLoad};
 pub use canary::{Canary, Side};
 pub use engine::{Host, Placement};
 pub use error::PlacementError;

@@ -1,6 +1,6 @@
 //! An activation as its silo sees it.
 
-use super::{Control, worker::WorkerHandle};
+use super::{Control, desk::Desk};
 use crate::{
     activity::Activity,
     actor::KindEntry,
@@ -9,17 +9,45 @@ use crate::{
 };
 use std::{fmt, sync::Arc};
 
-/// The one live instance of an actor, as its silo sees it. The actor itself stays with its worker; the mailbox is the
-/// actor's and outlives the activation.
+/// The one live instance of an actor, as its silo sees it. Cheap to clone. The actor itself stays with its worker; the mailbox is
+/// the actor's and outlives the activation.
+#[derive(Clone)]
 pub struct Activation {
     mailbox: Arc<Mailbox>,
-    kind: Arc<KindEntry>,
-    worker: WorkerHandle,
+    /// Another than that of the actor's last activation in this process.
+    number: u16,
 }
 
 impl Activation {
-    pub(super) fn new(mailbox: Arc<Mailbox>, kind: Arc<KindEntry>, worker: WorkerHandle) -> Self {
-        Self { mailbox, kind, worker }
+    /// A new activation of the mailbox's actor.
+    pub(super) fn new(mailbox: Arc<Mailbox>) -> Self {
+        let number = mailbox.make();
+        Self { mailbox, number }
+    }
+
+    /// The activation that was made last with a mailbox.
+    pub fn last_of(mailbox: Arc<Mailbox>) -> Self {
+        let number = mailbox.made();
+        Self { mailbox, number }
+    }
+
+    /// The activation that the mailbox's owner has.
+    pub(super) fn running(mailbox: Arc<Mailbox>) -> Self {
+        let number = mailbox.runs();
+        Self { mailbox, number }
+    }
+
+    pub(super) fn into_mailbox(self) -> Arc<Mailbox> {
+        self.mailbox
+    }
+
+    /// Whether no other was made after it.
+    pub fn is_last(&self) -> bool {
+        self.number == self.mailbox.made()
+    }
+
+    pub(super) fn number(&self) -> u16 {
+        self.number
     }
 
     /// Which actor.
@@ -29,7 +57,7 @@ impl Activation {
 
     /// Its type.
     pub fn kind(&self) -> &KindEntry {
-        &self.kind
+        &Desk::of(&self.mailbox).kind
     }
 
     /// Where its messages wait.
@@ -56,8 +84,13 @@ impl Activation {
     }
 
     /// Tells the activation what to do, ahead of all messages. Freezing, ending and dropping close the mailbox at once.
-    pub fn control(self: &Arc<Self>, control: Control) {
+    pub fn control(&self, control: Control) {
         let mut queued = Records::new();
+        match &control {
+            Control::Activate(memory) | Control::Prepare(memory) => self.mailbox.set_epoch(memory.epoch),
+            Control::Start { epoch } | Control::Resume { epoch } => self.mailbox.set_epoch(*epoch),
+            _ => {}
+        }
         match &control {
             Control::Freeze | Control::End(_) => self.mailbox.set_open(false),
             // At once: what comes into the mailbox later is for the next activation.
@@ -65,7 +98,7 @@ impl Activation {
             Control::Resume { .. } | Control::Start { .. } => self.mailbox.set_open(true),
             Control::Activate(_) | Control::Prepare(_) | Control::CancelFreeze => {}
         }
-        self.worker.control(self.clone(), control, queued);
+        Desk::of(&self.mailbox).worker.control(self.clone(), control, queued);
     }
 
     /// Closes the mailbox for good and takes what waits in it.
@@ -73,6 +106,14 @@ impl Activation {
         self.mailbox.close().into_letters()
     }
 }
+
+impl PartialEq for Activation {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.mailbox, &other.mailbox) && self.number == other.number
+    }
+}
+
+impl Eq for Activation {}
 
 impl fmt::Debug for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

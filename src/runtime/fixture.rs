@@ -2,6 +2,7 @@
 
 use super::{
     Activation, Control, Event, Memory, Outside,
+    desk::Desk,
     worker::{Worker, WorkerHandle},
 };
 use crate::{
@@ -69,6 +70,10 @@ pub(super) struct Read;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Panic;
 
+/// Saves; answers whether that was done.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Save;
+
 /// Runs so long.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Wait(pub(super) Duration);
@@ -98,6 +103,11 @@ impl Message for Panic {
     const NAME: &'static str = "panic";
 }
 
+impl Message for Save {
+    type Reply = bool;
+    const NAME: &'static str = "save";
+}
+
 impl Message for Wait {
     type Reply = ();
     const NAME: &'static str = "wait";
@@ -113,10 +123,12 @@ impl Accepts<Set> for Probe {}
 impl Accepts<Cancel> for Probe {}
 impl Accepts<Panic> for Probe {}
 impl Accepts<Wait> for Probe {}
+impl Accepts<Save> for Probe {}
 
 impl Hosted for Probe {
     const VERSION: &'static str = "1.0.0";
     const VOLATILE: bool = false;
+    const MOVABLE: bool = true;
 
     fn messages() -> Vec<MessageEntry> {
         vec![
@@ -126,6 +138,7 @@ impl Hosted for Probe {
             MessageEntry::of::<Self, Cancel>(),
             MessageEntry::of::<Self, Panic>(),
             MessageEntry::of::<Self, Wait>(),
+            MessageEntry::of::<Self, Save>(),
         ]
     }
 }
@@ -165,6 +178,12 @@ impl Handler<Read> for Probe {
 impl Handler<Panic> for Probe {
     async fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
         panic!("as it was told");
+    }
+}
+
+impl Handler<Save> for Probe {
+    async fn handle(&mut self, _: Save, ctx: &mut Context<Self>) -> bool {
+        ctx.save(self).await.is_ok()
     }
 }
 
@@ -224,6 +243,7 @@ impl Outside for Around {
             from: ProcessId::Silo(SiloId::new("s", 1)),
             time_left: None,
             chain: Vec::new(),
+            trace: None,
             body: letter.body.encode()?,
         })
     }
@@ -232,7 +252,7 @@ impl Outside for Around {
         self.dead.lock().push(letter);
     }
 
-    fn report(&self, activation: &Arc<Activation>, event: Event) {
+    fn report(&self, activation: &Activation, event: Event) {
         if self.ends && matches!(event, Event::WantsToEnd) {
             activation.control(Control::End(crate::actor::DeactivateReason::Idle));
         }
@@ -245,7 +265,7 @@ pub(super) struct Bench {
     pub(super) clock: Clock,
     pub(super) hands: ManualClock,
     pub(super) worker: WorkerHandle,
-    kind: Arc<KindEntry>,
+    desk: Arc<Desk>,
     around: Arc<Around>,
 }
 
@@ -263,11 +283,12 @@ pub(super) async fn bench_with<T>(idle_timeout: Duration, run: impl AsyncFnOnce(
         dead: Mutex::default(),
         ends: true,
     });
+    let (worker, kind) = (WorkerHandle::new(), Arc::new(KindEntry::of::<Probe>()));
     let bench = Bench {
         clock: clock.clone(),
         hands,
-        worker: WorkerHandle::new(),
-        kind: Arc::new(KindEntry::of::<Probe>()),
+        desk: Arc::new(Desk::new(worker.clone(), kind, around.services())),
+        worker,
         around: around.clone(),
     };
     let worker = Worker::new(bench.worker.clone(), around, clock, Duration::ZERO, idle_timeout);
@@ -279,22 +300,22 @@ pub(super) async fn bench_with<T>(idle_timeout: Duration, run: impl AsyncFnOnce(
 
 impl Bench {
     /// A new actor that is not told anything yet, with room for so many messages.
-    pub(super) fn actor_with(&self, key: &str, capacity: usize) -> Arc<Activation> {
+    pub(super) fn actor_with(&self, key: &str, capacity: usize) -> Activation {
         let actor = ActorId::new("probe", key).expect("valid");
-        let mailbox = Arc::new(Mailbox::new(actor, capacity, self.worker.host(), self.clock.now()));
+        let mailbox = Arc::new(Mailbox::new(actor, capacity, self.desk.clone(), self.clock.now()));
         self.worker.added();
-        Arc::new(Activation::new(mailbox, self.kind.clone(), self.worker.clone()))
+        Activation::new(mailbox)
     }
 
     /// An actor that runs.
-    pub(super) fn actor(&self, key: &str) -> Arc<Activation> {
+    pub(super) fn actor(&self, key: &str) -> Activation {
         let activation = self.actor_with(key, 1000);
         self.run(&activation);
         activation
     }
 
     /// Lets a new actor run.
-    pub(super) fn run(&self, activation: &Arc<Activation>) {
+    pub(super) fn run(&self, activation: &Activation) {
         activation.mailbox().set_open(true);
         activation.control(Control::Activate(Memory::saved(Epoch(1), None)));
     }

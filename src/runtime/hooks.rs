@@ -36,6 +36,9 @@ impl Slot {
                 }
                 self.wants(local, actor);
             }
+            (Doing::HookBeforeFreeze, Step::Freezes(actor, _)) if std::mem::take(&mut self.thaws) => {
+                self.run_activate(Doing::Reactivating, actor);
+            }
             (Doing::HookBeforeFreeze, Step::Freezes(actor, at_micros)) => self.pack(local, actor, at_micros),
             (Doing::HookBeforeEnd, Step::Deactivated(actor)) => {
                 self.begin(Doing::Saving, async move {
@@ -48,7 +51,10 @@ impl Slot {
                 local.outside.report(&self.activation, Event::Ended(result));
             }
             (Doing::Pausing, Step::Paused) => self.load(local),
-            (Doing::Loading, Step::Loaded(Ok(state))) => self.activate(local, Memory::saved(self.epoch, state)),
+            (Doing::Loading, Step::Loaded(Ok(state))) => {
+                let epoch = self.activation.mailbox().epoch();
+                self.activate(local, Memory::saved(epoch, state));
+            }
             (Doing::Loading, Step::Loaded(Err(error))) => {
                 self.activation_failed(local, &format!("its state cannot be read after a panic: {error}"));
             }
@@ -59,6 +65,7 @@ impl Slot {
     pub(super) fn panicked(&mut self, local: &Local, doing: Doing, text: &str) {
         let actor = self.actor_id().clone();
         tracing::error!(%actor, ?doing, panic = text, "an actor panicked; its activation is rebuilt");
+        self.meter().panicked();
         match doing {
             Doing::Activating | Doing::Pausing | Doing::Loading => {
                 self.activation_failed(local, &format!("on_activate panicked: {text}"));
@@ -66,8 +73,10 @@ impl Slot {
             Doing::Reactivating => self.reload(local),
             Doing::HookBeforeFreeze => {
                 // The memory is gone with the panic; what is saved is what there is.
-                let event = Event::FreezeFailed(FreezeError::NotRunning);
-                local.outside.report(&self.activation, event);
+                if !std::mem::take(&mut self.thaws) {
+                    let event = Event::FreezeFailed(FreezeError::NotRunning);
+                    local.outside.report(&self.activation, event);
+                }
                 self.reload(local);
             }
             Doing::HookBeforeEnd | Doing::Saving => {
@@ -112,12 +121,9 @@ impl Slot {
         self.begin(Doing::Loading, async move { Step::Loaded(load.await) });
     }
 
-    pub(super) fn hydrate(&mut self, local: &Local, memory: Memory) -> Result<Box<dyn AnyActor>, String> {
-        self.epoch = memory.epoch;
+    pub(super) fn hydrate(&mut self, memory: Memory) -> Result<Box<dyn AnyActor>, String> {
         let from = Hydrate {
-            id: self.actor_id().clone(),
-            epoch: memory.epoch,
-            services: local.outside.services(),
+            mailbox: self.activation.mailbox().clone(),
             memory: memory.body,
             etag: memory.etag,
             unsaved: memory.unsaved,
@@ -125,27 +131,28 @@ impl Slot {
         let kind = self.activation.kind();
         match catch_unwind(AssertUnwindSafe(|| kind.hydrate(from))) {
             Ok(Ok(actor)) => Ok(actor),
-            Ok(Err(error)) => Err(format!(
-                "its state cannot be read by {} {}: {error}",
-                kind.kind(),
-                kind.version()
-            )),
+            Ok(Err(error)) => {
+                self.meter().undecodable();
+                Err(format!(
+                    "its state cannot be read by {} {}: {error}",
+                    kind.kind(),
+                    kind.version()
+                ))
+            }
             Err(panic) => Err(format!("reading its state panicked: {}", panic_text(&*panic))),
         }
     }
 
     pub(super) fn activate(&mut self, local: &Local, memory: Memory) {
-        match self.hydrate(local, memory) {
+        match self.hydrate(memory) {
             Ok(actor) => self.run_activate(Doing::Activating, actor),
             Err(why) => self.activation_failed(local, &why),
         }
     }
 
     pub(super) fn run_activate(&mut self, doing: Doing, actor: Box<dyn AnyActor>) {
-        self.begin(doing, async move {
-            let (actor, result) = actor.activate().await;
-            Step::Activated(actor, result)
-        });
+        clear_turn();
+        self.state = State::Busy(Work::Up(doing, actor.activate()));
     }
 
     /// Of an idle actor.
@@ -169,6 +176,7 @@ impl Slot {
     pub(super) fn activation_failed(&mut self, local: &Local, why: &str) {
         let actor = self.actor_id();
         tracing::warn!(%actor, why, "an actor could not be activated");
+        self.meter().activation_failed();
         let text = format!("{actor} could not be activated: {why}");
         let failure = Failure::new(FailureCode::ActivationFailed, Ran::No, text);
         self.over(local, Event::ActivationFailed(failure));
@@ -176,6 +184,7 @@ impl Slot {
 
     pub(super) fn lost(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(actor)));
+        self.meter().conflicted();
         let id = self.actor_id();
         let text = format!("{id} was taken over by another activation while this message waited; it did not run");
         let failure = Failure::new(FailureCode::Discarded, Ran::No, text);

@@ -3,17 +3,17 @@
 //! A worker looks at each of its activations eight times per idle timeout, at a part of them at a time, and is woken for it
 //! by a bell of its own: nothing is paid for it where messages are sent and run.
 
-use super::{local::Local, slot::Slot, worker::Shared};
-use crate::{
-    clock::{Clock, Moment, Sleep},
-    mailbox::Mailbox,
+use super::{
+    Activation, Event,
+    local::Local,
+    places::{Kept, Place},
+    worker::Shared,
 };
+use crate::clock::{Clock, Moment, Sleep};
 use futures_util::task::{ArcWake, waker};
-use slab::Slab;
 use std::{
     cell::RefCell,
     pin::Pin,
-    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -124,36 +124,43 @@ impl Local {
     pub(super) fn look(&self) {
         let looks = &self.looks;
         looks.bell.rung.store(false, Ordering::Release);
-        let (part, is_last) = {
-            let slots = self.slots.borrow();
+        let now = self.clock.now();
+        let (tired, is_last) = {
+            let mut places = self.places.borrow_mut();
             let mut state = looks.state.borrow_mut();
-            let places = slots.capacity();
-            let end = state.place + share(places);
-            let part: Vec<_> = (state.place..end)
-                .filter_map(|place| slots.get(place).cloned())
+            let all = places.capacity();
+            let end = (state.place + share(all)).min(all);
+            let numbers = u32::try_from(state.place).unwrap_or(0)..u32::try_from(end).unwrap_or(u32::MAX);
+            let tired: Vec<_> = numbers
+                .filter_map(|number| places.get(number)?.look(now, looks.idle))
                 .collect();
-            let is_last = end >= places;
+            let is_last = end >= all;
             state.place = if is_last { 0 } else { end };
-            (part, is_last)
+            (tired, is_last)
         };
-        if !part.is_empty() {
-            let now = self.clock.now();
-            for slot in part {
-                slot.borrow_mut().look(self, now, looks.idle);
-            }
+        for activation in tired {
+            self.outside.report(&activation, Event::WantsToEnd);
         }
         if is_last {
             self.give_back();
         }
-        match self.slots.borrow().is_empty() {
+        let (is_empty, places) = {
+            let places = self.places.borrow();
+            (places.is_empty(), places.capacity())
+        };
+        match is_empty {
             true => looks.stop(),
-            false => looks.plan(&self.clock, self.slots.borrow().capacity()),
+            false => looks.plan(&self.clock, places),
         }
     }
 
     /// Gives back the memory of activations that are gone, if they are most. Between visits only.
     fn give_back(&self) {
-        compact(&mut self.slots.borrow_mut());
+        self.places.borrow_mut().compact(|place, number| {
+            if let Some(mailbox) = &place.mailbox {
+                mailbox.set_slot(Some(number));
+            }
+        });
         self.forget_waits();
         let mut ready = self.ready.borrow_mut();
         if ready.capacity() > SMALL && ready.len() < ready.capacity() / 4 {
@@ -163,30 +170,22 @@ impl Local {
     }
 }
 
-fn compact(slots: &mut Slab<Rc<RefCell<Slot>>>) {
-    if slots.capacity() <= SMALL || slots.len() >= slots.capacity() / 4 {
-        return;
-    }
-    slots.compact(|slot, _, to| {
-        let number = u32::try_from(to).expect("invariant: fewer than 2^32 activations");
-        slot.borrow().mailbox().set_slot(Some(number));
-        true
-    });
-}
-
-impl Slot {
-    /// Its mailbox, whether it is lent or not.
-    fn mailbox(&self) -> &Mailbox {
-        self.activation.mailbox()
-    }
-
-    /// Wants to end if it has been idle for so long.
-    fn look(&mut self, local: &Local, now: Moment, idle: Duration) {
-        let activity = self.mailbox().activity();
-        if !self.is_free() || activity.is_busy() {
-            self.mailbox().cell().seen_busy(now);
-        } else if self.timers.is_none() && now.since(activity.last) >= idle {
-            local.outside.report(&self.activation, super::Event::WantsToEnd);
+impl Place {
+    /// The activation, if it has been idle for so long that it wants to end.
+    fn look(&self, now: Moment, idle: Duration) -> Option<Activation> {
+        let mailbox = self.mailbox.as_ref()?;
+        let activity = mailbox.activity();
+        let (is_free, keeps) = match &self.kept {
+            Kept::Idle(_) => (true, false),
+            Kept::Slot(slot) => {
+                let slot = slot.as_ref()?;
+                (slot.is_free(), slot.timers.is_some())
+            }
+        };
+        if !is_free || activity.is_busy() {
+            mailbox.cell().seen_busy(now);
+            return None;
         }
+        (!keeps && now.since(activity.last) >= idle).then(|| Activation::running(mailbox.clone()))
     }
 }

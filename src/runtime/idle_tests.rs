@@ -26,7 +26,7 @@ fn ended(events: &[Event]) -> usize {
 /// How many places the worker of this thread keeps for activations, and how many it has.
 fn places() -> (usize, usize) {
     HERE.with_borrow(|here| {
-        let slots = here.as_ref().expect("a worker").slots.borrow();
+        let slots = here.as_ref().expect("a worker").places.borrow();
         (slots.capacity(), slots.len())
     })
 }

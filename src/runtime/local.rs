@@ -3,19 +3,20 @@
 use super::{
     Activation, Control, Event, Outside,
     answer::fail,
+    desk::Desk,
     idle::Looks,
-    slot::{Slot, Visit},
-    watch::NO_MESSAGE,
+    places::{Kept, Place, Places},
+    slot::{Due, Slot, State, Visit, drop_fenced},
+    watch::{At, NO_MESSAGE},
     worker::Shared,
 };
 use crate::{
-    actor::{Memory, restore_turn, save_turn},
+    actor::{AnyActor, Begin, Memory, MessageEntry, Rare, Source, TurnScope, restore_turn, save_turn, swap_actor},
     clock::{Clock, Moment},
     mailbox::{Mailbox, NotHere, Records},
     wire::{Failure, FailureCode, Ran},
 };
 use futures_util::task::waker_ref;
-use slab::Slab;
 use std::{
     any::{Any, TypeId},
     cell::{Cell, RefCell},
@@ -23,6 +24,7 @@ use std::{
     collections::{BinaryHeap, VecDeque},
     rc::{Rc, Weak},
     sync::Arc,
+    task::Context,
     time::Duration,
 };
 
@@ -42,6 +44,12 @@ const FEW_WAITS: usize = 64;
 /// How many blocks of turns' memory are kept.
 const MEMORIES: usize = 256;
 
+/// Of so many visits one is timed.
+const TIMED: u32 = 16;
+
+/// How many slots are kept that no activation needs.
+const SPARE: usize = 256;
+
 thread_local! {
     /// The worker of this thread.
     pub(super) static HERE: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
@@ -49,7 +57,7 @@ thread_local! {
 
 /// What an activation is told.
 pub(super) struct Told {
-    pub(super) activation: Arc<Activation>,
+    pub(super) activation: Activation,
     pub(super) control: Control,
     /// What was taken out of the mailbox with it.
     pub(super) queued: Records,
@@ -64,7 +72,12 @@ pub(super) struct Local {
     pub(super) ready: RefCell<VecDeque<Arc<Mailbox>>>,
     /// Parked: who makes something ready on this thread wakes it.
     pub(super) idle: Cell<bool>,
-    pub(super) slots: RefCell<Slab<Rc<RefCell<Slot>>>>,
+    /// What activations were told on this thread, and what was taken over from others.
+    pub(super) told: RefCell<VecDeque<Told>>,
+    pub(super) places: RefCell<Places>,
+    /// Slots that are as new.
+    #[allow(clippy::vec_box, reason = "the boxes are what is kept")]
+    spare: RefCell<Vec<Box<Slot>>>,
     /// Memory for turns: the first of it, and the rest.
     memory: Cell<Option<Memory>>,
     pub(super) looks: Looks,
@@ -74,6 +87,7 @@ pub(super) struct Local {
     here_left: Cell<u32>,
     here_tick: Cell<Option<Moment>>,
     ran_here: Cell<u32>,
+    visits: Cell<u32>,
 }
 
 /// An activation whose turn or timers are to be looked after.
@@ -97,7 +111,9 @@ impl Local {
             clock,
             ready: RefCell::default(),
             idle: Cell::new(false),
-            slots: RefCell::default(),
+            told: RefCell::default(),
+            places: RefCell::default(),
+            spare: RefCell::default(),
             memory: Cell::new(None),
             memories: RefCell::default(),
             waits: RefCell::default(),
@@ -105,11 +121,12 @@ impl Local {
             here_left: Cell::new(HERE_QUOTA),
             here_tick: Cell::new(None),
             ran_here: Cell::new(0),
+            visits: Cell::new(0),
         })
     }
 
     pub(super) fn next_ready(&self) -> Option<Arc<Mailbox>> {
-        if self.shared.is_held() {
+        if self.shared.is_held(&self.clock) {
             return None;
         }
         self.ready.borrow_mut().pop_front()
@@ -142,13 +159,61 @@ impl Local {
         self.here_left.set(if first == now { left } else { 0 });
     }
 
-    fn slot(&self, mailbox: &Mailbox) -> Option<Rc<RefCell<Slot>>> {
-        self.slots.borrow().get(mailbox.slot()? as usize).cloned()
+    /// Whether nothing is to be done.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready.borrow().is_empty() && self.told.borrow().is_empty()
+    }
+
+    fn new_slot(&self) -> Box<Slot> {
+        self.spare.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes an activation out of its place, to do something with it; `None` if that runs already, further out. Takes what is
+    /// in `mailbox`, if it needs one.
+    fn take_out(&self, number: u32, mailbox: &mut Option<Arc<Mailbox>>) -> Option<Box<Slot>> {
+        let mut places = self.places.borrow_mut();
+        let place = places.get(number)?;
+        match std::mem::take(&mut place.kept) {
+            Kept::Slot(slot) => slot,
+            Kept::Idle(actor) => {
+                let lent = place.mailbox.take();
+                drop(places);
+                let mailbox = mailbox.take().or_else(|| lent.clone())?;
+                let mut slot = self.new_slot();
+                slot.begin_for(Activation::running(mailbox), lent, State::Idle(actor));
+                Some(slot)
+            }
+        }
+    }
+
+    /// Puts an activation back. Answers its mailbox, `mailbox` if that is it.
+    fn put_back(&self, number: u32, mut slot: Box<Slot>, mailbox: Option<Arc<Mailbox>>) -> Arc<Mailbox> {
+        let mut places = self.places.borrow_mut();
+        let place = places.get(number).expect("invariant: what was taken out has its place");
+        match slot.rest() {
+            Some((kept, own)) => {
+                *place = kept;
+                drop(places);
+                let mut spare = self.spare.borrow_mut();
+                if spare.len() < SPARE {
+                    spare.push(slot);
+                }
+                own
+            }
+            None => {
+                let mailbox = mailbox.unwrap_or_else(|| slot.activation.mailbox().clone());
+                if place.mailbox.is_none() {
+                    place.mailbox = Some(mailbox.clone());
+                }
+                place.kept = Kept::Slot(Some(slot));
+                mailbox
+            }
+        }
     }
 
     /// Goes on with an activation. `forced`: also if nothing has woken it. Answers how many messages were run.
     pub(super) fn visit(&self, mailbox: Arc<Mailbox>, forced: bool, quota: u32) -> u32 {
-        let Some(cell) = self.slot(&mailbox) else {
+        let Some(number) = mailbox.slot() else {
             // Nothing runs here yet; control comes by its own way.
             if !mailbox.rest(true) {
                 mailbox.take_woken();
@@ -156,43 +221,78 @@ impl Local {
             }
             return 0;
         };
-        let mut slot = cell.borrow_mut();
-        (self.shared.shown).enter(mailbox.slot().unwrap_or(u32::MAX), slot.message);
+        let mut mailbox = Some(mailbox);
+        match self.take_out(number, &mut mailbox) {
+            Some(slot) => self.visit_slot(number, slot, mailbox, forced, quota),
+            None => unreachable!("invariant: a visit begins when none is under way"),
+        }
+    }
+
+    fn visit_slot(
+        &self,
+        number: u32,
+        mut slot: Box<Slot>,
+        mailbox: Option<Arc<Mailbox>>,
+        forced: bool,
+        quota: u32,
+    ) -> u32 {
+        (self.shared.shown).enter(number, slot.message);
         slot.enter();
         let granted = BUDGET.min(quota);
         let mut budget = granted;
-        let visit = slot.visit(self, &waker_ref(&mailbox), forced, &mut budget);
-        self.left(&mut slot, &mailbox);
+        let timed = self.is_timed().then(|| self.clock.now());
+        let visit = slot.visit(self, forced, &mut budget);
+        self.count(&slot, granted - budget, timed);
+        self.left(&mut slot);
         self.shared.shown.leave();
         let ran = granted - budget + self.ran_here.replace(0);
         self.shared.ran(ran);
+        if visit == Visit::Over {
+            self.remove(number, slot.activation.mailbox());
+            return ran;
+        }
+        let mailbox = self.put_back(number, slot, mailbox);
         match visit {
-            Visit::Over => {
-                drop(slot);
-                self.remove(&mailbox);
-            }
-            Visit::HasMore => self.ready.borrow_mut().push_back(mailbox),
-            Visit::Rests { busy } => {
-                if !mailbox.rest(busy) {
-                    self.ready.borrow_mut().push_back(mailbox);
-                }
-            }
+            Visit::Rests { busy } if mailbox.rest(busy) => {}
+            _ => self.ready.borrow_mut().push_back(mailbox),
         }
         ran
     }
 
-    fn left(&self, slot: &mut Slot, mailbox: &Arc<Mailbox>) {
+    /// Whether the turns of a visit are timed: a clock costs more than a small turn.
+    fn is_timed(&self) -> bool {
+        let visits = self.visits.get().wrapping_add(1);
+        self.visits.set(visits);
+        visits.is_multiple_of(TIMED)
+    }
+
+    /// Counts the turns of a visit.
+    fn count(&self, slot: &Slot, turns: u32, since: Option<Moment>) {
+        if turns == 0 {
+            return;
+        }
+        let meter = &Desk::of(slot.activation.mailbox()).meter;
+        meter.ran(turns);
+        // A turn that waits is timed when it ends.
+        if let Some(since) = since
+            && !slot.has_turn()
+        {
+            meter.took(self.clock.now().since(since) / turns);
+        }
+    }
+
+    fn left(&self, slot: &mut Slot) {
         if slot.has_turn() {
             slot.message = self.shared.shown.message();
-            self.shared.shown.waits(&mut slot.listed, mailbox);
+            self.shared.shown.waits(&mut slot.listed, slot.activation.mailbox());
         } else {
             slot.message = NO_MESSAGE;
         }
         if let Some(at) = slot.leave() {
-            let mailbox = mailbox.clone();
+            let mailbox = slot.activation.mailbox().clone();
             let mut waits = self.waits.borrow_mut();
             waits.push(Reverse(Wait { at, mailbox }));
-            let is_crowded = waits.len() > 2 * self.slots.borrow().len() + FEW_WAITS;
+            let is_crowded = waits.len() > 2 * self.places.borrow().len() + FEW_WAITS;
             drop(waits);
             if is_crowded {
                 self.forget_waits();
@@ -203,10 +303,15 @@ impl Local {
     /// Forgets moments that mean nothing any more: each activation waits for one at most.
     pub(super) fn forget_waits(&self) {
         let mut waits = self.waits.borrow_mut();
+        let mut places = self.places.borrow_mut();
         waits.retain(|Reverse(wait)| {
-            let slot = self.slot(&wait.mailbox);
-            // One that is borrowed runs: it is alive.
-            slot.is_some_and(|slot| slot.try_borrow().map_or(true, |slot| slot.awaited == Some(wait.at)))
+            let place = wait.mailbox.slot().and_then(|number| places.get(number));
+            place.is_some_and(|place| match &place.kept {
+                Kept::Idle(_) => false,
+                Kept::Slot(Some(slot)) => slot.awaited == Some(wait.at),
+                // It runs: it is alive.
+                Kept::Slot(None) => true,
+            })
         });
         if waits.len() < waits.capacity() / 4 {
             let room = waits.len() * 2;
@@ -214,13 +319,11 @@ impl Local {
         }
     }
 
-    fn remove(&self, mailbox: &Mailbox) {
-        if let Some(number) = mailbox.slot() {
-            mailbox.set_slot(None);
-            let slot = self.slots.borrow_mut().try_remove(number as usize);
-            self.shared.removed();
-            drop(slot);
-        }
+    fn remove(&self, number: u32, mailbox: &Mailbox) {
+        mailbox.set_slot(None);
+        let place = self.places.borrow_mut().remove(number);
+        self.shared.removed();
+        drop(place);
     }
 
     /// Does what an activation was told.
@@ -231,79 +334,184 @@ impl Local {
             queued,
         } = told;
         let mailbox = activation.mailbox().clone();
-        let own = |slot: &Rc<RefCell<Slot>>| Arc::ptr_eq(&slot.borrow().activation, &activation);
-        let slot = match self.slot(&mailbox) {
-            Some(slot) if own(&slot) => slot,
+        let (number, mut slot) = match mailbox.slot() {
+            Some(number) if mailbox.runs() == activation.number() => {
+                let slot = self.take_out(number, &mut Some(activation.into_mailbox()));
+                (number, slot.expect("invariant: a visit begins when none is under way"))
+            }
             other => {
                 if !matches!(control, Control::Activate(_) | Control::Prepare(_)) {
                     tracing::debug!(?activation, ?control, "an activation that is over was told something");
                     return;
                 }
-                if other.is_some() {
+                if let Some(other) = other {
                     tracing::error!(?activation, "an activation began before the last one had ended");
-                    self.remove(&mailbox);
+                    self.remove(other, &mailbox);
                 }
-                let slot = Rc::new(RefCell::new(Slot::new(activation.clone())));
-                let number = self.slots.borrow_mut().insert(slot.clone());
-                self.looks.begin(&self.clock, self.slots.borrow().capacity());
-                mailbox.set_slot(Some(
-                    u32::try_from(number).expect("invariant: fewer than 2^32 activations"),
-                ));
-                slot
+                let (number, places) = {
+                    let mut places = self.places.borrow_mut();
+                    (places.add(), places.capacity())
+                };
+                self.looks.begin(&self.clock, places);
+                mailbox.set_runs(activation.number());
+                mailbox.set_slot(Some(number));
+                let mut slot = self.new_slot();
+                slot.begin_for(activation, Some(mailbox.clone()), State::Empty);
+                (number, slot)
             }
         };
-        slot.borrow_mut().obey(self, control, queued);
-        drop(slot);
-        self.visit(mailbox, true, BUDGET);
+        slot.obey(self, control, queued);
+        self.visit_slot(number, slot, Some(mailbox), true, BUDGET);
     }
 
     // Turns where they are sent.
 
     pub(super) fn may_run_here(&self) -> bool {
-        self.here_left.get() > 0 && self.depth.get() < DEPTH && !self.shared.is_held()
+        self.here_left.get() > 0 && self.depth.get() < DEPTH && !self.shared.is_held(&self.clock)
     }
 
     pub(super) fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
-        let cell = self.slot(mailbox).ok_or(NotHere)?;
-        // Borrowed: it runs, further out.
-        let mut slot = cell.try_borrow_mut().map_err(|_| NotHere)?;
-        if !slot.is_free() {
-            return Err(NotHere);
+        let number = mailbox.slot().ok_or(NotHere)?;
+        let mut places = self.places.borrow_mut();
+        let place = places.get(number).ok_or(NotHere)?;
+        match std::mem::take(&mut place.kept) {
+            Kept::Idle(actor) => {
+                let Some(entry) = Desk::of(mailbox).kind.message_of(message, &mut 0) else {
+                    place.kept = Kept::Idle(actor);
+                    return Err(NotHere);
+                };
+                let lent = place.mailbox.take();
+                drop(places);
+                let (at, outer) = self.enter_here(number, mailbox);
+                let kept = self.run_idle(mailbox, lent, actor, entry, call);
+                self.leave_here(at, outer);
+                match kept {
+                    Ok(kept) => {
+                        if let Some(place) = self.places.borrow_mut().get(number) {
+                            *place = kept;
+                        }
+                    }
+                    Err(slot) => self.ran_slot(number, slot),
+                }
+                Ok(())
+            }
+            Kept::Slot(Some(mut slot)) if slot.is_free() => {
+                drop(places);
+                let (at, outer) = self.enter_here(number, mailbox);
+                slot.enter();
+                let ran = slot.run_here(self, self.clock.recently(), message, call);
+                self.left(&mut slot);
+                self.leave_here(at, outer);
+                self.ran_slot(number, slot);
+                ran
+            }
+            // It is busy, or runs further out.
+            kept => {
+                place.kept = kept;
+                Err(NotHere)
+            }
         }
-        let now = self.clock.recently();
-        self.use_up(now);
+    }
+
+    fn enter_here(&self, number: u32, mailbox: &Mailbox) -> (At, Option<TurnScope>) {
+        Desk::of(mailbox).meter.ran(1);
+        self.use_up(self.clock.recently());
         self.depth.set(self.depth.get() + 1);
-        let at = (self.shared.shown).nest(mailbox.slot().unwrap_or(u32::MAX));
-        let outer = save_turn();
-        slot.enter();
-        let ran = slot.run_here(self, &waker_ref(mailbox), now, message, call);
-        self.left(&mut slot, mailbox);
+        ((self.shared.shown).nest(number), save_turn())
+    }
+
+    fn leave_here(&self, at: At, outer: Option<TurnScope>) {
         restore_turn(outer);
         self.shared.shown.back(at);
         self.depth.set(self.depth.get() - 1);
         self.ran_here.set(self.ran_here.get() + 1);
+    }
+
+    /// Runs a message of a caller on this thread, if the actor is idle and that is all there is to it; nearly always it is
+    /// again after that. Else a slot is needed.
+    fn run_idle(
+        &self,
+        mailbox: &Arc<Mailbox>,
+        mut lent: Option<Arc<Mailbox>>,
+        actor: Box<dyn AnyActor>,
+        entry: &MessageEntry,
+        call: &mut dyn Any,
+    ) -> Result<Place, Box<Slot>> {
+        let (cell, mut timers) = (mailbox.cell(), None);
+        swap_actor(&mut lent, &mut timers);
+        cell.turns_started(self.clock.recently());
+        self.shared.shown.turn(entry.number());
+        let mut memory = self.take_memory();
+        let begin = Begin {
+            actor,
+            source: Source::Here(call),
+            kind: &Desk::of(mailbox).kind,
+            clock: &self.clock,
+            memory: &mut memory,
+        };
+        let mut rare = Rare::Nothing;
+        let idle = entry.run(begin, &mut Context::from_waker(&waker_ref(mailbox)), &mut rare);
+        self.keep_memory(memory);
+        if !matches!(rare, Rare::Waits(_)) {
+            cell.turns_ended();
+        }
+        let activation = || Activation::running(mailbox.clone());
+        match idle {
+            Some(actor) => {
+                swap_actor(&mut lent, &mut timers);
+                if timers.is_none() {
+                    return Ok(Place {
+                        mailbox: lent,
+                        kept: Kept::Idle(actor),
+                    });
+                }
+                let mut slot = self.new_slot();
+                slot.begin_for(activation(), lent, State::Idle(actor));
+                slot.timers = timers;
+                slot.enter();
+                self.left(&mut slot);
+                Err(slot)
+            }
+            None => {
+                let mut slot = self.new_slot();
+                slot.begin_for(activation(), lent, State::Gone);
+                // Of the turn around this one, until the scope is left.
+                slot.timers = timers;
+                slot.after(self, rare);
+                self.left(&mut slot);
+                Err(slot)
+            }
+        }
+    }
+
+    /// After a turn that ran where it was sent.
+    fn ran_slot(&self, number: u32, slot: Box<Slot>) {
         let (free, over, has_step) = (slot.is_free(), slot.is_over(), slot.has_step());
-        drop(slot);
         if over {
-            self.remove(mailbox);
-        } else if has_step {
+            return self.remove(number, slot.activation.mailbox());
+        }
+        let mailbox = self.put_back(number, slot, None);
+        if has_step {
             mailbox.wake();
         } else if !free {
             mailbox.rest_here();
         }
-        ran
     }
 
     /// Tells of a turn that waits since `began`, if it still does.
     pub(super) fn look_at(&self, mailbox: &Mailbox, began: Moment) {
-        if let Some(cell) = self.slot(mailbox) {
-            let mut slot = cell.borrow_mut();
-            if mailbox.activity().last == began
-                && let Some(message) = slot.turn_name()
-            {
-                let event = Event::Stuck { message, began };
-                self.outside.report(&slot.activation, event);
-            }
+        let mut places = self.places.borrow_mut();
+        let place = mailbox.slot().and_then(|number| places.get(number));
+        if let Some(Place {
+            kept: Kept::Slot(Some(slot)),
+            ..
+        }) = place
+            && mailbox.activity().last == began
+            && let Some(message) = slot.turn_name()
+        {
+            let (activation, event) = (slot.activation.clone(), Event::Stuck { message, began });
+            drop(places);
+            self.outside.report(&activation, event);
         }
     }
 
@@ -335,24 +543,38 @@ impl Local {
                 return;
             };
             drop(waits);
-            let Some(slot) = self.slot(&mailbox) else { continue };
-            let again = slot.borrow_mut().is_due(at, now);
-            drop(slot);
-            match again {
-                super::slot::Due::No => {}
-                super::slot::Due::Now => mailbox.wake(),
-                super::slot::Due::At(at) => self.waits.borrow_mut().push(Reverse(Wait { at, mailbox })),
+            match self.is_due(&mailbox, at, now) {
+                Due::No => {}
+                Due::Now => mailbox.wake(),
+                Due::At(at) => self.waits.borrow_mut().push(Reverse(Wait { at, mailbox })),
             }
+        }
+    }
+
+    fn is_due(&self, mailbox: &Mailbox, at: Moment, now: Moment) -> Due {
+        let Some(number) = mailbox.slot() else { return Due::No };
+        let mut places = self.places.borrow_mut();
+        match places.get(number).map(|place| &mut place.kept) {
+            Some(Kept::Slot(slot)) => {
+                let Some(mut slot) = slot.take() else { return Due::No };
+                drop(places);
+                let due = slot.is_due(at, now);
+                self.put_back(number, slot, None);
+                due
+            }
+            _ => Due::No,
         }
     }
 
     /// Drops what runs; what waits is answered.
     pub(super) fn end(&self) {
-        let slots: Vec<_> = self.slots.borrow_mut().drain().collect();
-        for cell in slots {
-            let mut slot = cell.borrow_mut();
-            let mailbox = slot.activation.mailbox().clone();
-            slot.stop();
+        let places = self.places.borrow_mut().drain();
+        for place in places.into_iter().flatten() {
+            let Some(mailbox) = place.mailbox else { continue };
+            match place.kept {
+                Kept::Idle(actor) => drop_fenced(State::Idle(actor)),
+                Kept::Slot(slot) => slot.into_iter().for_each(|mut slot| slot.stop()),
+            }
             mailbox.set_slot(None);
             let text = format!("the silo of {} has ended; the message did not run", mailbox.actor());
             let failure = Failure::new(FailureCode::ShuttingDown, Ran::No, text);
@@ -360,6 +582,7 @@ impl Local {
                 fail(&*self.outside, mailbox.actor(), letter, failure.clone());
             }
         }
+        self.told.borrow_mut().clear();
         self.ready.borrow_mut().clear();
         self.looks.stop();
         self.waits.borrow_mut().clear();

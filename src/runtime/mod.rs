@@ -24,15 +24,20 @@ mod backoff_tests;
 mod blocking;
 mod control;
 mod dead_letters;
+mod desk;
 #[cfg(test)]
 mod fixture;
 mod hooks;
 mod idle;
 #[cfg(test)]
 mod idle_tests;
+#[cfg(test)]
+mod lease_tests;
 mod local;
+mod meter;
 mod orders;
 mod outside;
+mod places;
 mod pool;
 mod retry;
 mod slot;

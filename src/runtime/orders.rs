@@ -4,7 +4,7 @@ use super::{
     Control, Event, FreezeError, Outside,
     answer::fail,
     local::Local,
-    slot::{Doing, Slot, State, drop_fenced},
+    slot::{Doing, Slot, State, Work, drop_fenced},
 };
 use crate::{
     actor::Timers,
@@ -13,8 +13,11 @@ use crate::{
 };
 
 impl Slot {
+    /// Stops a freeze whose turn has not ended, or whose hook has not. An actor whose hook ends later runs on.
     pub(super) fn cancel_freeze(&mut self, outside: &dyn Outside) {
-        if std::mem::take(&mut self.freezing) {
+        let in_hook = matches!(self.state, State::Busy(Work::Step(Doing::HookBeforeFreeze, _)));
+        let hook_is_cut = in_hook && !std::mem::replace(&mut self.thaws, true);
+        if std::mem::take(&mut self.freezing) || hook_is_cut {
             outside.report(&self.activation, Event::FreezeFailed(FreezeError::TimedOut));
         }
     }
@@ -30,7 +33,7 @@ impl Slot {
             (Control::Activate(memory), State::Empty) => self.activate(local, memory),
             (Control::Prepare(mut memory), State::Empty) => {
                 let timers = Timers::arrived(std::mem::take(&mut memory.timers), local.clock.now());
-                match self.hydrate(local, memory) {
+                match self.hydrate(memory) {
                     Ok(actor) => {
                         self.timers = timers;
                         self.state = State::Prepared(actor);
@@ -42,25 +45,18 @@ impl Slot {
                     }
                 }
             }
-            (Control::Start { epoch }, State::Prepared(mut actor)) => {
-                self.epoch = epoch;
-                actor.set_epoch(epoch);
+            (Control::Start { .. }, State::Prepared(actor)) => {
                 self.moved_here = true;
                 self.run_activate(Doing::Activating, actor);
             }
-            (Control::Resume { epoch }, State::Stopped { mut actor, hook_ran }) => {
-                self.epoch = epoch;
-                actor.set_epoch(epoch);
+            (Control::Resume { .. }, State::Stopped { actor, hook_ran }) => {
                 if hook_ran {
                     self.run_activate(Doing::Reactivating, actor);
                 } else {
                     self.state = State::Idle(actor);
                 }
             }
-            (Control::Resume { epoch }, state) => {
-                self.epoch = epoch;
-                self.state = state;
-            }
+            (Control::Resume { .. }, state) => self.state = state,
             (Control::Freeze, state @ (State::Idle(_) | State::Busy(_))) => {
                 self.freezing = true;
                 self.state = state;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// What the runtime needs of its surroundings.
 pub trait Outside: Send + Sync + 'static {
-    /// What actors can call.
+    /// What actors can call. It may outlive the surroundings, and is not to hold them.
     fn services(&self) -> Arc<dyn Services>;
 
     /// Reads a saved state, to rebuild an activation that panicked.
@@ -34,7 +34,7 @@ pub trait Outside: Send + Sync + 'static {
     fn dead_letter(&self, actor: &ActorId, letter: Letter, why: &Failure);
 
     /// Something happened to an activation.
-    fn report(&self, activation: &Arc<Activation>, event: Event);
+    fn report(&self, activation: &Activation, event: Event);
 }
 
 /// What the runtime reports of an activation.

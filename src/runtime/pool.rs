@@ -2,10 +2,18 @@
 
 use super::{
     Activation, Outside,
+    desk::Desk,
     worker::{Worker, WorkerHandle},
 };
-use crate::{actor::KindEntry, clock::Clock, ident::ActorId, mailbox::Mailbox};
-use std::{sync::Arc, time::Duration};
+use crate::{
+    actor::{KindEntry, Services},
+    clock::{Clock, Moment},
+    ident::ActorId,
+    mailbox::Mailbox,
+    telemetry::KindFigures,
+};
+use parking_lot::RwLock;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// How much a worker has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +36,9 @@ fn weigh(activations: usize, average: usize, busy_permille: u32) -> u64 {
 /// The workers of a silo, each on an arbiter of its own.
 pub struct Pool {
     workers: Vec<WorkerHandle>,
+    /// Of each worker, in the order in which they were needed.
+    desks: RwLock<Vec<Arc<Desk>>>,
+    services: Arc<dyn Services>,
     clock: Clock,
     mailbox_capacity: usize,
 }
@@ -53,6 +64,8 @@ impl Pool {
         };
         Self {
             workers: arbiters.iter().map(start).collect(),
+            desks: RwLock::default(),
+            services: outside.services(),
             clock,
             mailbox_capacity,
         }
@@ -63,21 +76,46 @@ impl Pool {
     pub fn activation(
         &self,
         actor: &ActorId,
-        kind: Arc<KindEntry>,
+        kind: &Arc<KindEntry>,
         open: bool,
         mailbox: Option<Arc<Mailbox>>,
-    ) -> Arc<Activation> {
+    ) -> Activation {
         let has = |worker: &&WorkerHandle| mailbox.as_ref().is_some_and(|mailbox| worker.is_host_of(mailbox));
         let worker = (self.workers.iter().find(has))
             .or_else(|| self.least_loaded())
             .expect("invariant: a pool has a worker");
         worker.added();
         let mailbox = mailbox.filter(|mailbox| worker.is_host_of(mailbox)).unwrap_or_else(|| {
-            let (capacity, now) = (self.mailbox_capacity, self.clock.now());
-            Arc::new(Mailbox::new(actor.clone(), capacity, worker.host(), now))
+            let (capacity, now) = (self.mailbox_capacity, self.clock.recently());
+            Arc::new(Mailbox::new(actor.clone(), capacity, self.desk(worker, kind), now))
         });
         mailbox.set_open(open);
-        Arc::new(Activation::new(mailbox, kind, worker.clone()))
+        Activation::new(mailbox)
+    }
+
+    /// Where a worker runs a kind.
+    fn desk(&self, worker: &WorkerHandle, kind: &Arc<KindEntry>) -> Arc<Desk> {
+        let is_it = |desk: &&Arc<Desk>| Arc::ptr_eq(&desk.kind, kind) && Arc::ptr_eq(&desk.worker.0, &worker.0);
+        if let Some(desk) = self.desks.read().iter().find(is_it) {
+            return desk.clone();
+        }
+        let mut desks = self.desks.write();
+        if let Some(desk) = desks.iter().find(is_it) {
+            return desk.clone();
+        }
+        let desk = Arc::new(Desk::new(worker.clone(), kind.clone(), self.services.clone()));
+        desks.push(desk.clone());
+        desk
+    }
+
+    /// What the actors of each kind did since the start.
+    pub fn figures(&self) -> BTreeMap<String, KindFigures> {
+        let mut figures: BTreeMap<String, KindFigures> = BTreeMap::new();
+        for desk in &*self.desks.read() {
+            let kind = figures.entry(desk.kind.kind().to_owned()).or_default();
+            kind.add(&desk.meter.figures());
+        }
+        figures
     }
 
     /// How much each worker has to do.
@@ -114,11 +152,19 @@ impl Pool {
         }
     }
 
+    /// Lets turns go on until then, unless they are paused before or given longer.
+    pub fn run_until(&self, until: Moment) {
+        for worker in &self.workers {
+            worker.run_until(until);
+        }
+    }
+
     /// Ends the workers; what runs is dropped.
     pub fn stop(&self) {
         for worker in &self.workers {
             worker.stop();
         }
+        self.desks.write().clear();
     }
 }
 

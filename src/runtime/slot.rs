@@ -4,7 +4,10 @@ use super::{
     Activation, Event,
     answer::{fail, send},
     backoff::Panics,
+    desk::Desk,
     local::Local,
+    meter::Meter,
+    places::{Kept, Place},
     watch::NO_MESSAGE,
 };
 use crate::{
@@ -13,17 +16,18 @@ use crate::{
         Timers, TurnScope, panic_text, swap_actor, swap_turn, with_timers,
     },
     clock::Moment,
-    ident::{ActorId, Epoch},
+    ident::ActorId,
     mailbox::{Form, Mailbox, NotHere, Records, ReplyTo},
     store::{StoreError, StoredState},
     wire::{self, Failure, FailureCode},
 };
-use futures_util::future::LocalBoxFuture;
+use futures_util::{future::LocalBoxFuture, task::waker_ref};
 use std::{
     any::{Any, TypeId},
+    ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 /// What a finished step left behind.
@@ -51,14 +55,21 @@ pub(super) enum Doing {
     Loading,
 }
 
+/// `on_activate`.
+type Activating = LocalBoxFuture<'static, (Box<dyn AnyActor>, Result<(), ActivationError>)>;
+
 /// A future that owns the actor and is polled when it is woken.
 pub(super) enum Work {
     Turn(Frame),
     Step(Doing, LocalBoxFuture<'static, Step>),
+    /// `on_activate`: a step without a box around it.
+    Up(Doing, Activating),
 }
 
+#[derive(Default)]
 pub(super) enum State {
     /// No actor yet.
+    #[default]
     Empty,
     Idle(Box<dyn AnyActor>),
     /// Waits for `Start`.
@@ -72,9 +83,24 @@ pub(super) enum State {
     Gone,
 }
 
-/// An activation as its worker holds it.
+/// The activation of a slot that is in use.
+#[derive(Default)]
+pub(super) struct Of(Option<Activation>);
+
+impl Deref for Of {
+    type Target = Activation;
+
+    #[inline]
+    fn deref(&self) -> &Activation {
+        self.0.as_ref().expect("invariant: a slot in use is of an activation")
+    }
+}
+
+/// An activation as its worker holds it while it does something. Slots are used again: one is as new when its activation comes
+/// to rest, see [`Slot::keep`].
+#[derive(Default)]
 pub(super) struct Slot {
-    pub(super) activation: Arc<Activation>,
+    pub(super) activation: Of,
     pub(super) state: State,
     /// Messages taken out of the mailbox, to be run in order.
     pub(super) taken: Records,
@@ -88,8 +114,9 @@ pub(super) struct Slot {
     turn: TurnScope,
     /// The worker looks after the turn under way and the timers at that moment.
     pub(super) awaited: Option<Moment>,
-    pub(super) epoch: Epoch,
     pub(super) freezing: bool,
+    /// The freeze was called off while its hook ran.
+    pub(super) thaws: bool,
     pub(super) ending: Option<DeactivateReason>,
     /// Whether a move brought it: `Started` is reported when it runs.
     pub(super) moved_here: bool,
@@ -122,24 +149,51 @@ pub(super) enum Due {
 }
 
 impl Slot {
-    pub(super) fn new(activation: Arc<Activation>) -> Self {
-        Self {
-            mailbox: Some(activation.mailbox().clone()),
-            activation,
-            state: State::Empty,
-            taken: Records::new(),
-            last_message: 0,
-            timers: None,
-            turn: TurnScope::default(),
-            awaited: None,
-            epoch: Epoch::ZERO,
-            freezing: false,
-            ending: None,
-            moved_here: false,
-            message: NO_MESSAGE,
-            listed: 0,
-            panics: None,
+    /// Begins to be of an activation. It was as new until now.
+    pub(super) fn begin_for(&mut self, activation: Activation, lent: Option<Arc<Mailbox>>, state: State) {
+        self.activation = Of(Some(activation));
+        self.mailbox = lent;
+        self.message = NO_MESSAGE;
+        self.state = state;
+    }
+
+    /// Whether an idle actor is all there is to it.
+    fn is_at_rest(&self) -> bool {
+        matches!(self.state, State::Idle(_))
+            && self.taken.is_empty()
+            && self.timers.is_none()
+            && self.awaited.is_none()
+            && !self.freezing
+            && !self.thaws
+            && self.ending.is_none()
+            && !self.moved_here
+            && self.panics.is_none()
+    }
+
+    /// If the activation is at rest: what is kept of it, and its mailbox; the slot is as new then.
+    pub(super) fn rest(&mut self) -> Option<(Place, Arc<Mailbox>)> {
+        if !self.is_at_rest() {
+            return None;
         }
+        let State::Idle(actor) = std::mem::take(&mut self.state) else {
+            unreachable!("invariant: it was just seen");
+        };
+        self.taken.shrink();
+        self.turn = TurnScope::default();
+        (self.last_message, self.listed) = (0, 0);
+        let mailbox = self.mailbox.take();
+        let activation = self
+            .activation
+            .0
+            .take()
+            .expect("invariant: a slot in use is of an activation");
+        let kept = Kept::Idle(actor);
+        Some((Place { mailbox, kept }, activation.into_mailbox()))
+    }
+
+    /// What is counted of its kind.
+    pub(super) fn meter(&self) -> &Meter {
+        &Desk::of(self.activation.mailbox()).meter
     }
 
     pub(super) fn actor_id(&self) -> &ActorId {
@@ -219,7 +273,7 @@ impl Slot {
 
     /// Whether it has a step that was not polled yet.
     pub(super) fn has_step(&self) -> bool {
-        matches!(self.state, State::Busy(Work::Step(..)))
+        matches!(self.state, State::Busy(Work::Step(..) | Work::Up(..)))
     }
 
     /// Drops what runs; what was taken goes back to the mailbox.
@@ -229,7 +283,7 @@ impl Slot {
     }
 
     /// Goes on with the activation: the step under way, then at most `budget` messages. Lowers `budget`.
-    pub(super) fn visit(&mut self, local: &Local, waker: &Waker, forced: bool, budget: &mut u32) -> Visit {
+    pub(super) fn visit(&mut self, local: &Local, forced: bool, budget: &mut u32) -> Visit {
         let mut woken = forced;
         if matches!(self.state, State::Busy(_)) {
             woken |= self.activation.mailbox().take_woken();
@@ -239,7 +293,7 @@ impl Slot {
         let visit = loop {
             match &self.state {
                 State::Busy(_) => {
-                    if !woken || !self.poll_work(local, waker) {
+                    if !woken || !self.poll_work(local) {
                         break Visit::Rests { busy: true };
                     }
                 }
@@ -269,7 +323,7 @@ impl Slot {
                         self.activation.mailbox().cell().turns_started(local.clock.recently());
                         memory = local.take_memory();
                     }
-                    self.run_taken(local, waker, &mut memory, budget);
+                    self.run_taken(local, &mut memory, budget);
                     // What a turn left to be done was not polled yet.
                     woken = self.has_step();
                 }
@@ -298,12 +352,14 @@ impl Slot {
     }
 
     /// Runs what was taken, until it is all run, the budget is used up, or the actor is not idle any more. It is now.
-    fn run_taken(&mut self, local: &Local, waker: &Waker, memory: &mut Option<FrameMemory>, budget: &mut u32) {
+    fn run_taken(&mut self, local: &Local, memory: &mut Option<FrameMemory>, budget: &mut u32) {
         let State::Idle(mut actor) = std::mem::replace(&mut self.state, State::Gone) else {
             unreachable!("invariant: only an idle actor runs messages");
         };
-        let cx = &mut Context::from_waker(waker);
-        let cell = self.activation.mailbox().cell();
+        let mailbox = self.activation.mailbox();
+        let waker = waker_ref(mailbox);
+        let cx = &mut Context::from_waker(&waker);
+        let cell = mailbox.cell();
         let kind = self.activation.kind();
         let mut rare = Rare::Nothing;
         loop {
@@ -344,7 +400,7 @@ impl Slot {
         self.after(local, rare);
     }
 
-    fn after(&mut self, local: &Local, rare: Rare) {
+    pub(super) fn after(&mut self, local: &Local, rare: Rare) {
         match rare {
             Rare::Nothing => unreachable!("invariant: an entry answers the actor or tells why not"),
             Rare::Waits(frame) => self.state = State::Busy(Work::Turn(frame)),
@@ -363,11 +419,15 @@ impl Slot {
                 }
                 let actor = self.actor_id();
                 tracing::error!(%actor, panic = text, "an actor panicked; its activation is rebuilt");
+                self.meter().panicked();
                 self.reload(local);
             }
             Rare::Refused { actor, refused } => {
                 self.state = State::Idle(actor);
                 let (letter, failure) = *refused;
+                if matches!(failure.code, FailureCode::Unreadable | FailureCode::UnknownMessage) {
+                    self.meter().undecodable();
+                }
                 fail(&*local.outside, self.actor_id(), letter, failure);
             }
         }
@@ -377,7 +437,6 @@ impl Slot {
     pub(super) fn run_here(
         &mut self,
         local: &Local,
-        waker: &Waker,
         now: Moment,
         message: TypeId,
         call: &mut dyn Any,
@@ -399,7 +458,8 @@ impl Slot {
             memory: &mut memory,
         };
         let mut rare = Rare::Nothing;
-        let idle = entry.run(begin, &mut Context::from_waker(waker), &mut rare);
+        let waker = waker_ref(self.activation.mailbox());
+        let idle = entry.run(begin, &mut Context::from_waker(&waker), &mut rare);
         local.keep_memory(memory);
         if !matches!(rare, Rare::Waits(_)) {
             cell.turns_ended();
@@ -413,8 +473,9 @@ impl Slot {
     }
 
     /// Polls what is under way. `true`: it has ended and its end was dealt with.
-    fn poll_work(&mut self, local: &Local, waker: &Waker) -> bool {
-        let cx = &mut Context::from_waker(waker);
+    fn poll_work(&mut self, local: &Local) -> bool {
+        let waker = waker_ref(self.activation.mailbox());
+        let cx = &mut Context::from_waker(&waker);
         match &mut self.state {
             State::Busy(Work::Turn(frame)) => {
                 let mut rare = Rare::Nothing;
@@ -426,6 +487,8 @@ impl Slot {
                     let memory = catch_unwind(AssertUnwindSafe(|| frame.into_memory()));
                     local.keep_memory(memory.ok().flatten());
                 }
+                let began = self.activation.mailbox().cell().last();
+                self.meter().took(local.clock.now().since(began));
                 match idle {
                     Some(actor) => self.state = State::Idle(actor),
                     None => self.after(local, rare),
@@ -433,20 +496,33 @@ impl Slot {
             }
             State::Busy(Work::Step(doing, step)) => {
                 let doing = *doing;
-                match catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(cx))) {
-                    Ok(Poll::Pending) => return false,
-                    Ok(Poll::Ready(end)) => {
-                        self.state = State::Empty;
-                        self.ended(local, doing, end);
-                    }
-                    Err(panic) => {
-                        // The future still owns the actor; what its drop does is fenced as well.
-                        drop_fenced(std::mem::replace(&mut self.state, State::Empty));
-                        self.panicked(local, doing, &panic_text(&*panic));
-                    }
-                }
+                let polled = catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(cx)));
+                return self.stepped(local, doing, polled);
+            }
+            State::Busy(Work::Up(doing, step)) => {
+                let doing = *doing;
+                let polled = catch_unwind(AssertUnwindSafe(|| step.as_mut().poll(cx)));
+                let polled = polled.map(|poll| poll.map(|(actor, result)| Step::Activated(actor, result)));
+                return self.stepped(local, doing, polled);
             }
             _ => {}
+        }
+        true
+    }
+
+    /// A step was polled. `true`: it has ended and its end was dealt with.
+    fn stepped(&mut self, local: &Local, doing: Doing, polled: Result<Poll<Step>, Box<dyn Any + Send>>) -> bool {
+        match polled {
+            Ok(Poll::Pending) => return false,
+            Ok(Poll::Ready(end)) => {
+                self.state = State::Empty;
+                self.ended(local, doing, end);
+            }
+            Err(panic) => {
+                // The future still owns the actor; what its drop does is fenced as well.
+                drop_fenced(std::mem::replace(&mut self.state, State::Empty));
+                self.panicked(local, doing, &panic_text(&*panic));
+            }
         }
         true
     }

@@ -8,7 +8,7 @@ use crate::{
     ident::Epoch,
     mailbox::{Refused, Told},
 };
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -26,7 +26,7 @@ fn packed(bench: &Bench) -> Packed {
 }
 
 /// Lets an actor that was packed come up as another activation.
-async fn arrive(bench: &Bench, key: &str, packed: Packed) -> Arc<Activation> {
+async fn arrive(bench: &Bench, key: &str, packed: Packed) -> Activation {
     let activation = bench.actor_with(key, 1000);
     activation.control(Control::Prepare(Memory {
         epoch: Epoch(2),

@@ -2,12 +2,13 @@
 
 use super::{
     Activation, Control, Outside,
+    desk::Desk,
     local::{HERE, Local, Told},
     watch::Shown,
 };
 use crate::{
     clock::{Clock, Moment, Sleep},
-    mailbox::{Host, Mailbox, NotHere, Records},
+    mailbox::{Mailbox, NotHere, Records},
 };
 use parking_lot::Mutex;
 use std::{
@@ -34,7 +35,6 @@ const QUOTA: u32 = 1024;
 pub(super) struct WorkerHandle(pub(super) Arc<Shared>);
 
 /// What other threads have of a worker.
-#[derive(Default)]
 pub(super) struct Shared {
     injected: Mutex<Injected>,
     /// Whether `injected` holds anything; spares its lock.
@@ -42,6 +42,8 @@ pub(super) struct Shared {
     activations: AtomicUsize,
     turns: AtomicU64,
     paused: AtomicBool,
+    /// Turns run until this moment; by its nanoseconds.
+    until: AtomicU64,
     stopping: AtomicBool,
     pub(super) shown: Shown,
 }
@@ -57,25 +59,42 @@ struct Injected {
 
 impl WorkerHandle {
     pub(super) fn new() -> Self {
-        Self(Arc::default())
+        Self(Arc::new(Shared {
+            injected: Mutex::default(),
+            has_injected: AtomicBool::new(false),
+            activations: AtomicUsize::new(0),
+            turns: AtomicU64::new(0),
+            paused: AtomicBool::new(false),
+            until: AtomicU64::new(u64::MAX),
+            stopping: AtomicBool::new(false),
+            shown: Shown::default(),
+        }))
     }
 
-    pub(super) fn control(&self, activation: Arc<Activation>, control: Control, queued: Records) {
-        self.0.inject_with(|injected| {
-            injected.controls.push_back(Told {
-                activation,
-                control,
-                queued,
-            });
+    pub(super) fn control(&self, activation: Activation, control: Control, queued: Records) {
+        let mut told = Some(Told {
+            activation,
+            control,
+            queued,
         });
-    }
-
-    pub(super) fn host(&self) -> Arc<dyn Host> {
-        self.0.clone()
+        let idle = self.0.here(|local| {
+            let mut queue = local.told.borrow_mut();
+            if self.0.has_injected.load(Ordering::Acquire) {
+                // What other threads have said before stays before.
+                queue.append(&mut self.0.injected.lock().controls);
+            }
+            queue.extend(told.take());
+            local.idle.replace(false)
+        });
+        match idle {
+            Some(true) => self.0.wake(),
+            Some(false) => {}
+            None => self.0.inject_with(|injected| injected.controls.extend(told)),
+        }
     }
 
     pub(super) fn is_host_of(&self, mailbox: &Mailbox) -> bool {
-        ptr::addr_eq(mailbox.host(), Arc::as_ptr(&self.0))
+        Arc::ptr_eq(&Desk::of(mailbox).worker.0, &self.0)
     }
 
     /// How many activations the worker has.
@@ -113,6 +132,12 @@ impl WorkerHandle {
     pub(super) fn pause(&self, pause: bool) {
         self.0.paused.store(pause, Ordering::Release);
         self.0.wake();
+    }
+
+    /// Turns run until then, and no longer: also if the process stands still and does not hear that its time is over.
+    pub(super) fn run_until(&self, until: Moment) {
+        self.0.until.store(until.0, Ordering::Release);
+        self.pause(false);
     }
 
     /// Ends the worker: its activations are dropped where they are.
@@ -168,13 +193,22 @@ impl Shared {
         self.turns.store(so_far + u64::from(turns), Ordering::Relaxed);
     }
 
-    pub(super) fn is_held(&self) -> bool {
-        self.paused.load(Ordering::Relaxed) || self.stopping.load(Ordering::Relaxed)
+    pub(super) fn is_held(&self, clock: &Clock) -> bool {
+        self.is_paused(clock) || self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn is_paused(&self, clock: &Clock) -> bool {
+        self.paused.load(Ordering::Acquire) || clock.is_past(Moment(self.until.load(Ordering::Acquire)))
     }
 }
 
-impl Host for Shared {
-    fn inject(&self, mailbox: &Arc<Mailbox>) {
+impl Shared {
+    pub(super) fn inject(&self, mailbox: &Arc<Mailbox>) {
+        if mailbox.slot().is_none() {
+            // Nothing runs here yet: what will be told to run looks for messages, and comes to rest under the mailbox's lock
+            // only after it has its number.
+            return;
+        }
         let idle = self.here(|local| {
             local.ready.borrow_mut().push_back(mailbox.clone());
             local.idle.replace(false)
@@ -186,11 +220,11 @@ impl Host for Shared {
         }
     }
 
-    fn may_run_here(&self, _: &Mailbox) -> bool {
+    pub(super) fn may_run_here(&self) -> bool {
         self.here(Local::may_run_here).unwrap_or(false)
     }
 
-    fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
+    pub(super) fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
         // Not within the borrow: the turn may do anything.
         let local = self.here(|local| local.this.upgrade()).flatten().ok_or(NotHere)?;
         local.run_here(mailbox, message, call)
@@ -268,20 +302,24 @@ impl Worker {
     }
 
     fn take_injected(&self, shared: &Shared, local: &Local) {
-        if !shared.has_injected.load(Ordering::Acquire) {
-            return;
+        if shared.has_injected.load(Ordering::Acquire) {
+            let (controls, asked) = {
+                let mut injected = shared.injected.lock();
+                shared.has_injected.store(false, Ordering::Relaxed);
+                local.ready.borrow_mut().append(&mut injected.ready);
+                (mem::take(&mut injected.controls), mem::take(&mut injected.asked))
+            };
+            for (mailbox, began) in asked {
+                local.look_at(&mailbox, began);
+            }
+            local.told.borrow_mut().extend(controls);
         }
-        let (controls, asked) = {
-            let mut injected = shared.injected.lock();
-            shared.has_injected.store(false, Ordering::Relaxed);
-            local.ready.borrow_mut().append(&mut injected.ready);
-            (mem::take(&mut injected.controls), mem::take(&mut injected.asked))
-        };
-        for (mailbox, began) in asked {
-            local.look_at(&mailbox, began);
-        }
-        for told in controls {
-            local.obey(told);
+        loop {
+            let told = local.told.borrow_mut().pop_front();
+            match told {
+                Some(told) => local.obey(told),
+                None => return,
+            }
         }
     }
 
@@ -301,13 +339,13 @@ impl Worker {
             if mem::take(spun) && !self.spin.is_zero() {
                 self.spin(shared, local);
             }
-            let held = shared.paused.load(Ordering::Acquire);
+            let held = shared.is_paused(&self.clock);
             if !held {
                 self.take_injected(shared, local);
                 local.fire_due();
             }
             let mut injected = shared.injected.lock();
-            let idle = held || (!shared.has_injected.load(Ordering::Relaxed) && local.ready.borrow().is_empty());
+            let idle = held || (!shared.has_injected.load(Ordering::Relaxed) && local.is_empty());
             if !idle {
                 drop(injected);
                 self.take_injected(shared, local);
@@ -337,7 +375,7 @@ impl Worker {
 
     fn spin(&self, shared: &Shared, local: &Local) {
         let end = self.clock.now() + self.spin;
-        while !shared.has_injected.load(Ordering::Relaxed) && local.ready.borrow().is_empty() {
+        while !shared.has_injected.load(Ordering::Relaxed) && local.is_empty() {
             for _ in 0..32 {
                 std::hint::spin_loop();
             }

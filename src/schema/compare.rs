@@ -93,8 +93,12 @@ impl<'a> Reading<'a> {
         let (reader_type, writer_type) = (self.reader.types.get_of(reader), self.writer.types.get_of(writer));
         match ((reader, reader_type), (writer, writer_type)) {
             // Newtypes are what they hold.
-            ((_, Some(Container::Transparent(inner))), _) => self.once(reader, writer, |own| own.form(at, inner, writer)),
-            (_, (_, Some(Container::Transparent(inner)))) => self.once(reader, writer, |own| own.form(at, reader, inner)),
+            ((_, Some(Container::Transparent(inner))), _) => {
+                self.once(reader, writer, |own| own.form(at, inner, writer))
+            }
+            (_, (_, Some(Container::Transparent(inner)))) => {
+                self.once(reader, writer, |own| own.form(at, reader, inner))
+            }
             ((_, Some(reads)), (_, Some(writes))) => self.once(reader, writer, |own| own.container(at, reads, writes)),
             ((Form::Option(reads), _), (Form::Option(writes), _)) => self.form(at, reads, writes),
             ((Form::Option(_), _), (Form::Unit, _)) => {}
@@ -114,7 +118,9 @@ impl<'a> Reading<'a> {
                 }
             }
             ((Form::List(reads), _), (Form::Tuple(writes), _)) => {
-                writes.iter().for_each(|writes| self.form(&format!("{at}[]"), reads, writes));
+                writes
+                    .iter()
+                    .for_each(|writes| self.form(&format!("{at}[]"), reads, writes));
             }
             ((Form::Opaque(reads), _), (Form::Opaque(writes), _)) if reads != writes => {
                 let (old, new) = self.both(reads, writes);
@@ -126,7 +132,11 @@ impl<'a> Reading<'a> {
             ((reads, _), (writes, _)) if plain_reads(reads, writes) => {}
             ((reads, _), (writes, _)) => {
                 let (old, new) = self.both(reads, writes);
-                self.broken(at, format!("it was {old} and is {new}"), "take a new field, and keep the old one beside it");
+                self.broken(
+                    at,
+                    format!("it was {old} and is {new}"),
+                    "take a new field, and keep the old one beside it",
+                );
             }
         }
     }
@@ -156,8 +166,14 @@ impl<'a> Reading<'a> {
                 }
             }
             (
-                Container::Enum { variants: reads, tagging: reader },
-                Container::Enum { variants: writes, tagging: writer },
+                Container::Enum {
+                    variants: reads,
+                    tagging: reader,
+                },
+                Container::Enum {
+                    variants: writes,
+                    tagging: writer,
+                },
             ) => {
                 if reader != writer {
                     let (old, new) = self.both(reader, writer);
@@ -182,7 +198,11 @@ impl<'a> Reading<'a> {
                 && written.written == Written::Sometimes
                 && !field.optional
             {
-                self.broken(&place, "it is not always written", "give it #[serde(default)] where it is read");
+                self.broken(
+                    &place,
+                    "it is not always written",
+                    "give it #[serde(default)] where it is read",
+                );
             }
             match written {
                 Some(written) if field.optional => {
@@ -208,7 +228,11 @@ impl<'a> Reading<'a> {
         for field in writes.iter().filter(|field| field.written != Written::Never) {
             if !reads.iter().any(|known| known.is_called(&field.name)) {
                 let what = "it is refused as unknown (deny_unknown_fields)";
-                self.broken(&format!("{at}.{}", field.name), what, "take deny_unknown_fields away one version earlier");
+                self.broken(
+                    &format!("{at}.{}", field.name),
+                    what,
+                    "take deny_unknown_fields away one version earlier",
+                );
             }
         }
     }
@@ -220,7 +244,11 @@ impl<'a> Reading<'a> {
                 Some(known) => self.container(&place, &known.holds, &variant.holds),
                 None if reads.iter().any(|known| known.other) => {}
                 None => match self.side {
-                    Side::New => self.broken(&place, "the new version does not know it any more", "keep the variant, or add an alias"),
+                    Side::New => self.broken(
+                        &place,
+                        "the new version does not know it any more",
+                        "keep the variant, or add an alias",
+                    ),
                     Side::Old => self.broken(
                         &place,
                         "the old version does not know it",
@@ -243,7 +271,9 @@ fn strip<'a>(reader: &'a Form, writer: &Form) -> &'a Form {
 /// Whether a plain value is read whatever it is.
 fn plain_reads(reader: &Form, writer: &Form) -> bool {
     match (reader, writer) {
-        (Form::Unsigned(reads), Form::Unsigned(writes)) | (Form::Signed(reads), Form::Signed(writes)) => reads >= writes,
+        (Form::Unsigned(reads), Form::Unsigned(writes)) | (Form::Signed(reads), Form::Signed(writes)) => {
+            reads >= writes
+        }
         (Form::Signed(reads), Form::Unsigned(writes)) => reads > writes,
         (Form::Float(reads), Form::Float(writes)) => reads >= writes,
         // Text of one character is text.

@@ -56,7 +56,10 @@ impl Types {
     }
 
     pub(super) fn schema(self, root: Form) -> Schema {
-        let types = self.containers.into_iter().filter_map(|(name, container)| Some((name, container?)));
+        let types = self
+            .containers
+            .into_iter()
+            .filter_map(|(name, container)| Some((name, container?)));
         Schema {
             root,
             types: types.collect(),
@@ -195,7 +198,14 @@ macro_rules! tuples {
     )* };
 }
 
-tuples!((A), (A, B), (A, B, C), (A, B, C, D), (A, B, C, D, E), (A, B, C, D, E, F));
+tuples!(
+    (A),
+    (A, B),
+    (A, B, C),
+    (A, B, C, D),
+    (A, B, C, D, E),
+    (A, B, C, D, E, F)
+);
 
 impl<T: Shape, E: Shape> Shape for Result<T, E> {
     fn shape(types: &mut Types) -> Form {
@@ -232,7 +242,9 @@ fn record(fields: &[(&str, Form)]) -> Container {
 
 impl Shape for Duration {
     fn shape(types: &mut Types) -> Form {
-        types.named::<Self>("Duration", |_| record(&[("secs", Form::Unsigned(64)), ("nanos", Form::Unsigned(32))]))
+        types.named::<Self>("Duration", |_| {
+            record(&[("secs", Form::Unsigned(64)), ("nanos", Form::Unsigned(32))])
+        })
     }
 }
 
@@ -244,6 +256,8 @@ impl Shape for ActorId {
 
 impl Shape for SiloId {
     fn shape(types: &mut Types) -> Form {
-        types.named::<Self>("SiloId", |_| record(&[("name", Form::Text), ("incarnation", Form::Unsigned(64))]))
+        types.named::<Self>("SiloId", |_| {
+            record(&[("name", Form::Text), ("incarnation", Form::Unsigned(64))])
+        })
     }
 }

@@ -257,6 +257,7 @@ impl TryFrom<String> for self::Hash {
     fn try_from(text: String) -> Result<Self, String> {
         let is_hash = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let hash = u128::from_str_radix(&text, 16).ok().filter(|_| is_hash);
-        hash.map(Self).ok_or_else(|| format!("{text:?} is no hash of a schema: 32 hexadecimal digits"))
+        hash.map(Self)
+            .ok_or_else(|| format!("{text:?} is no hash of a schema: 32 hexadecimal digits"))
     }
 }

@@ -20,7 +20,10 @@ impl Node {
         let mut lines = self.seats.select(|actor, place| {
             let activation = place.activation.as_ref()?;
             let suits = asked.kind.as_ref().is_none_or(|kind| actor.kind() == kind)
-                && asked.prefix.as_ref().is_none_or(|prefix| actor.key().starts_with(prefix));
+                && asked
+                    .prefix
+                    .as_ref()
+                    .is_none_or(|prefix| actor.key().starts_with(prefix));
             if !suits {
                 return None;
             }

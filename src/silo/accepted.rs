@@ -1,6 +1,7 @@
 //! The links that other processes have dialled.
 
 use crate::{
+    caller::in_place_of,
     clock::Moment,
     ident::{ClientId, LinkId, ProcessId, SiloId},
     transport::{FrameSender, SendError},
@@ -19,6 +20,10 @@ use std::{
 /// The most replies that wait for clients to connect, and how long they do.
 const MAX_PARKED: usize = 10_000;
 const PARKED_FOR: Duration = Duration::from_secs(60);
+
+/// The most bytes of answers that a peer may leave unread before its link is cut. It is asked for nothing more long before:
+/// these are the answers to what it had sent.
+const MAX_UNREAD: usize = 256 * 1024 * 1024;
 
 /// A link that another process has dialled.
 #[derive(Clone)]
@@ -191,9 +196,16 @@ impl Accepted {
 }
 
 fn deliver(link: &AcceptedLink, frame: Frame) {
+    if link.sender.queued_bytes() > MAX_UNREAD {
+        tracing::warn!(process = %link.process, "a peer does not take its answers; its link is cut");
+        return link.sender.abort();
+    }
     match link.sender.send(frame) {
         // Its reader sees the end of the link.
         Ok(()) | Err(SendError::Closed(_)) => {}
-        Err(error) => tracing::error!(process = %link.process, %error, "an answer cannot be sent"),
+        Err(SendError::Unsendable { frame, cause }) => match in_place_of(&frame, &cause) {
+            Some(instead) => deliver(link, instead),
+            None => tracing::error!(process = %link.process, error = %cause, "an answer cannot be sent"),
+        },
     }
 }

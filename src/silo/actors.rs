@@ -1,20 +1,20 @@
 //! This silo's actors: how they come up, what the runtime reports of them, and what it and they need of the silo.
 
-use super::{Gate, Node, place::Arriving};
+use super::{Gate, Node, parcels::Parcel, place::Arriving};
 use crate::{
     actor::{Grant, Job, Port, SaveError, Services},
     caller::from_call,
     clock::Clock,
     ident::{ActorId, Epoch, ProcessId, RequestId, SiloId},
-    mailbox::Letter,
+    mailbox::{Letter, Mailbox},
     migration::Phase,
-    runtime::{Activation, Control, Event, Memory, Outside, fail},
-    store::{ETag, Owner, SaveOutcome, SaveRequest, Store, StoreError, StoredState},
-    wire::{ArrivedActor, Call, EncodeError, Failure, Outcome, Package, Refusal},
+    runtime::{Activation, Control, Event, FreezeError, Memory, Outside, fail},
+    store::{ETag, Owner, RegisterOutcome, Registered, SaveOutcome, SaveRequest, Store, StoreError, StoredState},
+    wire::{ArrivedActor, Call, EncodeError, Failure, FailureCode, MoveFailure, Outcome, Package, Ran, Refusal},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 impl Node {
     /// The directory names this silo; the actor comes up from what was saved.
@@ -27,11 +27,43 @@ impl Node {
             if !matches!(place.seat.phase(), Some((Phase::Registering, _))) {
                 return;
             }
-            let activation = self.pool().activation(actor, kind.entry.clone(), true, mailbox);
+            let activation = self.pool().activation(actor, &kind.entry, true, mailbox);
             activation.control(Control::Activate(Memory::saved(epoch, state)));
             place.activation = Some(activation);
             place.seat.registered(epoch);
         });
+    }
+
+    /// Puts a letter into the mailbox of an actor that runs here, if that is all there is to it; or lets one of which nothing is
+    /// known here run at once, if the store answers at once that it is this silo's now. Answers that mailbox, or gives the letter
+    /// back: then its seat has to say. `mailbox`: the actor's, if this process has one.
+    pub(super) fn rest_or_begin(
+        self: &Arc<Self>,
+        actor: &ActorId,
+        letter: Letter,
+        mailbox: impl FnOnce() -> Option<Arc<Mailbox>>,
+    ) -> Result<Arc<Mailbox>, Letter> {
+        self.seats.push_at_rest_or(actor, letter, || self.begin(actor, mailbox))
+    }
+
+    /// Registers an actor of which nothing is known here and makes its activation, if the store answers at once. With its seat
+    /// locked.
+    pub(super) fn begin(
+        &self,
+        actor: &ActorId,
+        mailbox: impl FnOnce() -> Option<Arc<Mailbox>>,
+    ) -> Option<Arc<Mailbox>> {
+        let kind = self.registry.kind(actor.kind()).filter(|_| self.gate() == Gate::Open)?;
+        let mailbox = mailbox();
+        match self.store.register_at_once(&self.me, actor)? {
+            RegisterOutcome::Registered(Registered { epoch, state }) => {
+                let activation = self.pool().activation(actor, &kind.entry, true, mailbox);
+                activation.control(Control::Activate(Memory::saved(epoch, state)));
+                Some(activation.mailbox().clone())
+            }
+            // Whose it is, and whether it can be taken over, is found out off the path of messages.
+            RegisterOutcome::Owned(_) => None,
+        }
     }
 
     /// A package has come from a source.
@@ -47,8 +79,8 @@ impl Node {
                 return place.seat.refuse(package.epoch, why);
             }
             let kind = (self.registry.kind(actor.kind())).expect("invariant: a kind that is not refused is hosted");
-            let activation = self.pool().activation(&actor, kind.entry.clone(), false, mailbox);
-            let now = self.clock.now();
+            let activation = self.pool().activation(&actor, &kind.entry, false, mailbox);
+            let (now, bytes) = (self.clock.now(), package.memory.len());
             for call in package.waiting {
                 activation.push(from_call(call, now));
             }
@@ -65,6 +97,7 @@ impl Node {
                 epoch: package.epoch,
                 frozen_at_micros: package.frozen_at_micros,
                 since: now,
+                bytes,
             });
         });
     }
@@ -84,14 +117,10 @@ impl Node {
         })
     }
 
-    fn happened(self: &Arc<Self>, activation: &Arc<Activation>, event: Event) {
+    fn happened(self: &Arc<Self>, activation: &Activation, event: Event) {
         let actor = activation.actor();
         self.at(actor, |place| {
-            if !place
-                .activation
-                .as_ref()
-                .is_some_and(|own| Arc::ptr_eq(own, activation))
-            {
+            if place.activation.as_ref() != Some(activation) {
                 return;
             }
             match event {
@@ -112,7 +141,7 @@ impl Node {
                 Event::Packed(packed) => {
                     if let Some((_, epoch)) = place.seat.phase() {
                         let version = (self.registry.kind(actor.kind())).map(|kind| kind.version.clone());
-                        place.package = Some(Package {
+                        place.package = Some(Parcel::new(Package {
                             actor: actor.clone(),
                             epoch,
                             version: version.expect("invariant: what runs here is hosted here"),
@@ -122,12 +151,13 @@ impl Node {
                             waiting: packed.waiting,
                             timers: packed.timers,
                             frozen_at_micros: packed.frozen_at_micros,
-                        });
+                        }));
                         place.seat.packed();
                     }
                 }
                 Event::FreezeFailed(error) => {
                     tracing::info!(%actor, %error, "an actor could not be frozen and goes on");
+                    self.moves.blame(actor, failure_of(&error));
                     place.seat.freeze_failed();
                 }
                 Event::Ended(result) => {
@@ -160,11 +190,15 @@ impl Node {
                 }
                 Event::Started => {
                     if let Some(arriving) = place.arriving.take() {
-                        self.history.lock().arrived.push(ArrivedActor {
+                        if self.options.rebalance.is_some() {
+                            self.balancing.came(actor, self.clock.now());
+                        }
+                        let arrived = ArrivedActor {
                             actor: actor.clone(),
                             from: arriving.from,
                             pause_us: self.clock.wall_micros().saturating_sub(arriving.frozen_at_micros),
-                        });
+                        };
+                        self.history.lock().arrived(arrived, arriving.bytes);
                     }
                 }
             }
@@ -172,7 +206,27 @@ impl Node {
     }
 }
 
-impl Services for Arc<Node> {
+fn failure_of(error: &FreezeError) -> MoveFailure {
+    match error {
+        FreezeError::TimedOut => MoveFailure::TurnTooLong,
+        FreezeError::Unwritable(error) => MoveFailure::CannotPack(error.to_string()),
+        _ => MoveFailure::CalledOff,
+    }
+}
+
+/// What actors can call. Weak, as mailboxes hold it, and whoever has a reference to an actor holds its mailbox.
+struct NodeServices {
+    node: Weak<Node>,
+    clock: Clock,
+}
+
+impl NodeServices {
+    fn node(&self) -> Arc<Node> {
+        (self.node.upgrade()).expect("invariant: a silo's actors end before it does")
+    }
+}
+
+impl Services for NodeServices {
     fn save(
         &self,
         actor: ActorId,
@@ -180,19 +234,19 @@ impl Services for Arc<Node> {
         version: &'static str,
         body: Bytes,
     ) -> BoxFuture<'static, Result<ETag, SaveError>> {
-        let (store, me, expected) = (self.store.clone(), self.me.clone(), grant.etag);
+        let node = self.node();
+        let request = SaveRequest {
+            actor: actor.clone(),
+            owner: Owner {
+                silo: node.me.clone(),
+                epoch: grant.epoch,
+            },
+            expected: grant.etag,
+            version: version.to_owned(),
+            body,
+        };
         Box::pin(async move {
-            let request = SaveRequest {
-                actor: actor.clone(),
-                owner: Owner {
-                    silo: me,
-                    epoch: grant.epoch,
-                },
-                expected,
-                version: version.to_owned(),
-                body,
-            };
-            match save(&*store, request).await {
+            match save(&*node.store, request).await {
                 Ok(Some(SaveOutcome::Saved(etag))) => Ok(etag),
                 Ok(Some(SaveOutcome::Conflict { expected, actual })) => Err(SaveError::Conflict {
                     actor,
@@ -207,7 +261,7 @@ impl Services for Arc<Node> {
     }
 
     fn port(&self, actor: ActorId) -> Arc<dyn Port> {
-        self.board().port(actor)
+        self.node().board().port(actor)
     }
 
     fn clock(&self) -> &Clock {
@@ -215,7 +269,7 @@ impl Services for Arc<Node> {
     }
 
     fn blocking(&self, job: Job) -> BoxFuture<'static, bool> {
-        self.blocking.run(job)
+        self.node().blocking.run(job)
     }
 }
 
@@ -238,7 +292,10 @@ pub(super) struct Surroundings(pub(super) Arc<Node>);
 
 impl Outside for Surroundings {
     fn services(&self) -> Arc<dyn Services> {
-        Arc::new(self.0.clone())
+        Arc::new(NodeServices {
+            node: Arc::downgrade(&self.0),
+            clock: self.0.clock.clone(),
+        })
     }
 
     fn load(&self, actor: ActorId) -> BoxFuture<'static, Result<Option<StoredState>, StoreError>> {
@@ -250,6 +307,17 @@ impl Outside for Surroundings {
     }
 
     fn reply(&self, process: ProcessId, request: RequestId, outcome: Outcome) {
+        let outcome = match outcome {
+            // The process stood still between the turn and its reply: another silo may have the actor by now.
+            Outcome::Reply(_) if !self.0.may_serve() => {
+                let text = format!(
+                    "{} has lost its lease; the message ran, and may have had no effect",
+                    self.0.me
+                );
+                Outcome::Failure(Failure::new(FailureCode::Unknown, Ran::Unknown, text))
+            }
+            outcome => outcome,
+        };
         self.0.send_reply(&process, request, outcome);
     }
 
@@ -261,7 +329,7 @@ impl Outside for Surroundings {
         self.0.undelivered(actor, &letter, why);
     }
 
-    fn report(&self, activation: &Arc<Activation>, event: Event) {
+    fn report(&self, activation: &Activation, event: Event) {
         self.0.happened(activation, event);
     }
 }

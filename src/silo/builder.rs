@@ -3,7 +3,8 @@
 use super::{SiloHandle, SiloOptions, StartError, run};
 use crate::{
     actor::{Actor, registry::Registry, registry::RegistryError},
-    transport::{Secret, SecretTooShort},
+    placement::BalanceOptions,
+    transport::{Secret, SecretTooShort, TlsOptions},
 };
 use std::time::Duration;
 
@@ -69,6 +70,12 @@ impl SiloBuilder {
         self
     }
 
+    /// The certificates of mutual TLS; see [`SiloOptions::tls`].
+    pub fn tls(mut self, tls: TlsOptions) -> Self {
+        self.options.tls = Some(tls);
+        self
+    }
+
     /// Threads that run actors; see [`SiloOptions::workers`].
     pub fn workers(mut self, workers: usize) -> Self {
         self.options.workers = workers;
@@ -81,6 +88,12 @@ impl SiloBuilder {
         self.options.shutdown_timeout = timeout;
         self.options.migration_timeout = self.options.migration_timeout.min(timeout);
         self.options.freeze_timeout = self.options.freeze_timeout.min(timeout);
+        self
+    }
+
+    /// Lets silos that have more than their share give actors away; see [`SiloOptions::rebalance`].
+    pub fn rebalance(mut self, options: BalanceOptions) -> Self {
+        self.options.rebalance = Some(options);
         self
     }
 

@@ -4,10 +4,10 @@ use super::Node;
 use crate::{
     caller::{Delivered, Uplink},
     ident::{ActorId, Hint, LinkId, ProcessId, RequestId, SiloId},
-    mailbox::{Letter, Refused},
+    mailbox::{Letter, Mailbox, Refused},
     wire::{BounceReason, Failure, Frame, Outcome},
 };
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 /// An answer of this silo's seats to its own callers.
 pub(super) enum LocalAnswer {
@@ -94,10 +94,14 @@ impl Node {
 pub(super) struct NodeUplink(pub(super) Weak<Node>);
 
 impl Uplink for NodeUplink {
-    fn deliver_here(&self, actor: &ActorId, letter: Letter, fresh: bool) -> Delivered {
+    fn deliver_here(&self, actor: &ActorId, letter: Letter, fresh: bool, mailbox: Option<&Arc<Mailbox>>) -> Delivered {
         let Some(node) = self.0.upgrade() else {
             drop(letter);
             return Delivered::Done;
+        };
+        let letter = match node.rest_or_begin(actor, letter, || mailbox.cloned()) {
+            Ok(direct) => return Delivered::Direct(direct),
+            Err(letter) => letter,
         };
         let may_register = node.may_register(actor);
         node.at(actor, |place| {
@@ -137,6 +141,15 @@ impl Uplink for NodeUplink {
 
     fn is_gone(&self, silo: &SiloId) -> bool {
         self.0.upgrade().is_some_and(|node| node.is_gone(silo))
+    }
+
+    fn placed(&self, actor: &ActorId) -> Option<Hint> {
+        self.0.upgrade()?.placed(actor)
+    }
+
+    fn open_here(&self, actor: &ActorId, mailbox: Option<&Arc<Mailbox>>) -> Option<Arc<Mailbox>> {
+        let node = self.0.upgrade()?;
+        (node.seats).at_rest_or(actor, || node.begin(actor, || mailbox.cloned()))
     }
 
     fn locate(&self, actor: &ActorId, attempt: u32, first: bool) -> Option<Hint> {

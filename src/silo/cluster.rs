@@ -3,7 +3,7 @@
 
 use super::Node;
 use crate::{
-    caller::Unsent,
+    caller::{FRAMES_A_TURN, Unsent},
     ident::{ProcessId, SiloId},
     membership::View,
     transport::Connection,
@@ -40,6 +40,7 @@ impl Node {
 
     fn view_changed(self: &Arc<Self>, view: View) {
         self.placement.write().view_changed(view.rows());
+        self.balancing.unsettle(self.clock.now());
         *self.view.write() = view.clone();
         for row in view.living() {
             if row.silo != self.me {
@@ -75,6 +76,7 @@ impl Node {
             self.caller_lost(link);
         }
         self.leaving_peers.lock().remove(silo);
+        self.parcels.forget(silo);
         self.at_busy(|seat| seat.concerns(silo), |seat| seat.silo_died(silo));
         self.board().silo_died(silo);
         for frame in unsent {
@@ -110,7 +112,14 @@ impl Node {
         self.spawn(driver);
         let node = self.clone();
         self.spawn(async move {
-            loop {
+            for count in 1_usize.. {
+                if count.is_multiple_of(FRAMES_A_TURN) {
+                    tokio::task::yield_now().await;
+                }
+                // Who does not take its answers is not heard until it does: its credit is the link's high-water mark.
+                if !link.sender.is_writable() && link.sender.writable().await.is_err() {
+                    break;
+                }
                 match receiver.recv().await {
                     Ok(Some(_)) if link.cut.load(Ordering::Acquire) => break,
                     Ok(Some(frame)) => node.from_caller(&link, frame),

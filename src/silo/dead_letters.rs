@@ -199,7 +199,7 @@ impl Node {
                 Err(Undelivered::Failed(_, failure)) => return Err(failure),
                 Err(Undelivered::Full(back)) => letter = back,
             }
-            port.room().await;
+            port.clone().room().await;
         }
         match wait.await {
             Some(Ok(_)) => Ok(()),

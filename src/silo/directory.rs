@@ -1,10 +1,10 @@
 //! The directory as this silo writes and reads it: in batches, off the message path.
 
-use super::{Gate, Node};
+use super::{Gate, Node, found::Found};
 use crate::{
     caller::back_off,
     ident::{ActorId, Epoch, Hint},
-    migration::{Phase, Purpose},
+    migration::Purpose,
     store::{Entry, EntryChange, EntryOutcome, RegisterOutcome, StoreError},
     wire::{BounceReason, Failure, FailureCode, Located, Ran},
 };
@@ -117,24 +117,22 @@ async fn change_all(node: Weak<Node>, mut wanted: mpsc::UnboundedReceiver<Wanted
 impl Node {
     /// Entries that somebody owns: taken if that is nobody any more, or this silo without its doing; else the owner is told.
     async fn take_over(self: &Arc<Self>, owned: Vec<(ActorId, Entry)>) {
-        let (mine, theirs): (Vec<_>, Vec<_>) = owned.into_iter().partition(|(_, entry)| {
-            (entry.owner.as_ref()).is_none_or(|owner| *owner == self.me || self.is_gone(owner))
-        });
-        for (actor, entry) in theirs {
-            if let Some(owner) = &entry.owner {
-                self.services.owner_seen(self, owner);
-            }
-            self.owned_elsewhere(&actor, entry);
-        }
-        // An entry that names this silo may be that of a package which committed here while the registration waited: to raise its
-        // epoch then would take the actor from under its own tenure.
-        let registers = |actor: &ActorId| {
+        let mut mine = Vec::new();
+        for (actor, entry) in owned {
             let phase = self
                 .seats
-                .peek(actor, |place| place.seat.phase().map(|(phase, _)| phase.clone()));
-            phase.flatten() == Some(Phase::Registering)
-        };
-        let mine: Vec<_> = mine.into_iter().filter(|(actor, _)| registers(actor)).collect();
+                .peek(&actor, |place| place.seat.phase().map(|(phase, _)| phase.clone()));
+            match Found::of(&entry, &self.me, phase.flatten().as_ref(), |silo| self.is_gone(silo)) {
+                Found::Mine => mine.push((actor, entry)),
+                Found::Theirs => {
+                    if let Some(owner) = &entry.owner {
+                        self.services.owner_seen(self, owner);
+                    }
+                    self.owned_elsewhere(&actor, entry);
+                }
+                Found::Leave => {}
+            }
+        }
         if mine.is_empty() {
             return;
         }
@@ -215,17 +213,22 @@ impl Node {
         });
     }
 
+    /// The silo that should have an actor, unless that is this one and takes none.
+    pub(super) fn placed(&self, actor: &ActorId) -> Option<Hint> {
+        let silo = self.place(actor).ok()?;
+        (silo != self.me || self.gate() == Gate::Open).then_some(Hint {
+            silo,
+            epoch: Epoch::ZERO,
+        })
+    }
+
     /// Finds out who owns an actor or who should, for this silo's own callers.
     pub(super) fn locate(self: &Arc<Self>, actor: &ActorId, attempt: u32, first: bool) -> Option<Hint> {
         if first
             && attempt == 0
-            && let Ok(silo) = self.place(actor)
-            && (silo != self.me || self.gate() == Gate::Open)
+            && let Some(hint) = self.placed(actor)
         {
-            return Some(Hint {
-                silo,
-                epoch: Epoch::ZERO,
-            });
+            return Some(hint);
         }
         let (node, actor) = (self.clone(), actor.clone());
         self.spawn(async move {

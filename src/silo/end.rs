@@ -1,8 +1,10 @@
 //! How a silo ends: by a wish, a signal or its fence; once, whoever asks.
 
 use crate::wire::ShutdownReport;
+use futures_util::future::{Either, select};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use std::pin::pin;
+use tokio::sync::{oneshot, watch};
 
 /// Why a silo ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,28 @@ pub(super) struct End {
     left: watch::Sender<bool>,
     report: watch::Sender<Option<Result<ShutdownReport, Ended>>>,
     begun: Mutex<bool>,
+    /// Who wants the end to be called off, and waits for the answer.
+    uncordons: Mutex<Vec<oneshot::Sender<Result<(), CordonError>>>>,
+    /// How often an end was called off.
+    called_off: watch::Sender<u64>,
+}
+
+/// A silo that cannot be cordoned or un-cordoned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CordonError {
+    /// It is told to leave; `uncordon` calls that off.
+    #[error("the silo is leaving; un-cordon it first")]
+    Leaving,
+    /// Its peers count on its leaving: the barrier was begun.
+    #[error("the silo is about to close its links and cannot stay any more; start it again")]
+    TooLate,
+    /// It has ended, or was fenced.
+    #[error("the silo has ended")]
+    Ended,
+    /// The membership table does not show the change yet; it will when the store answers.
+    #[error("the membership table does not show the change yet; it is tried again until the store answers")]
+    NotPublished,
 }
 
 /// A silo that has ended before its time.
@@ -33,6 +57,9 @@ pub enum Ended {
         /// What was stopped.
         report: Box<ShutdownReport>,
     },
+    /// The end was called off by [`uncordon`](super::SiloHandle::uncordon): the silo goes on.
+    #[error("the end was called off; the silo goes on")]
+    CalledOff,
     /// Its thread ended.
     #[error("the silo's thread ended without a report; its log says why")]
     Crashed,
@@ -45,6 +72,8 @@ impl Default for End {
             left: watch::Sender::new(false),
             report: watch::Sender::new(None),
             begun: Mutex::new(false),
+            uncordons: Mutex::default(),
+            called_off: watch::Sender::new(0),
         }
     }
 }
@@ -64,6 +93,52 @@ impl End {
     /// The silo has lost its right to serve; overrides a stop in order.
     pub(super) fn fenced(&self, reason: &str) {
         self.wish.send_replace(Some(Wish::Fence(reason.to_owned())));
+    }
+
+    /// Whether the silo is to end, in order or not.
+    pub(super) fn is_wished(&self) -> bool {
+        self.wish.borrow().is_some()
+    }
+
+    /// Asks for the end to be called off.
+    pub(super) fn ask_uncordon(&self, tell: oneshot::Sender<Result<(), CordonError>>) {
+        self.uncordons.lock().push(tell);
+    }
+
+    /// Whether somebody asks for the end to be called off.
+    pub(super) fn is_uncordon_asked(&self) -> bool {
+        !self.uncordons.lock().is_empty()
+    }
+
+    /// Answers those who ask for the end to be called off.
+    pub(super) fn answer_uncordons(&self, answer: Result<(), CordonError>) {
+        for tell in std::mem::take(&mut *self.uncordons.lock()) {
+            // Whoever asked may have gone.
+            let _gone = tell.send(answer);
+        }
+    }
+
+    /// A stop in order is called off: it may be wished again.
+    pub(super) fn call_off(&self) {
+        self.wish.send_if_modified(|wish| {
+            let stops = matches!(wish, Some(Wish::Stop(_)));
+            if stops {
+                *wish = None;
+            }
+            stops
+        });
+        self.called_off.send_modify(|times| *times += 1);
+    }
+
+    /// Wishes a stop and waits for what becomes of it.
+    pub(super) async fn stopped(&self, reason: &str) -> Result<ShutdownReport, Ended> {
+        // Before the wish: what is called off after it is heard.
+        let mut called_off = self.called_off.subscribe();
+        self.stop(reason);
+        match select(pin!(self.report()), pin!(called_off.changed())).await {
+            Either::Left((report, _)) => report,
+            Either::Right(_) => Err(Ended::CalledOff),
+        }
     }
 
     /// Whether the silo is fenced, and why.

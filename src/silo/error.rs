@@ -38,6 +38,12 @@ pub enum StartError {
         /// What happened.
         why: String,
     },
+    /// It was told to stop before it was Active, by a signal or because nobody waited for its start.
+    #[error("the silo was told to stop before it was active: {reason}")]
+    Stopped {
+        /// By whom.
+        reason: String,
+    },
     /// A thread could not be started.
     #[error("a thread of the silo could not be started")]
     Thread(#[source] std::io::Error),

@@ -1,10 +1,6 @@
 //! A running silo, as its program holds it.
 
-use super::{
-    Node,
-    end::Ended,
-    moves::{MoveFailure, Moved},
-};
+use super::{Node, end::Ended};
 use crate::{
     actor::{ActorRef, Kind, Port, unusable_port},
     ident::{ActorId, SiloId},
@@ -12,7 +8,6 @@ use crate::{
     wire::{ShutdownReport, StatusReport},
 };
 use std::{fmt, sync::Arc};
-use tokio::sync::oneshot;
 
 /// A running silo. Cheap to clone; `Send` and `Sync`. Dropping all handles does not stop the silo.
 #[derive(Clone)]
@@ -58,44 +53,12 @@ impl SiloHandle {
         self.node.view.read().clone()
     }
 
-    /// Moves an actor that is active here to another silo: the given one, or the one that suits best.
-    ///
-    /// # Errors
-    /// [`MoveFailure`]; the actor is where it was then, unless the error says otherwise.
-    pub async fn migrate(&self, actor: &ActorId, to: Option<&SiloId>) -> Result<Moved, MoveFailure> {
-        let is_here = (self.node.seats.peek(actor, |place| place.activation.is_some())).unwrap_or(false);
-        if !is_here {
-            return Err(MoveFailure::NotHere);
-        }
-        match to {
-            Some(to) if *to == self.node.me => return Err(MoveFailure::SameSilo),
-            Some(to) if !self.node.view.read().active().any(|row| row.silo == *to) => {
-                return Err(MoveFailure::NoTarget);
-            }
-            _ => {}
-        }
-        let (tell, told) = oneshot::channel();
-        self.node.moves.want(actor.clone(), to.cloned(), Some(tell));
-        told.await.unwrap_or(Err(MoveFailure::Cancelled))
-    }
-
     /// Waits until the silo has ended: by SIGTERM or SIGINT, by [`SiloHandle::stop`], or by its fence.
     ///
     /// # Errors
     /// [`Ended`] if it did not end in order.
     pub async fn run_until_shutdown(&self) -> Result<ShutdownReport, Ended> {
         self.node.end.report().await
-    }
-
-    /// Leaves the cluster in order: actors move to other silos or are deactivated with their state saved, every caller is
-    /// told, nothing is lost. Ends within the shutdown timeout and a few seconds. May be called more than once; all calls
-    /// answer the same.
-    ///
-    /// # Errors
-    /// [`Ended`] if it did not end in order.
-    pub async fn stop(&self) -> Result<ShutdownReport, Ended> {
-        self.node.end.stop("it was asked to");
-        self.run_until_shutdown().await
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Gate, Node, accepted::AcceptedLink};
 use crate::{
     caller::{LinkEvents, Unsent, from_call},
     ident::{ProcessId, RequestId, SiloId},
-    wire::{Call, Failure, FailureCode, Frame, Ran},
+    wire::{Call, Failure, FailureCode, Frame, MoveFailure, Ran},
 };
 use std::sync::{Arc, Weak};
 
@@ -43,6 +43,7 @@ impl Node {
         match frame {
             Frame::Offer { batch, items } => self.services.offered(link.link, batch, items),
             Frame::Package(package) => self.package_arrived(from, package),
+            frame @ Frame::Part { .. } => self.part_arrived(from, frame),
             Frame::Go { actor, epoch } => self.at(&actor, |place| place.seat.go(from, epoch)),
             Frame::Forward { stream, n, call } => {
                 let actor = call.actor.clone();
@@ -87,8 +88,10 @@ impl Node {
             Frame::OfferAnswer { batch, refusals } => self.services.offer_answered(from.clone(), batch, refusals),
             Frame::Refused { actor, epoch, why } => {
                 tracing::info!(%actor, %from, ?why, "a package was refused");
+                self.moves.blame(&actor, MoveFailure::Refused(why));
                 self.at(&actor, |place| place.seat.refused(from, epoch));
             }
+            Frame::PartTaken { actor, epoch, upto } => self.part_taken(from, &actor, epoch, upto),
             Frame::Committed { actor, epoch } => self.at(&actor, |place| place.seat.committed(from, epoch)),
             Frame::Rested { actor, stream, n } => self.at(&actor, |place| place.seat.rested(stream, n)),
             Frame::Returned { actor, stream, n } => self.at(&actor, |place| place.seat.returned(stream, n)),
@@ -165,6 +168,7 @@ impl LinkEvents for NodeLinks {
         match (frame, why) {
             (Frame::Package(package), Unsent::TooLarge(why)) => {
                 tracing::warn!(actor = %package.actor, why, "an actor is too large to move");
+                node.moves.blame(&package.actor, MoveFailure::TooLarge(why));
                 node.at(&package.actor, |place| place.seat.refused(silo, package.epoch));
             }
             (frame, why) => node.board().unsent(silo, frame, why),

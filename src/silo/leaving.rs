@@ -2,8 +2,7 @@
 
 use super::{
     Gate, Node,
-    end::{Ended, Wish},
-    moves::MoveFailure,
+    end::{CordonError, Ended, Wish},
     queries::millis,
 };
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
     membership, migration,
     runtime::Control,
     store::SiloStatus,
-    wire::{Failure, FailureCode, Frame, Ran, ShutdownReport},
+    wire::{Failure, FailureCode, Frame, MoveFailure, Ran, ShutdownReport},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,6 +25,9 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// How long the last words may take to be written, and the row to be removed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How often it is told how far a drain is.
+const TELL: Duration = Duration::from_millis(250);
 
 /// What a drain has still to tell: all at first, then what comes up.
 #[derive(Default)]
@@ -40,7 +42,7 @@ struct ToTell {
 }
 
 impl Node {
-    /// Ends the silo as it was wished.
+    /// Ends the silo as it was wished, unless that is called off.
     pub(super) async fn leave(self: &Arc<Self>, wish: Wish) -> Result<ShutdownReport, Ended> {
         let begun = self.clock.now();
         let reason = match wish {
@@ -54,8 +56,13 @@ impl Node {
         let drain = Drain::new(begun, self.options.shutdown_timeout, self.options.live_migration);
         *self.drain.lock() = Some(drain);
         let mut event = Event::Begin;
+        let mut told = (Phase::Done, begun);
         loop {
+            let uncordons = event == Event::Uncordon;
             let commands = self.drain_on(event);
+            if uncordons && commands.is_empty() {
+                self.end.answer_uncordons(Err(CordonError::TooLate));
+            }
             for command in commands {
                 match command {
                     Command::SendFlushed { complete } => {
@@ -69,8 +76,19 @@ impl Node {
             if let Some(reason) = self.end.fence() {
                 return Err(self.fence(begun, reason));
             }
-            event = match self.drain_phase() {
+            let (phase, now) = (self.drain_phase(), self.clock.now());
+            if phase != told.0 || now.since(told.1) >= TELL {
+                told = (phase, now);
+                self.tell_drain();
+            }
+            event = match phase {
                 Phase::Done => break,
+                Phase::CalledOff => {
+                    self.stay();
+                    self.end.answer_uncordons(Ok(()));
+                    return Err(Ended::CalledOff);
+                }
+                _ if self.end.is_uncordon_asked() => Event::Uncordon,
                 Phase::Close => Event::Closed,
                 Phase::Leave => Event::Left,
                 Phase::Cordon if self.is_cordon_published() => Event::Published,
@@ -110,7 +128,8 @@ impl Node {
         match command {
             Command::Cordon => {
                 self.set_gate(Gate::Cordoned);
-                self.seats.watch();
+                self.seats.watch(true);
+                self.moves.forget_given_up();
                 self.services
                     .membership(membership::Event::SetStatus(SiloStatus::ShuttingDown));
             }
@@ -140,6 +159,8 @@ impl Node {
                     tracing::warn!(silo = %self.me, "the row could not be removed in time; the others will find the silo dead");
                 }
             }
+            // Done when those who asked are answered.
+            Command::Uncordon => {}
             Command::Force | Command::SendFlushed { .. } => unreachable!("invariant: the caller does these"),
         }
     }
@@ -165,24 +186,37 @@ impl Node {
             ranks.extend(rank.flatten().filter(|rank| self.may_be_wanted(&rank.actor)));
         }
         ranks.sort_unstable();
-        // Of each kind, whether its actors have somewhere to go, and how many stay because they have not.
-        let mut kinds: BTreeMap<String, (bool, usize)> = BTreeMap::new();
+        // Of each kind, why its actors stay, if they do, and how many.
+        let mut kinds: BTreeMap<String, (Option<MoveFailure>, usize)> = BTreeMap::new();
         for rank in ranks {
             let kind = rank.actor.kind();
-            let known = kinds.get(kind).copied();
-            let (moves, stay) = known.unwrap_or_else(|| (!self.targets(kind, None).is_empty(), 0));
-            if known.is_none() || !moves {
-                kinds.insert(kind.to_owned(), (moves, stay + usize::from(!moves)));
+            if !kinds.contains_key(kind) {
+                kinds.insert(kind.to_owned(), (self.why_kind_stays(kind), 0));
             }
-            if moves {
-                self.moves.want(rank.actor, None, None);
-            } else {
-                self.moves.give_up(rank.actor, MoveFailure::NoTarget);
+            let known = kinds.get_mut(kind).map(|(why, stay)| (why.clone(), stay));
+            match known {
+                Some((Some(why), stay)) => {
+                    *stay += 1;
+                    self.moves.give_up(rank.actor, why);
+                }
+                // It moves already, or comes again with the next look.
+                _ => _ = self.moves.want(rank.actor, None, None),
             }
         }
-        for (kind, (_, stay)) in kinds.into_iter().filter(|(_, (moves, _))| !moves) {
-            tracing::info!(kind, actors = stay, why = %MoveFailure::NoTarget, "actors do not move");
+        for (kind, (why, stay)) in kinds {
+            if let Some(why) = why {
+                tracing::info!(kind, actors = stay, %why, "actors do not move");
+            }
         }
+    }
+
+    /// Why actors of a kind cannot move, if they cannot.
+    fn why_kind_stays(&self, kind: &str) -> Option<MoveFailure> {
+        let movable = (self.registry.kind(kind)).is_some_and(|kind| kind.entry.is_movable());
+        if !movable {
+            return Some(MoveFailure::Immovable);
+        }
+        self.targets(kind, None).is_empty().then_some(MoveFailure::NoTarget)
     }
 
     fn may_be_wanted(&self, actor: &ActorId) -> bool {
@@ -319,7 +353,7 @@ impl Node {
             reason,
             took_ms: millis(self.clock.now().since(begun)),
             moved: self.moves.moved(),
-            arrived: history.arrived.clone(),
+            arrived: history.all_arrived(),
             deactivated: history.deactivated,
             unsaved: history.unsaved.clone(),
             forced,

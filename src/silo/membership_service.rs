@@ -136,12 +136,16 @@ impl MembershipSupervisor {
             Command::ViewChanged(view) => node.change(ClusterChange::View(view)),
             Command::SiloDied(silo) => node.change(ClusterChange::Gone(silo, "dead")),
             Command::SiloLeft(silo) => node.change(ClusterChange::Gone(silo, "left")),
-            Command::LeaseHeld { .. } => node.pool().pause(false),
+            Command::LeaseHeld { until } => {
+                node.serve_until(until);
+                node.pool().run_until(until);
+            }
             Command::LeaseLost => {
                 // A silo that leaves in order gives its lease up when nothing runs any more.
                 if node.seats.tally().activations > 0 {
                     tracing::error!(silo = %node.me, "the lease is lost: turns stand still until it is renewed");
                 }
+                node.serve_until(Moment::default());
                 node.pool().pause(true);
             }
             Command::StoreWentBack { known, found } => {

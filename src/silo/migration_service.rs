@@ -1,16 +1,13 @@
 //! The migration supervisor: offers actors to the supervisors of other silos, answers their offers, and sees to it that no move
 //! stands still. What it decides on belongs to the node, so that a restarted one goes on.
 
-use super::{
-    Node,
-    moves::{MoveFailure, Wanted},
-};
+use super::{Node, moves::Due, place::Place};
 use crate::{
     ident::{ActorId, LinkId, SiloId},
     migration::Phase,
     placement::{Host, Side, spread},
     runtime::Control,
-    wire::{Frame, OfferItem, Refusal},
+    wire::{Frame, MoveFailure, OfferItem, Refusal},
 };
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -44,8 +41,9 @@ impl Actor for MigrationSupervisor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(INTERVAL, |supervisor, _| {
             supervisor.look_after();
-            supervisor.begin_moves();
+            supervisor.go_on();
         });
+        self.node.moves.recover();
         let node = self.node.clone();
         let address = ctx.address();
         // Ends with the supervisor: its address is then disconnected.
@@ -85,7 +83,7 @@ impl Handler<Changed> for MigrationSupervisor {
     type Result = ();
 
     fn handle(&mut self, _: Changed, _: &mut Self::Context) {
-        self.begin_moves();
+        self.go_on();
     }
 }
 
@@ -113,27 +111,33 @@ impl Handler<OfferAnswered> for MigrationSupervisor {
     type Result = ();
 
     fn handle(&mut self, answered: OfferAnswered, _: &mut Self::Context) {
-        let Some(offered) = self.node.moves.answered(&answered.from, answered.batch) else {
+        let moves = &self.node.moves;
+        let Some(offered) = moves.answered(&answered.from, answered.batch) else {
             return;
         };
         let mut refusals = answered.refusals.into_iter();
-        for wanted in offered.wanted {
+        for actor in offered.actors {
             match refusals.next() {
-                Some(None) => self.freeze(answered.batch, &offered.to, wanted),
-                Some(Some(refusal)) => self.node.moves.failed(wanted, MoveFailure::Refused(refusal)),
-                None => self.node.moves.failed(wanted, MoveFailure::NoAnswer),
+                Some(None) => moves.accepted(offered.batch, actor),
+                Some(Some(refusal)) => moves.offer_failed(offered.batch, &actor, MoveFailure::Refused(refusal)),
+                None => moves.offer_failed(offered.batch, &actor, MoveFailure::NoAnswer),
             }
         }
-        self.begin_moves();
+        self.go_on();
     }
 }
 
 impl MigrationSupervisor {
-    fn freeze(&self, batch: u64, to: &SiloId, wanted: Wanted) {
-        let actor = wanted.actor.clone();
-        // Before the freeze, whose end may come at once.
-        self.node.moves.begin(batch, to.clone(), wanted);
-        let (frozen, is_here) = self.node.at(&actor, |place| {
+    /// Freezes what was accepted and offers what is wanted, as far as there is room.
+    fn go_on(&self) {
+        while let Some((actor, to)) = self.node.moves.begin_next() {
+            self.freeze(&actor, &to);
+        }
+        self.begin_moves();
+    }
+
+    fn freeze(&self, actor: &ActorId, to: &SiloId) {
+        let (frozen, is_here) = self.node.at(actor, |place| {
             let is_here = place.seat.phase().is_some();
             // What an earlier move left is over, unless messages are still on their way.
             place.seat.forget_forwarding();
@@ -145,7 +149,7 @@ impl MigrationSupervisor {
             } else {
                 MoveFailure::NotHere
             };
-            self.node.moves.ended(&actor, Err(why));
+            self.node.moves.ended(actor, Err(why));
         }
     }
 
@@ -165,32 +169,24 @@ impl MigrationSupervisor {
             if due.is_empty() {
                 return;
             }
-            for (to, wanted) in self.by_target(due) {
-                let items = wanted
-                    .iter()
-                    .filter_map(|wanted| self.item(&wanted.actor))
-                    .collect::<Vec<_>>();
-                if items.len() != wanted.len() {
-                    // One has gone meanwhile; the others are offered without it.
-                    for wanted in wanted {
-                        if self.item(&wanted.actor).is_none() {
-                            node.moves.failed(wanted, MoveFailure::NotHere);
-                        } else {
-                            self.offer(&to, vec![wanted]);
+            for (to, actors) in self.by_target(due) {
+                let (mut items, mut offered) = (Vec::with_capacity(actors.len()), Vec::with_capacity(actors.len()));
+                for actor in actors {
+                    match self.item(&actor) {
+                        Some(item) => {
+                            items.push(item);
+                            offered.push(actor);
                         }
+                        None => node.moves.failed(&actor, MoveFailure::NotHere),
                     }
-                } else {
-                    self.offer(&to, wanted);
                 }
-                free = free.saturating_sub(1);
+                if !items.is_empty() {
+                    let batch = node.moves.offer(&to, offered);
+                    node.board().links().send(&to, Frame::Offer { batch, items });
+                    free = free.saturating_sub(1);
+                }
             }
         }
-    }
-
-    fn offer(&self, to: &SiloId, wanted: Vec<Wanted>) {
-        let items = wanted.iter().filter_map(|wanted| self.item(&wanted.actor)).collect();
-        let batch = self.node.moves.offer(to.clone(), wanted);
-        self.node.board().links().send(to, Frame::Offer { batch, items });
     }
 
     fn item(&self, actor: &ActorId) -> Option<OfferItem> {
@@ -206,27 +202,29 @@ impl MigrationSupervisor {
         })
     }
 
-    /// Sorts moves by the silo they go to: the wanted one, or one with the newest version that may take the actor.
-    fn by_target(&self, due: Vec<Wanted>) -> BTreeMap<SiloId, Vec<Wanted>> {
+    /// Sorts moves by the silo they go to: the wanted one, or those with the newest version that may take the actors, evenly.
+    fn by_target(&self, due: Vec<Due>) -> BTreeMap<SiloId, Vec<ActorId>> {
         let node = &self.node;
-        let mut by_target: BTreeMap<SiloId, Vec<Wanted>> = BTreeMap::new();
-        let mut targets: BTreeMap<(String, Option<Side>), Vec<Host>> = BTreeMap::new();
-        for wanted in due {
-            let target = match &wanted.to {
-                Some(to) if *to == node.me => Err(MoveFailure::SameSilo),
-                Some(to) => Ok(to.clone()),
+        let mut by_target: BTreeMap<SiloId, Vec<ActorId>> = BTreeMap::new();
+        let mut anywhere: BTreeMap<(String, Option<Side>), Vec<ActorId>> = BTreeMap::new();
+        for Due { actor, to } in due {
+            match to {
+                Some(to) if to == node.me => node.moves.failed(&actor, MoveFailure::SameSilo),
+                Some(to) => by_target.entry(to).or_default().push(actor),
                 None => {
-                    let (kind, side) = (wanted.actor.kind(), node.placement.read().side(&wanted.actor));
-                    let targets = targets
-                        .entry((kind.to_owned(), side))
-                        .or_insert_with(|| node.targets(kind, side));
-                    let spread = spread([wanted.actor.clone()], targets);
-                    (spread.into_iter().next()).map_or(Err(MoveFailure::NoTarget), |(_, silo)| Ok(silo))
+                    let side = node.placement.read().side(&actor);
+                    let alike = anywhere.entry((actor.kind().to_owned(), side)).or_default();
+                    alike.push(actor);
                 }
-            };
-            match target {
-                Ok(to) => by_target.entry(to).or_default().push(wanted),
-                Err(why) => node.moves.failed(wanted, why),
+            }
+        }
+        for ((kind, side), actors) in anywhere {
+            let targets = node.targets(&kind, side);
+            if targets.is_empty() {
+                (actors.iter()).for_each(|actor| node.moves.failed(actor, MoveFailure::NoTarget));
+            }
+            for (actor, to) in spread(actors, &targets) {
+                by_target.entry(to).or_default().push(actor);
             }
         }
         by_target
@@ -236,19 +234,16 @@ impl MigrationSupervisor {
     fn look_after(&self) {
         let node = &self.node;
         for offered in node.moves.overdue_offers(OFFER_TIMEOUT, |silo| node.is_gone(silo)) {
-            for wanted in offered.wanted {
-                node.moves.failed(wanted, MoveFailure::NoAnswer);
+            for actor in &offered.actors {
+                node.moves.offer_failed(offered.batch, actor, MoveFailure::NoAnswer);
             }
         }
-        for actor in node.moves.slower_than(node.options.freeze_timeout) {
-            node.at(&actor, |place| {
-                let is_freezing = matches!(place.seat.phase(), Some((Phase::Freezing { .. }, _)));
-                if let (true, Some(activation)) = (is_freezing, &place.activation) {
-                    activation.control(Control::CancelFreeze);
-                }
-            });
+        node.moves.set_slow_aside();
+        for actor in node.moves.freezing_longer_than(node.options.freeze_timeout) {
+            node.at(&actor, cancel_freeze);
         }
-        for actor in node.moves.slower_than(node.options.migration_timeout) {
+        for actor in node.moves.frozen_longer_than(node.options.migration_timeout) {
+            node.moves.blame(&actor, MoveFailure::TimedOut);
             node.at(&actor, |place| place.seat.resolve());
         }
         let now = node.clock.now();
@@ -263,10 +258,26 @@ impl MigrationSupervisor {
         for actor in late {
             node.at(&actor, |place| place.seat.start_without_source());
         }
+        node.moves.tell_counts();
+    }
+}
+
+fn cancel_freeze(place: &mut Place) {
+    let is_freezing = matches!(place.seat.phase(), Some((Phase::Freezing { .. }, _)));
+    if let (true, Some(activation)) = (is_freezing, &place.activation) {
+        activation.control(Control::CancelFreeze);
     }
 }
 
 impl Node {
+    /// Calls a move off that is under way: whether it comes to an end all the same is the directory's to say.
+    pub(super) fn call_off(self: &Arc<Self>, actor: &ActorId) {
+        self.at(actor, |place| {
+            cancel_freeze(place);
+            place.seat.call_off();
+        });
+    }
+
     /// The silos with the newest version that may take actors of a kind from this one; of a kind that is rolled out those on
     /// their side.
     pub(super) fn targets(&self, kind: &str, side: Option<Side>) -> Vec<Host> {

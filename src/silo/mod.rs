@@ -17,21 +17,27 @@
 mod about_actors;
 mod accepted;
 mod actors;
+mod balancing;
 mod builder;
 mod callers;
 mod cluster;
+mod cordon;
 mod dead_letters;
 mod directory;
+mod doorstep;
 mod end;
 mod error;
+mod found;
 mod handle;
 mod inbound;
 mod leaving;
 mod membership_service;
 mod migration_service;
+mod migrations;
 mod moves;
 mod node;
 mod options;
+mod parcels;
 mod place;
 mod queries;
 mod retries;
@@ -44,14 +50,16 @@ mod store_loss;
 mod supervisor;
 mod watching;
 
+pub use crate::placement::BalanceOptions;
+pub use crate::wire::{MoveCounts, MoveFailure, MoveRequest, MoveState, MoveStatus, Moved};
 pub use builder::{Silo, SiloBuilder};
 pub use dead_letters::{ReplayError, Replayed};
-pub use end::Ended;
+pub use end::{CordonError, Ended};
 pub use error::StartError;
 pub use handle::SiloHandle;
-pub use moves::{MoveFailure, Moved};
 pub use options::SiloOptions;
+#[cfg(fuzzing)]
+pub(crate) use queries::Notice;
 
-use moves::Moves;
 use node::{Gate, Node};
 use services::ServiceAddresses;

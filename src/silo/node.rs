@@ -1,13 +1,24 @@
 //! The node: what all services of a silo share. It outlives each of them.
 
 use super::{
-    Moves, SiloOptions, accepted::Accepted, callers::LocalAnswer, cluster::ClusterChange, directory::Directory,
-    end::End, retries::Retries, rollouts::Rollouts, seats::Seats, watching::Stuck,
+    SiloOptions,
+    accepted::Accepted,
+    balancing::Balancing,
+    callers::LocalAnswer,
+    cluster::ClusterChange,
+    directory::Directory,
+    end::End,
+    moves::{Limits, Moves},
+    parcels::Parcels,
+    retries::Retries,
+    rollouts::Rollouts,
+    seats::Seats,
+    watching::Stuck,
 };
 use crate::{
     actor::registry::Registry,
     caller::{LinkEvents, Switchboard},
-    clock::Clock,
+    clock::{Clock, Moment},
     ident::{ActorId, ProcessId, SiloId},
     lifecycle::Drain,
     membership::{Membership, View},
@@ -15,14 +26,14 @@ use crate::{
     runtime::{BlockingPool, DeadLetters, Pool, Watcher},
     store::{SiloStatus, Store},
     telemetry::ArrivalFigures,
-    wire::{ArrivedActor, Failure, FailureCode, Ran},
+    wire::{ArrivedActor, DrainProgress, Failure, FailureCode, Ran},
 };
 use parking_lot::{Mutex, RwLock};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
 };
 use tokio::sync::{mpsc, watch};
@@ -41,13 +52,37 @@ pub(super) enum Gate {
     Shut = 3,
 }
 
+/// The most actors that are listed as arrived.
+const LISTED: usize = 1_000_000;
+
 /// What happened since the start, for reports.
 #[derive(Default)]
 pub(super) struct History {
-    pub(super) arrived: Vec<ArrivedActor>,
+    /// The last of them.
+    arrived: VecDeque<ArrivedActor>,
+    pub(super) moved_in: usize,
     pub(super) arrivals: ArrivalFigures,
     pub(super) deactivated: usize,
     pub(super) unsaved: Vec<(ActorId, String)>,
+}
+
+impl History {
+    /// An actor came by a move, with so many bytes of memory.
+    pub(super) fn arrived(&mut self, actor: ArrivedActor, bytes: usize) {
+        self.moved_in += 1;
+        self.arrivals.actors += 1;
+        self.arrivals.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.arrivals.pauses.record(Duration::from_micros(actor.pause_us));
+        if self.arrived.len() == LISTED {
+            self.arrived.pop_front();
+        }
+        self.arrived.push_back(actor);
+    }
+
+    /// The actors that came by moves, the last of them if they are many.
+    pub(super) fn all_arrived(&self) -> Vec<ArrivedActor> {
+        self.arrived.iter().cloned().collect()
+    }
 }
 
 /// What all services of a silo share.
@@ -62,6 +97,8 @@ pub(super) struct Node {
     pub(super) accepted: Accepted,
     pub(super) directory: Directory,
     pub(super) moves: Moves,
+    pub(super) balancing: Balancing,
+    pub(super) parcels: Parcels,
     pub(super) dead_letters: DeadLetters,
     pub(super) retries: Retries,
     pub(super) rollouts: Rollouts,
@@ -74,7 +111,10 @@ pub(super) struct Node {
     pub(super) spawn: crate::caller::Spawner,
     pub(super) local: mpsc::UnboundedSender<LocalAnswer>,
     gate: AtomicU8,
+    /// Until when the lease holds; by its nanoseconds.
+    lease_until: AtomicU64,
     leaves: AtomicBool,
+    pub(super) drain_watch: watch::Sender<Option<DrainProgress>>,
     board: OnceLock<Arc<Switchboard>>,
     pool: OnceLock<Pool>,
     pub(super) services: super::ServiceAddresses,
@@ -108,10 +148,18 @@ impl Node {
         Arc::new(Self {
             process: ProcessId::Silo(parts.me.clone()),
             seats: Seats::new(parts.me.clone()),
-            me: parts.me,
             accepted: Accepted::default(),
             directory: parts.directory,
-            moves: Moves::new(parts.clock.clone()),
+            moves: Moves::new(
+                parts.me.clone(),
+                parts.clock.clone(),
+                Limits {
+                    attempts: parts.options.migration_attempts,
+                    window: parts.options.migration_bytes,
+                },
+            ),
+            balancing: Balancing::new(parts.options.rebalance.unwrap_or_default()),
+            parcels: Parcels::default(),
             dead_letters: DeadLetters::new(parts.options.dead_letter_capacity),
             retries: Retries::default(),
             rollouts: Rollouts::default(),
@@ -124,7 +172,9 @@ impl Node {
             spawn: parts.spawn,
             local: parts.local,
             gate: AtomicU8::new(Gate::Joining as u8),
+            lease_until: AtomicU64::new(0),
             leaves: AtomicBool::new(false),
+            drain_watch: watch::Sender::new(None),
             board: OnceLock::new(),
             pool: OnceLock::new(),
             services: super::ServiceAddresses::default(),
@@ -135,6 +185,7 @@ impl Node {
             drain: Mutex::new(None),
             end: End::default(),
             link_events: OnceLock::new(),
+            me: parts.me,
             options: parts.options,
             clock: parts.clock,
             store: parts.store,
@@ -173,12 +224,30 @@ impl Node {
         }
     }
 
+    /// Turns the gate from one to another. Answers whether it was as given.
+    pub(super) fn turn_gate(&self, from: Gate, to: Gate) -> bool {
+        let (from, to) = (from as u8, to as u8);
+        (self
+            .gate
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire))
+        .is_ok()
+    }
+
     /// Sets the gate; what is shut stays shut.
     pub(super) fn set_gate(&self, gate: Gate) {
-        self.gate.fetch_max(0, Ordering::AcqRel);
         let _ = (self.gate).fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
             (old != Gate::Shut as u8).then_some(gate as u8)
         });
+    }
+
+    /// The lease holds until then.
+    pub(super) fn serve_until(&self, until: Moment) {
+        self.lease_until.store(until.0, Ordering::Release);
+    }
+
+    /// Whether the lease holds: what ran here counts.
+    pub(super) fn may_serve(&self) -> bool {
+        !self.clock.is_past(Moment(self.lease_until.load(Ordering::Acquire)))
     }
 
     /// Whether this silo may take an actor that nobody has.
@@ -189,6 +258,11 @@ impl Node {
     /// From now on activations end because the silo does.
     pub(super) fn end_activations(&self) {
         self.leaves.store(true, Ordering::Release);
+    }
+
+    /// The silo stays: activations end for reasons of their own again.
+    pub(super) fn keep_activations(&self) {
+        self.leaves.store(false, Ordering::Release);
     }
 
     pub(super) fn deactivate_reason(&self) -> crate::actor::DeactivateReason {

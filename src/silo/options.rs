@@ -2,7 +2,12 @@
 
 use super::StartError;
 use crate::{
-    activity::HotPolicy, ident::InvalidName, membership::MembershipConfig, runtime::RetryPolicy, transport::Secret,
+    activity::HotPolicy,
+    ident::InvalidName,
+    membership::MembershipConfig,
+    placement::BalanceOptions,
+    runtime::RetryPolicy,
+    transport::{Secret, TlsOptions},
     version::VersionPolicy,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -23,7 +28,9 @@ pub struct SiloOptions {
     pub advertise: Option<String>,
     /// What every process of the cluster knows and proves to know. Default none.
     pub secret: Option<Secret>,
-    /// Allows plain TCP outside this machine. Default no.
+    /// The certificates of mutual TLS, for all links of the silo. Required outside this machine. Default none: plain TCP.
+    pub tls: Option<TlsOptions>,
+    /// Allows plain TCP outside this machine, where the network is trusted. Default no.
     pub insecure: bool,
     /// Threads that run actors. Default one per processor.
     pub workers: usize,
@@ -61,6 +68,13 @@ pub struct SiloOptions {
     pub max_concurrent_migrations: usize,
     /// The most actors in a batch. Default 64.
     pub migration_batch: usize,
+    /// The most bytes of packages under way, all together; one that is larger goes alone. Default 16 MiB.
+    pub migration_bytes: usize,
+    /// How often a move is tried before it is given up. Default 6.
+    pub migration_attempts: u32,
+    /// Whether actors move without anybody asking, from a silo that has more than its share to others, and how. Default none:
+    /// each move costs its actor a pause, and new actors find the new silo by themselves.
+    pub rebalance: Option<BalanceOptions>,
     /// Which versions may stand in for which. Default: the same major version.
     pub version_policy: VersionPolicy,
     /// What counts as hot.
@@ -82,6 +96,7 @@ impl Default for SiloOptions {
             listen: "127.0.0.1:0".into(),
             advertise: None,
             secret: None,
+            tls: None,
             insecure: false,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             spin: Duration::ZERO,
@@ -99,6 +114,9 @@ impl Default for SiloOptions {
             live_migration: true,
             max_concurrent_migrations: 10,
             migration_batch: 64,
+            migration_bytes: 16 * 1024 * 1024,
+            migration_attempts: 6,
+            rebalance: None,
             version_policy: VersionPolicy::default(),
             hot_policy: HotPolicy::default(),
             membership: MembershipConfig::default(),
@@ -122,6 +140,8 @@ impl SiloOptions {
             ("mailbox_capacity", self.mailbox_capacity),
             ("max_concurrent_migrations", self.max_concurrent_migrations),
             ("migration_batch", self.migration_batch),
+            ("migration_bytes", self.migration_bytes),
+            ("migration_attempts", self.migration_attempts as usize),
         ] {
             if value == 0 {
                 return Err(StartError::BadOption {
@@ -161,6 +181,11 @@ impl SiloOptions {
             option: "tell_retry",
             why,
         })?;
+        let rebalance = self.rebalance.as_ref().map_or(Ok(()), BalanceOptions::check);
+        rebalance.map_err(|why| StartError::BadOption {
+            option: "rebalance",
+            why,
+        })?;
         (self.membership.check()).map_err(|source| StartError::BadOption {
             option: "membership",
             why: source.to_string(),
@@ -195,6 +220,7 @@ mod tests {
             listen,
             advertise,
             secret,
+            tls,
             insecure,
             workers: _,
             spin,
@@ -212,6 +238,9 @@ mod tests {
             live_migration,
             max_concurrent_migrations,
             migration_batch,
+            migration_bytes,
+            migration_attempts,
+            rebalance,
             version_policy,
             hot_policy: _,
             membership,
@@ -225,9 +254,17 @@ mod tests {
             assert_eq!(documented(option), format!("`{default}`"), "{option}");
         }
         assert_eq!(documented("version_policy"), format!("`{version_policy}`"));
-        assert!(advertise.is_none() && secret.is_none() && labels.is_empty());
-        assert!(spin.is_zero() && tell_retry.is_none());
-        for option in ["advertise", "secret", "labels", "spin", "tell_retry"] {
+        assert!(advertise.is_none() && secret.is_none() && tls.is_none() && labels.is_empty());
+        assert!(spin.is_zero() && tell_retry.is_none() && rebalance.is_none());
+        for option in [
+            "advertise",
+            "secret",
+            "tls",
+            "labels",
+            "spin",
+            "tell_retry",
+            "rebalance",
+        ] {
             assert_eq!(documented(option), "none", "{option}");
         }
         for (option, default) in [
@@ -244,6 +281,8 @@ mod tests {
             ("dead_letter_capacity", dead_letter_capacity),
             ("max_concurrent_migrations", max_concurrent_migrations),
             ("migration_batch", migration_batch),
+            ("migration_bytes", migration_bytes / 1024 / 1024),
+            ("migration_attempts", migration_attempts as usize),
         ] {
             let digits: String = documented(option).chars().filter(char::is_ascii_digit).collect();
             assert_eq!(digits, default.to_string(), "{option}");

@@ -1,22 +1,22 @@
 //! One actor at this silo: its seat and what the silo keeps beside it; and that in little memory while nothing goes on.
 
-use super::standing::Standing;
+use super::{parcels::Parcel, standing::Standing};
 use crate::{
     clock::Moment,
-    ident::{Epoch, SiloId},
-    mailbox::Letter,
+    ident::{ActorId, Epoch, OfActor, SiloId},
+    mailbox::{Letter, Mailbox},
     migration::Seat,
     runtime::Activation,
-    wire::Package,
 };
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
 /// One actor at this silo.
 pub(super) struct Place {
+    pub(super) actor: ActorId,
     pub(super) seat: Seat<Letter>,
-    pub(super) activation: Option<Arc<Activation>>,
+    pub(super) activation: Option<Activation>,
     /// Of a frozen actor: what the target gets, again if need be.
-    pub(super) package: Option<Package>,
+    pub(super) package: Option<Parcel>,
     /// Of an actor on its way here.
     pub(super) arriving: Option<Arriving>,
     /// As the index has it.
@@ -31,11 +31,14 @@ pub(super) struct Arriving {
     /// By the source's wall clock.
     pub(super) frozen_at_micros: u64,
     pub(super) since: Moment,
+    /// Of its packed memory.
+    pub(super) bytes: usize,
 }
 
 impl Place {
-    pub(super) fn new(me: &SiloId) -> Self {
+    pub(super) fn new(me: &SiloId, actor: ActorId) -> Self {
         Self {
+            actor,
             seat: Seat::new(me.clone()),
             activation: None,
             package: None,
@@ -45,76 +48,49 @@ impl Place {
     }
 }
 
-/// A place as it is kept. Nearly all are at rest, and take 24 bytes instead of some 600 then.
+/// How a place is kept when nothing changes it.
 pub(super) enum Kept {
-    AtRest {
-        epoch: Epoch,
-        activation: Arc<Activation>,
-    },
-    Whole(Box<Place>),
-    /// Being changed, with the shard locked.
-    Taken,
+    /// Nothing is known of the actor any more.
+    Not,
+    /// The actor runs and that is all, as of nearly all actors: its mailbox tells everything.
+    AtRest(Arc<Mailbox>),
+    /// As it is.
+    Whole,
 }
 
-impl Kept {
-    pub(super) fn of(place: Place) -> Self {
-        match place {
-            Place {
+impl Place {
+    /// The place of an actor that runs, of which that is all.
+    pub(super) fn at_rest(me: &SiloId, mailbox: Arc<Mailbox>) -> Self {
+        Self {
+            actor: mailbox.actor().clone(),
+            seat: Seat::resting(me.clone(), mailbox.epoch()),
+            activation: Some(Activation::last_of(mailbox)),
+            package: None,
+            arriving: None,
+            standing: Standing::AT_REST,
+        }
+    }
+
+    /// How it can be kept: [`Place::at_rest`] would be equal, or nothing is known.
+    pub(super) fn kept(&self) -> Kept {
+        match self {
+            Self {
                 seat,
                 activation: Some(activation),
                 package: None,
                 arriving: None,
-                standing,
-            } => match seat.at_rest() {
-                Some(epoch) => Self::AtRest { epoch, activation },
-                None => Self::Whole(Box::new(Place {
-                    seat,
-                    activation: Some(activation),
-                    package: None,
-                    arriving: None,
-                    standing,
-                })),
-            },
-            place => Self::Whole(Box::new(place)),
-        }
-    }
-
-    /// Takes the place out, to be changed and kept again.
-    pub(super) fn take(&mut self, me: &SiloId) -> Place {
-        match mem::replace(self, Self::Taken) {
-            Self::AtRest { epoch, activation } => at_rest(me, epoch, activation),
-            Self::Whole(place) => *place,
-            Self::Taken => unreachable!("invariant: a place is taken and kept under one lock"),
-        }
-    }
-
-    /// Shows the place.
-    pub(super) fn look<T>(&self, me: &SiloId, read: impl FnOnce(&Place) -> T) -> T {
-        match self {
-            Self::AtRest { epoch, activation } => read(&at_rest(me, *epoch, activation.clone())),
-            Self::Whole(place) => read(place),
-            Self::Taken => unreachable!("invariant: a place is taken and kept under one lock"),
+                ..
+            } if seat.at_rest() == Some(activation.mailbox().epoch()) && activation.is_last() => {
+                Kept::AtRest(activation.mailbox().clone())
+            }
+            Self { seat, .. } if seat.is_blank() => Kept::Not,
+            _ => Kept::Whole,
         }
     }
 }
 
-fn at_rest(me: &SiloId, epoch: Epoch, activation: Arc<Activation>) -> Place {
-    let seat = Seat::resting(me.clone(), epoch);
-    Place {
-        standing: Standing::of(&seat, true),
-        seat,
-        activation: Some(activation),
-        package: None,
-        arriving: None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_at_rest_takes_24_bytes() {
-        assert_eq!(size_of::<Kept>(), 24);
+impl OfActor for Place {
+    fn actor(&self) -> &ActorId {
+        &self.actor
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     membership::Event,
     rollout::{Asked, REPORT_QUERY, ROLLOUT_QUERY},
     wire::{
-        self, ACTOR_QUERY, ACTORS_QUERY, ActorsAsked, DrainProgress, Failure, FailureCode, Frame, Outcome, Ran,
-        STATUS_QUERY, StatusReport,
+        self, ACTOR_QUERY, ACTORS_QUERY, ActorsAsked, Failure, FailureCode, Frame, Outcome, Ran, STATUS_QUERY,
+        StatusReport,
     },
 };
 use bytes::Bytes;
@@ -21,8 +21,8 @@ pub(super) const MEMBERSHIP_NOTICE: &str = "quark.membership";
 const NAMES: usize = 5;
 
 /// What a silo tells another about membership. Not answered by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Notice {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Notice {
     /// The highest view that the sender knows of; heard before anything else.
     pub(super) view: u64,
     /// What it says.
@@ -30,8 +30,8 @@ pub(super) struct Notice {
 }
 
 /// What a notice says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum News {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum News {
     /// That there is this view.
     View,
     /// Are you there?
@@ -46,6 +46,8 @@ pub(super) enum News {
     StoreReachAsked { round: u64 },
     /// Whether the store is out of reach.
     StoreReach { round: u64, unreachable: bool },
+    /// How much there is to do.
+    Load { actors: u64, busy: f64 },
     /// That the record of the rollout has changed.
     Rollout,
 }
@@ -111,6 +113,10 @@ impl Node {
                 alive,
             }),
             News::StoreReachAsked { round } => membership(Event::StoreReachAsked { peer, round }),
+            News::Load { actors, busy } => {
+                let actors = usize::try_from(actors).unwrap_or(usize::MAX);
+                self.balancing.said(from, actors, busy, self.clock.now());
+            }
             News::StoreReach { round, unreachable } => {
                 if unreachable {
                     membership(Event::StoreUnreachableConfirmed { peer, round });
@@ -135,7 +141,7 @@ impl Node {
         let (moving, moving_now) = self.moves.under_way(NAMES);
         // One lock at a time: a guard in the literal below would live to its end, and seats are locked before the history.
         let view = self.view.read().number();
-        let moved_in = self.history.lock().arrived.len();
+        let moved_in = self.history.lock().moved_in;
         let known = self.moves.len();
         let drain = self.drain_progress();
         let stuck = self.stuck_turns();
@@ -163,17 +169,6 @@ impl Node {
             workers: self.worker_status(),
             dead_letters_dropped: self.dead_letters.dropped(),
         }
-    }
-
-    fn drain_progress(&self) -> Option<DrainProgress> {
-        let drain = self.drain.lock().clone()?;
-        let now = self.clock.now();
-        Some(DrainProgress {
-            phase: drain.phase().name().to_owned(),
-            actors_left: self.seats.tally().activations,
-            elapsed_ms: millis(now.since(drain.begun())),
-            remaining_ms: millis(drain.deadline().since(now)),
-        })
     }
 }
 

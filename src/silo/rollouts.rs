@@ -112,7 +112,8 @@ impl Node {
         if self.rollouts.is_time_to_search(&rollout.phase) {
             for actor in self.misplaced() {
                 if !self.moves.knows(&actor) {
-                    self.moves.want(actor, None, None);
+                    // One that cannot be wanted now comes again with the next look.
+                    let _known = self.moves.want(actor, None, None);
                 }
             }
         }
@@ -200,8 +201,15 @@ impl Node {
 
     /// What this silo says of itself to whoever carries a rollout on.
     pub(super) fn rollout_report(&self) -> SiloReport {
-        let follows = self.rollouts.record().map(|(_, rollout)| (rollout.number, rollout.revision));
-        let misplaced = if follows.is_some() { self.misplaced() } else { Vec::new() };
+        let follows = self
+            .rollouts
+            .record()
+            .map(|(_, rollout)| (rollout.number, rollout.revision));
+        let misplaced = if follows.is_some() {
+            self.misplaced()
+        } else {
+            Vec::new()
+        };
         let stuck = misplaced.iter().filter_map(|actor| {
             let why = self.moves.given_up(actor)?;
             Some((actor.clone(), why.to_string()))
@@ -215,7 +223,7 @@ impl Node {
             misplaced: u64::try_from(misplaced.len()).unwrap_or(u64::MAX),
             versions: versions.collect(),
             activations: self.activations_by_kind(),
-            figures: BTreeMap::new(), // TODO-MERGE
+            figures: self.pool().figures(),
             arrived: self.arrivals(),
         }
     }
@@ -224,7 +232,10 @@ impl Node {
         if *silo == self.me {
             return Ok(self.rollout_report());
         }
-        let asked = self.board().query(silo, REPORT_QUERY, Bytes::new(), REPORT_TIMEOUT).await;
+        let asked = self
+            .board()
+            .query(silo, REPORT_QUERY, Bytes::new(), REPORT_TIMEOUT)
+            .await;
         let silent = |why: String| (silo.clone(), why);
         let bytes = asked.map_err(|failure| silent(failure.text))?;
         wire::decode(&bytes).map_err(|error| silent(format!("its report cannot be read: {error}")))
@@ -320,7 +331,11 @@ fn canaries(rollout: &Rollout) -> BTreeMap<String, Canary> {
         to: target.to.clone(),
         weight: rollout.weight,
     };
-    rollout.kinds.iter().map(|(kind, target)| (kind.clone(), canary(target))).collect()
+    rollout
+        .kinds
+        .iter()
+        .map(|(kind, target)| (kind.clone(), canary(target)))
+        .collect()
 }
 
 impl SiloHandle {

@@ -6,7 +6,8 @@ use super::{
     callers::{LocalAnswer, NodeUplink},
     cluster::carry_out,
     directory::Directory,
-    end::Ended,
+    doorstep,
+    end::{CordonError, Ended, Wish},
     inbound::NodeLinks,
     node::Parts,
     supervisor::SiloSupervisor,
@@ -19,7 +20,7 @@ use crate::{
     membership::{Event, Membership},
     runtime::{Outside, Pool},
     store::{self, KindManifest, Manifest, MemberRow, SiloStatus, Store, Unknown},
-    transport::{Listener, LocalEnd, TcpOptions, TcpTransport, Transport, TransportError},
+    transport::{Listener, LocalEnd, TcpOptions, TcpTransport, Tls, Transport, TransportError},
     wire::ProtocolRange,
 };
 use actix::Actor as _;
@@ -33,8 +34,8 @@ use tokio::sync::{mpsc, oneshot};
 /// How long joining the cluster may take.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long to wait when the system refuses a connection.
-const ACCEPT_WAIT: Duration = Duration::from_millis(50);
+/// How long threads may take to end.
+const THREADS_END: Duration = Duration::from_secs(1);
 
 /// Starts a silo on its own threads.
 pub(super) async fn start(options: SiloOptions, registry: Registry) -> Result<SiloHandle, StartError> {
@@ -54,30 +55,38 @@ pub(super) async fn start(options: SiloOptions, registry: Registry) -> Result<Si
 }
 
 /// The silo from its start to its end.
-async fn run(options: SiloOptions, registry: Registry, tell: oneshot::Sender<Result<SiloHandle, StartError>>) {
+async fn run(options: SiloOptions, registry: Registry, mut tell: oneshot::Sender<Result<SiloHandle, StartError>>) {
     let io = Arbiter::new();
     let workers: Vec<Arbiter> = (0..options.workers).map(|_| Arbiter::new()).collect();
     let handles: Vec<ArbiterHandle> = workers.iter().map(Arbiter::handle).collect();
-    match open(options, registry, io.handle(), &handles).await {
+    let opened = open(options, registry, io.handle(), &handles, tell.closed()).await;
+    match opened {
         Ok((node, address)) => {
             // Whatever ends this function tells those who wait for the silo's end.
             let ends = TellEnd(node.clone());
             if tell.send(Ok(SiloHandle::new(node.clone(), address))).is_err() {
                 node.end.stop("nobody waited for its start");
             }
-            let wish = node.end.wished().await;
-            let report = node.leave(wish).await;
+            let report = loop {
+                let wish = node.end.wished().await;
+                match node.leave(wish).await {
+                    // The silo goes on until it is told again.
+                    Err(Ended::CalledOff) => {}
+                    report => break report,
+                }
+            };
             node.set_gate(Gate::Shut);
             node.pool().stop();
             if report.is_ok() {
                 node.end_blocking().await;
             }
-            stop(io, workers);
+            stop(&node.clock, io, workers).await;
             node.end.ended(report);
+            node.end.answer_uncordons(Err(CordonError::Ended));
             drop(ends);
         }
         Err(error) => {
-            stop(io, workers);
+            stop(&Clock::system(), io, workers).await;
             // Nobody hears it if nobody waits.
             let _gone = tell.send(Err(error));
         }
@@ -92,12 +101,23 @@ impl Drop for TellEnd {
     }
 }
 
-fn stop(io: Arbiter, workers: Vec<Arbiter>) {
-    for arbiter in workers.into_iter().chain([io]) {
+/// Ends the silo's threads. One that a turn blocks is left behind: its process is to end.
+async fn stop(clock: &Clock, io: Arbiter, workers: Vec<Arbiter>) {
+    let arbiters: Vec<_> = workers.into_iter().chain([io]).collect();
+    for arbiter in &arbiters {
         arbiter.stop();
-        if arbiter.join().is_err() {
-            tracing::error!("a thread of the silo panicked");
+    }
+    let (tell, told) = oneshot::channel();
+    let joining = std::thread::Builder::new().name("quark-end".into()).spawn(move || {
+        for arbiter in arbiters {
+            if arbiter.join().is_err() {
+                tracing::error!("a thread of the silo panicked");
+            }
         }
+        let _late = tell.send(());
+    });
+    if joining.is_err() || clock.timeout(THREADS_END, told).await.is_none() {
+        tracing::error!("threads of the silo did not end: turns block them");
     }
 }
 
@@ -106,6 +126,7 @@ async fn open(
     registry: Registry,
     io: ArbiterHandle,
     workers: &[ArbiterHandle],
+    abandoned: impl Future<Output = ()>,
 ) -> Result<(Arc<Node>, String), StartError> {
     let clock = Clock::system();
     let store = store::open(&options.store, &options.cluster)?;
@@ -122,10 +143,15 @@ async fn open(
         end = end.with_secret(secret.clone());
     }
     let tcp = TcpOptions {
+        tls: certificates(&options, &clock, &spawn)?,
         insecure: options.insecure,
         ..TcpOptions::default()
     };
-    let transport: Arc<dyn Transport> = Arc::new(TcpTransport::new(end, clock.clone(), tcp));
+    let transport = TcpTransport::new(end, clock.clone(), tcp);
+    if let Some(address) = &options.advertise {
+        transport.check_advertised(address).await?;
+    }
+    let transport: Arc<dyn Transport> = Arc::new(transport);
     let listener = listen(&transport, &options.listen, &spawn).await?;
     let address = listener.local_address();
     let row = row(
@@ -135,21 +161,30 @@ async fn open(
         options.advertise.as_deref().unwrap_or(&address),
     );
     let node = assemble(me, options, registry, store, clock, &transport, &spawn, workers, row);
-    spawn(Box::pin(accept(Arc::downgrade(&node), listener)));
+    spawn(Box::pin(doorstep::accept(Arc::downgrade(&node), listener)));
     SiloSupervisor::new(node.clone()).start();
-    if let Err(error) = join(&node).await {
+    if node.options.handle_signals {
+        // Before it joins: a silo that is told to end while it starts undoes what it has begun.
+        actix_rt::spawn(signals(Arc::downgrade(&node)));
+    }
+    if let Err(error) = join(&node, abandoned).await {
         node.services.membership(Event::Leave);
         // What is half done is undone by the others if the store does not answer.
         let _left = node.clock.timeout(Duration::from_secs(1), node.end.has_left()).await;
         node.pool().stop();
         return Err(error);
     }
-    if node.options.handle_signals {
-        actix_rt::spawn(signals(Arc::downgrade(&node)));
-    }
     let kinds: Vec<String> = node.registry.kinds().map(|kind| format!("{:?}", kind.entry)).collect();
     tracing::info!(silo = %node.me, address, store = node.store.describe(), kinds = kinds.join(", "), "the silo is active");
     Ok((node, address))
+}
+
+/// The silo's certificates, looked at as long as its links are served.
+fn certificates(options: &SiloOptions, clock: &Clock, spawn: &Spawner) -> Result<Option<Tls>, TransportError> {
+    let Some(files) = &options.tls else { return Ok(None) };
+    let tls = Tls::load(files.clone(), clock.clone())?;
+    spawn(Box::pin(tls.clone().watch()));
+    Ok(Some(tls))
 }
 
 /// Binds on the thread that reads the links: its reactor then wakes them.
@@ -258,33 +293,19 @@ async fn answer_own_callers(node: Weak<Node>, mut answers: mpsc::UnboundedReceiv
     }
 }
 
-async fn accept(node: Weak<Node>, mut listener: Box<dyn Listener>) {
-    loop {
-        let accepted = listener.accept().await;
-        let Some(node) = node.upgrade() else { return };
-        match accepted {
-            Ok(accepting) => {
-                let taker = node.clone();
-                node.spawn(async move {
-                    let from = accepting.from().to_owned();
-                    match accepting.await {
-                        Ok(connection) => taker.link_accepted(connection),
-                        Err(error) => tracing::warn!(from, %error, "a peer was turned away"),
-                    }
-                });
-            }
-            Err(error) => {
-                tracing::error!(%error, "no connection can be accepted now");
-                let clock = node.clock.clone();
-                drop(node);
-                clock.sleep(ACCEPT_WAIT).await;
-            }
-        }
+/// Joining, then Active; `abandoned`: nobody waits for it any more.
+async fn join(node: &Arc<Node>, abandoned: impl Future<Output = ()>) -> Result<(), StartError> {
+    let abandoned = std::pin::pin!(abandoned);
+    let joined = std::pin::pin!(become_active(node));
+    match futures_util::future::select(joined, abandoned).await {
+        futures_util::future::Either::Left((joined, _)) => joined,
+        futures_util::future::Either::Right(_) => Err(StartError::Stopped {
+            reason: "nobody waited for its start".into(),
+        }),
     }
 }
 
-/// Joining, then Active.
-async fn join(node: &Arc<Node>) -> Result<(), StartError> {
+async fn become_active(node: &Arc<Node>) -> Result<(), StartError> {
     node.services.membership(Event::Started);
     for status in [SiloStatus::Joining, SiloStatus::Active] {
         if status == SiloStatus::Active {
@@ -298,10 +319,11 @@ async fn join(node: &Arc<Node>) -> Result<(), StartError> {
         let joined = futures_util::future::select(mine, fenced);
         match node.clock.timeout(JOIN_TIMEOUT, joined).await {
             Some(futures_util::future::Either::Left(_)) => {}
-            Some(futures_util::future::Either::Right((wish, _))) => {
-                return Err(StartError::NotJoined {
-                    why: format!("it was ended before: {wish:?}"),
-                });
+            Some(futures_util::future::Either::Right((Wish::Stop(reason), _))) => {
+                return Err(StartError::Stopped { reason });
+            }
+            Some(futures_util::future::Either::Right((Wish::Fence(why), _))) => {
+                return Err(StartError::NotJoined { why });
             }
             None => {
                 return Err(StartError::NotJoined {
@@ -324,13 +346,15 @@ async fn signals(node: Weak<Node>) {
         tracing::error!("signals cannot be handled: the silo will not drain when it is told to end");
         return;
     };
-    let terminated = std::pin::pin!(terminate.recv());
-    let interrupted = std::pin::pin!(interrupt.recv());
-    let reason = match futures_util::future::select(terminated, interrupted).await {
-        futures_util::future::Either::Left(_) => "SIGTERM",
-        futures_util::future::Either::Right(_) => "SIGINT",
-    };
-    if let Some(node) = node.upgrade() {
+    loop {
+        let terminated = std::pin::pin!(terminate.recv());
+        let interrupted = std::pin::pin!(interrupt.recv());
+        let reason = match futures_util::future::select(terminated, interrupted).await {
+            futures_util::future::Either::Left(_) => "SIGTERM",
+            futures_util::future::Either::Right(_) => "SIGINT",
+        };
+        let Some(node) = node.upgrade() else { return };
+        // Only a silo whose end was called off hears a second one.
         node.end.stop(reason);
     }
 }

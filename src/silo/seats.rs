@@ -7,30 +7,24 @@ use super::{
     standing::{Index, Standing, Tally},
 };
 use crate::{
-    ident::{ActorId, LinkId, SiloId},
-    mailbox::{Letter, Refused},
+    ident::{ActorId, ActorTable, LinkId, SHARDS, SiloId, shard_of},
+    mailbox::{Letter, Mailbox, Refused},
     migration::{Command, Seat},
     runtime::Control,
     wire::{Failure, FailureCode, Frame, Ran},
 };
 use parking_lot::Mutex;
-use std::{
-    collections::HashMap,
-    hash::BuildHasher,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
-
-const SHARDS: usize = 64;
-
-/// Below this many places a shard keeps the memory it has.
-const SMALL: usize = 64;
 
 #[derive(Default)]
 struct Shard {
-    places: HashMap<ActorId, Kept, foldhash::fast::RandomState>,
+    /// Of the actors that run here, if that is all.
+    at_rest: ActorTable<Arc<Mailbox>>,
+    /// Of all others of which something is known.
+    places: ActorTable<Box<Place>>,
     index: Index,
 }
 
@@ -38,7 +32,6 @@ struct Shard {
 pub(super) struct Seats {
     me: SiloId,
     shards: Box<[Mutex<Shard>]>,
-    hasher: foldhash::fast::FixedState,
     watched: AtomicBool,
 }
 
@@ -47,14 +40,12 @@ impl Seats {
         Self {
             me,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: foldhash::fast::FixedState::default(),
             watched: AtomicBool::new(false),
         }
     }
 
     fn shard(&self, actor: &ActorId) -> &Mutex<Shard> {
-        let hash = self.hasher.hash_one(actor);
-        &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
+        &self.shards[shard_of(actor)]
     }
 
     /// Lets `event` change an actor's place, and `carry_out` do what its seat then wants, before anybody else comes to it.
@@ -65,50 +56,108 @@ impl Seats {
         mut carry_out: impl FnMut(&mut Place, Command<Letter>),
     ) -> T {
         let mut shard = self.shard(actor).lock();
-        let Shard { places, index } = &mut *shard;
-        let mut place = match places.get_mut(actor) {
-            Some(kept) => kept.take(&self.me),
-            None => Place::new(&self.me),
-        };
-        let place = &mut place;
-        let result = event(place);
-        for command in place.seat.take_commands() {
-            carry_out(place, command);
-        }
-        let blank = place.seat.is_blank();
-        let standing = if blank {
-            Standing::default()
-        } else {
-            Standing::of(&place.seat, place.activation.is_some())
-        };
-        let old = std::mem::replace(&mut place.standing, standing);
-        if standing != old {
-            index.changed(actor, old, standing, self.watched.load(Ordering::Acquire));
-        }
-        if blank {
-            places.remove(actor);
-            // Many have gone: halved at most as often as that many have come.
-            if places.capacity() > SMALL && places.len() < places.capacity() / 4 {
-                places.shrink_to(places.len() * 2);
+        let Shard { at_rest, places, index } = &mut *shard;
+        let change = |place: &mut Place| {
+            let result = event(place);
+            for command in place.seat.take_commands() {
+                carry_out(place, command);
             }
-        } else {
-            let kept = Kept::of(std::mem::replace(place, Place::new(&self.me)));
-            match places.get_mut(actor) {
-                Some(old) => *old = kept,
-                None => _ = places.insert(actor.clone(), kept),
+            let kept = place.kept();
+            let standing = match kept {
+                Kept::Not => Standing::default(),
+                Kept::AtRest(_) => Standing::AT_REST,
+                Kept::Whole => Standing::of(&place.seat, place.activation.is_some()),
+            };
+            let old = std::mem::replace(&mut place.standing, standing);
+            if standing != old {
+                index.changed(actor, old, standing, self.watched.load(Ordering::Acquire));
+            }
+            (result, kept)
+        };
+        if let Some(place) = places.get_mut(actor) {
+            let (result, kept) = change(place);
+            match kept {
+                Kept::Whole => {}
+                Kept::Not => drop(places.remove(actor)),
+                Kept::AtRest(mailbox) => {
+                    drop(places.remove(actor));
+                    at_rest.insert(mailbox);
+                }
+            }
+            return result;
+        }
+        let rested = at_rest.get(actor).cloned();
+        let was_at_rest = rested.is_some();
+        let mut place = match rested {
+            Some(mailbox) => Place::at_rest(&self.me, mailbox),
+            None => Place::new(&self.me, actor.clone()),
+        };
+        let (result, kept) = change(&mut place);
+        match kept {
+            Kept::AtRest(_) if was_at_rest => {}
+            Kept::AtRest(mailbox) => drop(at_rest.insert(mailbox)),
+            kept => {
+                at_rest.remove(actor);
+                if matches!(kept, Kept::Whole) {
+                    places.insert(Box::new(place));
+                }
             }
         }
         result
     }
 
-    /// Puts a message into the mailbox of an actor whose seat is at rest: any link may. Gives it back otherwise.
-    fn push_at_rest(&self, actor: &ActorId, letter: Letter) -> Result<(), Letter> {
-        let shard = self.shard(actor).lock();
-        match shard.places.get(actor) {
-            Some(Kept::AtRest { activation, .. }) => activation.try_push(letter).map_err(|refused| match refused {
-                Refused::Full(letter) | Refused::Closed(letter) => letter,
-            }),
-            _ => Err(letter),
+    /// The mailbox of an actor whose seat is at rest: any link may put messages there. One of which nothing is known here runs
+    /// first, if `begin` can register it at once and makes its activation: then its seat is at rest in one step, as it would be
+    /// by way of [`Seat::arrive`], [`Command::Register`] and [`Seat::registered`].
+    pub(super) fn at_rest_or(
+        &self,
+        actor: &ActorId,
+        begin: impl FnOnce() -> Option<Arc<Mailbox>>,
+    ) -> Option<Arc<Mailbox>> {
+        self.in_at_rest(&mut self.shard(actor).lock(), actor, begin)
+    }
+
+    /// Puts a message into [`Seats::at_rest_or`]; answers that mailbox, or gives the message back.
+    pub(super) fn push_at_rest_or(
+        &self,
+        actor: &ActorId,
+        letter: Letter,
+        begin: impl FnOnce() -> Option<Arc<Mailbox>>,
+    ) -> Result<Arc<Mailbox>, Letter> {
+        let mut shard = self.shard(actor).lock();
+        let Some(mailbox) = self.in_at_rest(&mut shard, actor, begin) else {
+            return Err(letter);
+        };
+        match mailbox.push(letter) {
+            Ok(()) => Ok(mailbox),
+            Err(Refused::Full(letter) | Refused::Closed(letter)) => Err(letter),
+        }
+    }
+
+    fn in_at_rest(
+        &self,
+        shard: &mut Shard,
+        actor: &ActorId,
+        begin: impl FnOnce() -> Option<Arc<Mailbox>>,
+    ) -> Option<Arc<Mailbox>> {
+        if let Some(mailbox) = shard.at_rest.get(actor) {
+            return Some(mailbox.clone());
+        }
+        if shard.places.get(actor).is_some() {
+            return None;
+        }
+        let mailbox = begin()?;
+        let watched = self.watched.load(Ordering::Acquire);
+        (shard.index).changed(actor, Standing::default(), Standing::AT_REST, watched);
+        shard.at_rest.insert(mailbox.clone());
+        Some(mailbox)
+    }
+
+    fn look_at<T>(&self, shard: &Shard, actor: &ActorId, look: impl FnOnce(&Place) -> T) -> Option<T> {
+        match (shard.places.get(actor), shard.at_rest.get(actor)) {
+            (Some(place), _) => Some(look(place)),
+            (None, Some(mailbox)) => Some(look(&Place::at_rest(&self.me, mailbox.clone()))),
+            (None, None) => None,
         }
     }
 
@@ -117,8 +166,12 @@ impl Seats {
         let mut found = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            let all = shard.places.iter();
-            found.extend(all.filter_map(|(actor, kept)| kept.look(&self.me, |place| wanted(actor, place))));
+            let at_rest = shard
+                .at_rest
+                .iter()
+                .map(|mailbox| Place::at_rest(&self.me, mailbox.clone()));
+            found.extend(at_rest.filter_map(|place| wanted(&place.actor, &place)));
+            found.extend(shard.places.iter().filter_map(|place| wanted(&place.actor, place)));
         }
         found
     }
@@ -128,19 +181,15 @@ impl Seats {
         let mut found = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            let busy = shard.index.busy().filter_map(|actor| shard.places.get_key_value(actor));
-            found.extend(busy.filter_map(|(actor, kept)| kept.look(&self.me, |place| wanted(actor, place))));
+            let busy = shard.index.busy();
+            found.extend(busy.filter_map(|actor| self.look_at(&shard, actor, |place| wanted(actor, place)).flatten()));
         }
         found
     }
 
     /// Reads a seat, if there is one.
     pub(super) fn peek<T>(&self, actor: &ActorId, read: impl FnOnce(&Place) -> T) -> Option<T> {
-        self.shard(actor)
-            .lock()
-            .places
-            .get(actor)
-            .map(|kept| kept.look(&self.me, read))
+        self.look_at(&self.shard(actor).lock(), actor, read)
     }
 
     /// How the seats stand, all together.
@@ -148,9 +197,12 @@ impl Seats {
         (self.shards.iter()).fold(Tally::default(), |sum, shard| sum + shard.lock().index.tally())
     }
 
-    /// From now on it is noted which seats become active or settled.
-    pub(super) fn watch(&self) {
-        self.watched.store(true, Ordering::Release);
+    /// From now on it is noted which seats become active or settled, or no more.
+    pub(super) fn watch(&self, watch: bool) {
+        self.watched.store(watch, Ordering::Release);
+        if !watch {
+            self.take_news();
+        }
     }
 
     /// The actors whose seats have become active or settled since the last call.
@@ -183,6 +235,8 @@ impl Node {
     }
 
     fn carry_out(self: &Arc<Self>, actor: &ActorId, place: &mut Place, command: Command<Letter>) {
+        #[cfg(feature = "testkit")]
+        crate::faults::reached(command.name(), actor);
         match command {
             Command::Bounce {
                 link,
@@ -233,7 +287,7 @@ impl Node {
                 place.activation = None;
                 place.arriving = None;
                 if let Some(package) = place.package.take() {
-                    self.moves.ended(actor, Ok(package.memory.len()));
+                    self.moves.ended(actor, Ok(package.memory_bytes()));
                 }
             }
             Command::Abandon => {
@@ -244,8 +298,8 @@ impl Node {
             }
             Command::Deactivate => control(place, Control::End(self.deactivate_reason())),
             Command::SendPackage { to, .. } => {
-                if let Some(package) = &place.package {
-                    self.board().links().send(&to, Frame::Package(package.clone()));
+                if let Some(parcel) = &mut place.package {
+                    self.send_package(&to, actor, parcel);
                 }
             }
             Command::SendForward { to, stream, n } => {
@@ -300,8 +354,8 @@ impl Node {
 
     /// A message for an actor over one of the links that lead here, its own callers' among them.
     pub(super) fn arrive(self: &Arc<Self>, link: LinkId, actor: &ActorId, letter: Letter) {
-        let letter = match self.seats.push_at_rest(actor, letter) {
-            Ok(()) => return,
+        let letter = match self.rest_or_begin(actor, letter, || self.board().mailbox_of(actor)) {
+            Ok(_) => return,
             Err(letter) => letter,
         };
         let may_register = self.may_register(actor);
@@ -328,8 +382,45 @@ fn control(place: &Place, control: Control) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ident::Epoch;
-    use crate::store::{Entry, EntryOutcome};
+    use crate::{
+        clock::Moment,
+        ident::Epoch,
+        mailbox::{Body, Chain, Host, NotHere, ReplyTo},
+        migration::Phase,
+        store::{Entry, EntryOutcome},
+    };
+    use std::any::{Any, TypeId};
+
+    /// Runs nothing.
+    struct Nowhere;
+
+    impl Host for Nowhere {
+        fn offers(&self) -> &dyn Any {
+            &()
+        }
+
+        fn inject(&self, _: &Arc<Mailbox>) {}
+
+        fn may_run_here(&self, _: &Mailbox) -> bool {
+            false
+        }
+
+        fn run_here(&self, _: &Arc<Mailbox>, _: TypeId, _: &mut dyn Any) -> Result<(), NotHere> {
+            Err(NotHere)
+        }
+    }
+
+    fn letter() -> Letter {
+        Letter {
+            body: Body::Encoded {
+                name: "m".into(),
+                bytes: bytes::Bytes::new(),
+            },
+            reply: ReplyTo::Nobody,
+            deadline: None,
+            chain: Chain::NONE,
+        }
+    }
 
     fn actor(n: usize) -> ActorId {
         ActorId::new("k", n.to_string()).expect("valid")
@@ -380,7 +471,7 @@ mod tests {
         assert_eq!(seats.select(|_, _| Some(())).len(), 0);
         assert_eq!(seats.tally(), Tally::default());
         let kept: usize = seats.shards.iter().map(|shard| shard.lock().places.capacity()).sum();
-        assert!(kept <= SHARDS * SMALL, "room for {kept} seats is kept");
+        assert!(kept <= SHARDS * 64, "room for {kept} seats is kept");
     }
 
     #[test]
@@ -398,11 +489,53 @@ mod tests {
     }
 
     #[test]
+    fn an_actor_that_begins_at_once_is_as_one_that_registered() {
+        let (seats, one) = (Seats::new(SiloId::new("s", 1)), actor(1));
+        let mailbox = Arc::new(Mailbox::new(one.clone(), 10, Arc::new(Nowhere), Moment(0)));
+        let begin = || {
+            mailbox.make();
+            mailbox.set_epoch(Epoch(3));
+            mailbox.set_open(true);
+            Some(mailbox.clone())
+        };
+        assert!(seats.push_at_rest_or(&one, letter(), || None).is_err());
+        assert_eq!(seats.tally(), Tally::default());
+        seats.watch(true);
+        assert!(seats.push_at_rest_or(&one, letter(), begin).is_ok());
+        assert!(
+            seats
+                .push_at_rest_or(&one, letter(), || unreachable!("it runs"))
+                .is_ok()
+        );
+        assert_eq!(mailbox.len(), 2);
+        let phase = seats.peek(&one, |place| {
+            place.seat.phase().map(|(phase, epoch)| (phase.clone(), epoch))
+        });
+        assert_eq!(phase, Some(Some((Phase::Active, Epoch(3)))));
+        let (tally, news) = (seats.tally(), seats.take_news());
+        assert_eq!((tally.activations, tally.tenants, tally.settled), (1, 1, 1));
+        assert_eq!(news, [one.clone()]);
+        // It is kept otherwise while more is known of it, and at rest again after that.
+        assert!(at(&seats, &one, |seat| seat.freeze(SiloId::new("t", 1))));
+        assert_eq!(seats.tally().settled, 0);
+        at(&seats, &one, |seat| {
+            seat.freeze_failed();
+        });
+        assert_eq!(seats.tally(), tally);
+        mailbox.set_open(false);
+        assert!(
+            seats
+                .push_at_rest_or(&one, letter(), || unreachable!("it runs"))
+                .is_err()
+        );
+    }
+
+    #[test]
     fn what_becomes_active_while_seats_are_watched_is_noted_once() {
         let seats = Seats::new(SiloId::new("s", 1));
         active(&seats, &actor(1));
         assert_eq!(seats.take_news(), []);
-        seats.watch();
+        seats.watch(true);
         active(&seats, &actor(2));
         assert_eq!(seats.take_news(), [actor(2)]);
         assert_eq!(seats.take_news(), []);

@@ -22,6 +22,17 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// Of an actor that runs, if that is all.
+    pub(super) const AT_REST: Self = Self {
+        activation: true,
+        tenant: true,
+        active: true,
+        arriving: false,
+        settled: true,
+        passing_on: false,
+        busy: false,
+    };
+
     pub(super) fn of(seat: &Seat<Letter>, activation: bool) -> Self {
         let phase = seat.phase().map(|(phase, _)| phase);
         Self {

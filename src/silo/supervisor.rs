@@ -1,7 +1,10 @@
 //! The silo supervisor: the actix actor above the silo's services. Starts them, starts them again when they end, and does the
 //! housekeeping that nobody waits for.
 
-use super::{Node, membership_service::MembershipSupervisor, migration_service::MigrationSupervisor, rollouts::LOOK, watching::SAMPLE};
+use super::{
+    Node, balancing::TELL_LOAD, membership_service::MembershipSupervisor, migration_service::MigrationSupervisor,
+    rollouts::LOOK, watching::SAMPLE,
+};
 use crate::migration::Seat;
 use actix::{Actor, Addr, AsyncContext, Context};
 use std::{sync::Arc, time::Duration};
@@ -76,9 +79,18 @@ impl Actor for SiloSupervisor {
             );
         });
         ctx.run_interval(LOOK, |supervisor, _| supervisor.node.look_after_rollout());
+        ctx.run_interval(TELL_LOAD, |supervisor, _| supervisor.node.tell_load());
+        if let Some(options) = &self.node.options.rebalance {
+            ctx.run_interval(options.interval, |supervisor, _| supervisor.node.rebalance());
+        }
         ctx.run_interval(SWEEP, |supervisor, _| {
             supervisor.node.board().sweep();
-            supervisor.node.accepted.sweep(supervisor.node.clock.now());
+            let now = supervisor.node.clock.now();
+            supervisor.node.accepted.sweep(now);
+            supervisor
+                .node
+                .parcels
+                .sweep(now, supervisor.node.options.migration_timeout);
         });
     }
 }

@@ -48,6 +48,13 @@ pub trait Store: Send + Sync + 'static {
     /// state with it; an entry that is owned is answered and left as it is.
     fn register(&self, owner: &SiloId, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<RegisterOutcome>>;
 
+    /// The same for one actor, if this store answers without waiting for anything. `None`: it does not, and nothing has
+    /// happened.
+    fn register_at_once(&self, owner: &SiloId, actor: &ActorId) -> Option<RegisterOutcome> {
+        let _not_at_once = (owner, actor);
+        None
+    }
+
     /// The entries as they are now; an actor that never had an owner has [`Entry::default`].
     fn entries(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Entry>>;
 

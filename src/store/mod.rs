@@ -20,7 +20,7 @@ mod error;
 mod membership;
 mod memory;
 mod ownership;
-#[cfg(any(feature = "embedded", feature = "redis"))]
+#[cfg(any(feature = "embedded", feature = "redis", fuzzing))]
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
@@ -37,6 +37,8 @@ pub use error::StoreError;
 pub use membership::{Change, KindManifest, Manifest, MemberRow, MembershipTable, SiloStatus};
 pub use memory::MemoryStore;
 pub use ownership::{Entry, EntryChange, EntryOutcome, Owner, RegisterOutcome, Registered};
+#[cfg(fuzzing)]
+pub(crate) use record::{decode as decode_record, encode as encode_record};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 pub use state::{ETag, SaveOutcome, SaveRequest, StoredState};

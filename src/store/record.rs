@@ -6,13 +6,13 @@ use serde::{Serialize, de::DeserializeOwned};
 const MAX_DEPTH: usize = 64;
 
 /// The bytes of a record; the error says why it has none.
-pub(super) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, String> {
+pub(crate) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, String> {
     rmp_serde::to_vec_named(record).map_err(|e| e.to_string())
 }
 
 /// A record from all of `bytes`; the error says what is wrong with them. Fields that this program does not know are
 /// passed over.
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut rest = bytes;
     let mut decoder = rmp_serde::Deserializer::new(&mut rest);
     decoder.set_max_depth(MAX_DEPTH);

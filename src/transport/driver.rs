@@ -15,7 +15,7 @@ use tokio::io::AsyncWrite;
 /// Of how many pieces one write takes bytes.
 const PIECES: usize = 64;
 
-/// Writes what the senders queue, everything at hand in one call, until the link is closed, aborted or broken.
+/// Writes what the senders queue, a batch at hand in one call, until the link is closed, aborted or broken.
 pub(super) fn drive<W>(link: Arc<Link>, writer: W) -> impl Future<Output = ()> + Send + 'static
 where
     W: AsyncWrite + Send + Unpin + 'static,
@@ -37,7 +37,7 @@ struct Driver<W> {
 impl<W: AsyncWrite + Unpin> Driver<W> {
     async fn run(&mut self) -> io::Result<()> {
         let mut batch = Outgoing::new();
-        while poll_fn(|cx| self.link.poll_batch(cx, &mut batch)).await {
+        while let Some(lane) = poll_fn(|cx| self.link.poll_batch(cx, &mut batch)).await {
             let bytes = batch.remaining() as u64;
             while batch.has_remaining() {
                 let written = self.unless_aborted(|writer, cx| poll_write(writer, cx, &batch)).await?;
@@ -48,7 +48,7 @@ impl<W: AsyncWrite + Unpin> Driver<W> {
                 self.link.wrote(written);
             }
             self.unless_aborted(AsyncWrite::poll_flush).await?;
-            self.link.flushed_to_system(bytes);
+            self.link.flushed_to_system(lane, bytes);
             batch.clear();
         }
         self.unless_aborted(AsyncWrite::poll_shutdown).await

@@ -1,7 +1,8 @@
 //! Why a link could not be made, or ended.
 
+use super::{CertificateProblem, TlsError};
 use crate::{
-    ident::{InvalidName, ProcessId},
+    ident::{InvalidName, ProcessId, SiloId},
     wire::{FrameError, ProtocolRange},
 };
 use std::{io, time::Duration};
@@ -49,7 +50,8 @@ pub enum TransportError {
     /// Unencrypted TCP outside this machine.
     #[error(
         "plain TCP on {address} is refused, because it is not a loopback address: anybody on the network could read and \
-         change what is sent; set `insecure` if the network is trusted"
+         change what is sent; give certificates with `tls` (`quark cert` makes some for development), or set `insecure` if \
+         the network is trusted"
     )]
     PlainTextRefused {
         /// As given, with what it resolves to.
@@ -164,6 +166,69 @@ pub enum TransportError {
         /// Whose.
         address: String,
         /// The peer's words, cut to 512 characters.
+        why: String,
+    },
+    /// This process's certificates cannot be used.
+    #[error("the certificates cannot be used: {0}")]
+    Tls(#[from] TlsError),
+    /// The peer's certificate is not accepted by this process.
+    #[error("the certificate of {address} {problem}")]
+    BadCertificate {
+        /// Whose.
+        address: String,
+        /// What is wrong with it.
+        problem: CertificateProblem,
+    },
+    /// This process's certificate is not accepted by the peer.
+    #[error("{address} refuses this process's certificate, which {problem}")]
+    CertificateRefused {
+        /// Whose word it is.
+        address: String,
+        /// What is wrong with it.
+        problem: CertificateProblem,
+    },
+    /// A peer says it is a silo and has a client's certificate.
+    #[error(
+        "{address} calls itself the silo {silo}, but its certificate is one of a client: give silos certificates for servers"
+    )]
+    NotASilo {
+        /// Whose.
+        address: String,
+        /// Who it says it is.
+        silo: SiloId,
+    },
+    /// The peer that was dialled speaks TLS, and this process has no certificates.
+    #[error("{address} speaks TLS alone, and this process has no certificates: set `tls`")]
+    TlsNeeded {
+        /// Whose.
+        address: String,
+    },
+    /// The peer that was dialled does not speak TLS.
+    #[error(
+        "{address} does not speak TLS, and this process does: is it the right port? Set `tls` there, or on neither side"
+    )]
+    NoTls {
+        /// Whose.
+        address: String,
+    },
+    /// A peer has dialled without TLS, and this process listens for it.
+    #[error("{address} has dialled without TLS, and this process speaks it: set `tls` there, or on neither side")]
+    PlainPeer {
+        /// Whose.
+        address: String,
+    },
+    /// A peer has dialled with TLS, and this process has no certificates.
+    #[error("{address} has dialled with TLS, and this process has no certificates: set `tls`")]
+    UnexpectedTls {
+        /// Whose.
+        address: String,
+    },
+    /// TLS failed otherwise.
+    #[error("TLS with {address} failed: {why}")]
+    TlsFailed {
+        /// Whose.
+        address: String,
+        /// What happened.
         why: String,
     },
     /// Bytes that are no frame: the link is of no use any more.

@@ -1,12 +1,12 @@
 //! The handshake over any byte stream; see [`crate::wire::handshake`] for what is said.
 
-use super::{LocalEnd, Peer, TransportError};
+use super::{CertificateProblem, LocalEnd, Peer, TransportError, tls};
 use crate::{
     clock::Clock,
     ident::{InvalidName, ProcessId, SiloId},
     wire::handshake::{
-        Introduction, MAX_MESSAGE_BYTES, PREFIX_BYTES, Prefix, Proven, Reject, Role, Step, Transcript, from_bytes,
-        to_bytes,
+        Introduction, MAX_MESSAGE_BYTES, PARTS, PREFIX_BYTES, Prefix, Proven, Reject, Role, Step, Transcript,
+        from_bytes, to_bytes,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -18,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 const REJECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How much of a rejected peer's words is read and thrown away, in bytes.
 const MAX_IGNORED: u64 = 64 * 1024;
+/// How a TLS connection begins: a record of the handshake, of version 3 of its layer.
+const TLS_HANDSHAKE: [u8; 2] = [0x16, 3];
 
 /// One side's view of one handshake.
 pub(super) struct Handshake<'a> {
@@ -26,6 +28,13 @@ pub(super) struct Handshake<'a> {
     pub(super) timeout: Duration,
     /// The peer's address, for errors.
     pub(super) address: &'a str,
+    /// Whether the peer may be a silo: its certificate, if links have them, is one of a silo.
+    pub(super) may_be_silo: bool,
+}
+
+/// What a listener that speaks TLS says to a peer that does not.
+pub(super) fn tls_needed() -> Vec<u8> {
+    to_bytes(Step::Reject, &Reject::new(Reject::TLS, "TLS is spoken here"))
 }
 
 /// Why a handshake fails, and what the peer is told of it.
@@ -82,6 +91,7 @@ impl Handshake<'_> {
         let (welcome, _) = link.read(Step::Welcome).await?;
         self.check_proof(&transcript, Role::Listener, &welcome)?;
         Ok(Peer {
+            takes_parts: theirs.capabilities.contains(PARTS),
             process: theirs.process,
             protocol,
             number,
@@ -103,6 +113,7 @@ impl Handshake<'_> {
         link.write(Step::Welcome, &self.prove(&transcript, Role::Listener))
             .await?;
         Ok(Peer {
+            takes_parts: theirs.capabilities.contains(PARTS),
             process: theirs.process,
             protocol,
             number: theirs.number,
@@ -125,6 +136,7 @@ impl Handshake<'_> {
             nonce: ByteArray::new(nonce),
             proves: self.local.secret.is_some(),
             number,
+            capabilities: [PARTS.to_owned()].into(),
         })
     }
 
@@ -175,10 +187,27 @@ impl Handshake<'_> {
             _ => {
                 if let ProcessId::Silo(silo) = &theirs.process {
                     InvalidName::check("silo name", silo.name()).map_err(|error| self.malformed(&error.to_string()))?;
+                    self.check_silo(silo)?;
                 }
                 Ok(protocol)
             }
         }
+    }
+
+    fn check_silo(&self, silo: &SiloId) -> Result<(), Failed> {
+        if self.may_be_silo {
+            return Ok(());
+        }
+        Err(Failed {
+            error: TransportError::NotASilo {
+                address: self.address.to_owned(),
+                silo: silo.clone(),
+            },
+            reject: Some(Box::new(Reject::new(
+                Reject::CERTIFICATE,
+                "the certificate is one of a client, not of a silo",
+            ))),
+        })
     }
 
     fn check_process(&self, actual: &ProcessId, expected: Option<&SiloId>) -> Result<(), Failed> {
@@ -248,6 +277,11 @@ impl Handshake<'_> {
             (Reject::NO_SECRET, ..) => TransportError::SecretMissing { address },
             (Reject::UNEXPECTED_SECRET, ..) => TransportError::PeerWithoutSecret { address },
             (Reject::WRONG_SECRET, ..) => TransportError::WrongSecret { address },
+            (Reject::TLS, ..) => TransportError::TlsNeeded { address },
+            (Reject::CERTIFICATE, ..) => TransportError::CertificateRefused {
+                address,
+                problem: CertificateProblem::WrongPurpose,
+            },
             (why, ..) => TransportError::Rejected {
                 address,
                 why: shortened(&format!("{why}: {}", reject.text)),
@@ -312,7 +346,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             .map_err(|source| self.cut(source))?;
         let Prefix::Message(step, length) = Prefix::from_bytes(prefix) else {
             let address = self.of.address.to_owned();
-            return Err(TransportError::NotQuark { address }.into());
+            return Err(if prefix.starts_with(&TLS_HANDSHAKE) {
+                Failed {
+                    error: TransportError::UnexpectedTls { address },
+                    // No TLS record: the peer sees that none is spoken here.
+                    reject: Some(Box::new(Reject::new(Reject::NO_TLS, "no TLS is spoken here"))),
+                }
+            } else {
+                TransportError::NotQuark { address }.into()
+            });
         };
         if length > MAX_MESSAGE_BYTES {
             let why = format!("a message has {length} bytes, but at most {MAX_MESSAGE_BYTES} are allowed");
@@ -339,9 +381,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         }
     }
 
+    /// The stream failed. A peer that refuses the certificate of a dialler says so in place of its first message.
     fn cut(&self, source: io::Error) -> Failed {
-        let address = self.of.address.to_owned();
-        TransportError::HandshakeCut { address, source }.into()
+        tls::failure(self.of.address, source).into()
     }
 }
 

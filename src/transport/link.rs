@@ -1,8 +1,10 @@
 //! One link: the queue between its senders and its writer.
 
-use super::{Ended, FrameReceiver, FrameSender, SendError};
+use super::{
+    Ended, FrameReceiver, FrameSender, SendError,
+    queue::{Lane, Queue},
+};
 use crate::wire::{Frame, Limits, Outgoing};
-use bytes::Buf;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use std::{
@@ -55,14 +57,13 @@ pub(super) struct Link {
     changed: Notify,
 }
 
-#[derive(Default)]
 struct State {
-    queue: Outgoing,
+    queue: Queue,
     phase: Phase,
-    /// Bytes that were ever sent.
-    sent: u64,
+    /// Bytes that were ever sent, by lane.
+    sent: [u64; 2],
     /// How many of them were written and flushed.
-    flushed: u64,
+    flushed: [u64; 2],
     /// The writer while it waits for something to write.
     idle: Option<Waker>,
 }
@@ -76,15 +77,22 @@ enum Phase {
     Ended,
 }
 
-/// A link over the two directions of a stream whose peer has proved itself.
+/// A link over the two directions of a stream whose peer has proved itself. `in_parts`: it takes large frames in parts.
 pub(super) fn link(
     options: LinkOptions,
+    in_parts: bool,
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
 ) -> (FrameSender, FrameReceiver, impl Future<Output = ()> + Send + 'static) {
     let link = Arc::new(Link {
         options,
-        state: Mutex::default(),
+        state: Mutex::new(State {
+            queue: Queue::new(in_parts),
+            phase: Phase::Open,
+            sent: [0; 2],
+            flushed: [0; 2],
+            idle: None,
+        }),
         queued: AtomicUsize::new(0),
         aborted: AtomicBool::new(false),
         reader: AtomicWaker::new(),
@@ -102,12 +110,14 @@ impl Link {
         if state.phase != Phase::Open {
             return Err(SendError::Closed(Box::new(frame)));
         }
-        let before = state.queue.remaining();
-        if let Err(cause) = state.queue.push(&frame, &self.options.limits) {
-            let frame = Box::new(frame);
-            return Err(SendError::Unsendable { frame, cause });
-        }
-        let idle = self.queued(&mut state, before);
+        let (lane, bytes) = match state.queue.push(&frame, &self.options.limits) {
+            Ok(pushed) => pushed,
+            Err(cause) => {
+                let frame = Box::new(frame);
+                return Err(SendError::Unsendable { frame, cause });
+            }
+        };
+        let idle = self.queued(&mut state, lane, bytes);
         drop(state);
         if let Some(idle) = idle {
             idle.wake();
@@ -115,11 +125,10 @@ impl Link {
         Ok(())
     }
 
-    /// Counts what was queued since the queue held `before` bytes; the writer is to be woken.
-    fn queued(&self, state: &mut State, before: usize) -> Option<Waker> {
-        let added = state.queue.remaining() - before;
-        state.sent += added as u64;
-        self.queued.fetch_add(added, Ordering::Relaxed);
+    /// Counts what was queued; the writer is to be woken.
+    fn queued(&self, state: &mut State, lane: Lane, bytes: usize) -> Option<Waker> {
+        state.sent[lane as usize] += bytes as u64;
+        self.queued.fetch_add(bytes, Ordering::Relaxed);
         state.idle.take()
     }
 
@@ -127,12 +136,16 @@ impl Link {
         self.queued.load(Ordering::Relaxed)
     }
 
+    pub(super) fn is_writable(&self) -> bool {
+        self.queued_bytes() < self.options.high_water_bytes
+    }
+
     pub(super) async fn writable(&self) -> Result<(), Ended> {
         self.wait(|| {
             if self.is_closed() {
                 Some(Err(Ended))
             } else {
-                (self.queued_bytes() < self.options.high_water_bytes).then_some(Ok(()))
+                self.is_writable().then_some(Ok(()))
             }
         })
         .await
@@ -142,7 +155,12 @@ impl Link {
         let target = self.state.lock().sent;
         self.wait(|| {
             let state = self.state.lock();
-            if state.flushed >= target {
+            if state
+                .flushed
+                .iter()
+                .zip(target)
+                .all(|(flushed, target)| *flushed >= target)
+            {
                 Some(Ok(()))
             } else {
                 (state.phase == Phase::Ended).then_some(Err(Ended))
@@ -168,10 +186,9 @@ impl Link {
         if state.phase != Phase::Open {
             return;
         }
-        let before = state.queue.remaining();
-        state.queue.push_end();
+        let bytes = state.queue.push_end();
         state.phase = Phase::Closing;
-        let idle = self.queued(&mut state, before);
+        let idle = self.queued(&mut state, Lane::InOrder, bytes);
         drop(state);
         if let Some(idle) = idle {
             idle.wake();
@@ -215,18 +232,17 @@ impl Link {
         }
     }
 
-    /// For the writer: puts everything queued into `batch`, which is empty. `false` when nothing comes any more.
-    pub(super) fn poll_batch(&self, cx: &mut Context<'_>, batch: &mut Outgoing) -> Poll<bool> {
+    /// For the writer: puts what is next into `batch`, which is empty. `None` when nothing comes any more.
+    pub(super) fn poll_batch(&self, cx: &mut Context<'_>, batch: &mut Outgoing) -> Poll<Option<Lane>> {
         let mut state = self.state.lock();
         if state.phase == Phase::Ended {
-            return Poll::Ready(false);
+            return Poll::Ready(None);
         }
-        if state.queue.has_remaining() {
-            std::mem::swap(&mut state.queue, batch);
-            return Poll::Ready(true);
+        if let Some(lane) = state.queue.take(batch) {
+            return Poll::Ready(Some(lane));
         }
         if state.phase == Phase::Closing {
-            return Poll::Ready(false);
+            return Poll::Ready(None);
         }
         state.idle = Some(cx.waker().clone());
         Poll::Pending
@@ -245,8 +261,8 @@ impl Link {
     }
 
     /// For the writer: so many bytes were written and flushed.
-    pub(super) fn flushed_to_system(&self, bytes: u64) {
-        self.state.lock().flushed += bytes;
+    pub(super) fn flushed_to_system(&self, lane: Lane, bytes: u64) {
+        self.state.lock().flushed[lane as usize] += bytes;
         self.changed.notify_waiters();
     }
 }

@@ -124,6 +124,7 @@ impl Shared {
             clock: &self.clock,
             timeout: self.options.handshake_timeout,
             address,
+            may_be_silo: true,
         }
     }
 }
@@ -140,7 +141,7 @@ fn check_address(address: &str) -> Result<(), TransportError> {
 
 fn connection(options: LinkOptions, peer: Peer, stream: End) -> Connection {
     let (reader, writer) = stream.into_inner();
-    let (sender, receiver, driver) = link(options, reader, writer);
+    let (sender, receiver, driver) = link(options, peer.takes_parts, reader, writer);
     Connection {
         peer,
         sender,

@@ -1,7 +1,7 @@
 //! The transport: links between processes, proven before the first frame is read.
 //!
 //! Owns the contract ([`Transport`], [`Listener`], [`Connection`]), the handshake over any byte stream, the queue and the
-//! writer of a link, and two makes of streams: TCP and in-process. It spawns nothing: the owner drives
+//! writer of a link, and two makes of streams: TCP, plain or below TLS, and in-process. It spawns nothing: the owner drives
 //! [`Connection::driver`], [`FrameReceiver::recv`] and [`Accepting`]. Imports `wire`, `ident` and `clock`.
 //!
 //! ```text
@@ -16,15 +16,19 @@
 mod contract;
 mod driver;
 mod error;
+#[cfg(feature = "testkit")]
+mod faulty;
 mod handshake;
 mod link;
 mod loopback;
+mod queue;
 mod receiver;
 mod secret;
 mod sender;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use contract::{Accepting, Connection, Listener, LocalEnd, Peer, Transport};
 pub use error::TransportError;
@@ -34,3 +38,4 @@ pub use receiver::FrameReceiver;
 pub use secret::{Secret, SecretTooShort};
 pub use sender::{Ended, FrameSender, SendError};
 pub use tcp::{TcpOptions, TcpTransport};
+pub use tls::{CertificateProblem, Tls, TlsError, TlsOptions};

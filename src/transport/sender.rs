@@ -33,21 +33,41 @@ pub struct Ended;
 #[derive(Clone)]
 pub struct FrameSender(Arc<Handle>);
 
-struct Handle(Arc<Link>);
+struct Handle {
+    link: Arc<Link>,
+    #[cfg(feature = "testkit")]
+    faulty: super::faulty::Faulty,
+}
+
+impl Handle {
+    #[cfg(not(feature = "testkit"))]
+    fn send(&self, frame: Frame) -> Result<(), SendError> {
+        self.link.send(frame)
+    }
+
+    #[cfg(feature = "testkit")]
+    fn send(&self, frame: Frame) -> Result<(), SendError> {
+        self.faulty.send(&self.link, frame)
+    }
+}
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.abandon();
+        self.link.abandon();
     }
 }
 
 impl FrameSender {
     pub(super) fn new(link: Arc<Link>) -> Self {
-        Self(Arc::new(Handle(link)))
+        Self(Arc::new(Handle {
+            link,
+            #[cfg(feature = "testkit")]
+            faulty: Default::default(),
+        }))
     }
 
     fn link(&self) -> &Link {
-        &self.0.0
+        &self.0.link
     }
 
     /// Encodes and queues a frame. Never blocks. All sends of a link, from whatever thread, are on the wire in the order
@@ -56,12 +76,17 @@ impl FrameSender {
     /// # Errors
     /// The frame comes back: the link is closed, or the frame breaks a limit.
     pub fn send(&self, frame: Frame) -> Result<(), SendError> {
-        self.link().send(frame)
+        self.0.send(frame)
     }
 
     /// Bytes that are queued and not yet handed to the system.
     pub fn queued_bytes(&self) -> usize {
         self.link().queued_bytes()
+    }
+
+    /// Whether fewer bytes are queued than the high-water mark ([`super::LinkOptions::high_water_bytes`]).
+    pub fn is_writable(&self) -> bool {
+        self.link().is_writable()
     }
 
     /// Waits until fewer bytes are queued than the high-water mark ([`super::LinkOptions::high_water_bytes`]).

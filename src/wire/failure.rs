@@ -76,4 +76,6 @@ pub enum FailureCode {
     Discarded = 14,
     /// The actor's kind or key cannot be used.
     BadName = 15,
+    /// The message or the reply does not fit into a frame.
+    TooLarge = 16,
 }

@@ -5,7 +5,7 @@ use super::{
     codec::{LocatedHead, RefusalHead},
 };
 use crate::{
-    ident::{ActorId, Epoch, Hint, ProcessId, RequestId, SiloId},
+    ident::{ActorId, Epoch, Hint, ProcessId, RequestId, SiloId, TraceContext},
     store::{ETag, SiloStatus},
 };
 use bytes::Bytes;
@@ -135,6 +135,19 @@ pub enum Frame {
     },
     /// A frozen actor.
     Package(Package),
+    /// A part of the Package frame of an actor, in order; the last one completes it.
+    Part {
+        /// The actor.
+        actor: ActorId,
+        /// At which the source froze it.
+        epoch: Epoch,
+        /// How many bytes of the whole come before it.
+        offset: u64,
+        /// Bytes of the whole.
+        total: u64,
+        /// The bytes.
+        bytes: Bytes,
+    },
     /// The source has given the actor up: it may run.
     Go {
         /// The actor.
@@ -175,6 +188,15 @@ pub enum Frame {
         epoch: Epoch,
         /// Why.
         why: Refusal,
+    },
+    /// The target has the parts of a package up to here: as many bytes more may come.
+    PartTaken {
+        /// The actor.
+        actor: ActorId,
+        /// At which the source froze it.
+        epoch: Epoch,
+        /// Bytes of the whole that have come.
+        upto: u64,
     },
     /// The directory names the target, at this epoch.
     Committed {
@@ -248,6 +270,8 @@ pub struct Call {
     pub time_left: Option<Duration>,
     /// The actors whose turns wait for this ask, outermost first.
     pub chain: Vec<ActorId>,
+    /// The trace that the message belongs to.
+    pub trace: Option<TraceContext>,
     /// The message, named MessagePack.
     pub body: Bytes,
 }

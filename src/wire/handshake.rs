@@ -18,6 +18,7 @@ use crate::ident::ProcessId;
 use ring::hmac;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_bytes::ByteArray;
+use std::collections::BTreeSet;
 
 const MAGIC: [u8; 5] = *b"QUARK";
 
@@ -72,7 +73,13 @@ pub(crate) struct Introduction {
     /// The dialler's number of the link; 0 from the listener.
     #[serde(default)]
     pub(crate) number: u64,
+    /// What this side can do besides, in words. Those that the other does not know are ignored.
+    #[serde(default)]
+    pub(crate) capabilities: BTreeSet<String>,
 }
+
+/// The word of a side that takes large frames in parts.
+pub(crate) const PARTS: &str = "parts";
 
 /// Proof and Welcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,6 +117,12 @@ impl Reject {
     pub(crate) const WRONG_SECRET: &str = "wrong-secret";
     /// Not the process that was dialled.
     pub(crate) const PROCESS: &str = "process";
+    /// TLS is spoken on this side, and the other has begun without.
+    pub(crate) const TLS: &str = "tls";
+    /// The other side has begun with TLS, and none is spoken on this side.
+    pub(crate) const NO_TLS: &str = "no-tls";
+    /// The other side's certificate is not that of a silo, which it says it is.
+    pub(crate) const CERTIFICATE: &str = "certificate";
     /// A message that is too long, cannot be read or comes out of turn.
     pub(crate) const MALFORMED: &str = "malformed";
 
@@ -227,6 +240,7 @@ mod tests {
             nonce: ByteArray::new([0xff; 32]),
             proves: true,
             number: u64::MAX,
+            capabilities: [PARTS.to_owned()].into(),
         };
         let bytes = to_bytes(Step::Hello, &introduction);
         assert_eq!(

@@ -10,20 +10,23 @@ mod frame;
 mod frame_error;
 pub(crate) mod handshake;
 mod limits;
+mod moving;
 mod msgpack;
 mod protocol;
 mod shape;
 mod status;
 
 pub use actors::{ACTOR_QUERY, ACTORS_QUERY, ActorFound, ActorLine, ActorsAsked, ActorsListed, SavedState};
-pub use codec::{Decoder, Outgoing, Step};
+pub use codec::{Decoder, Outgoing, PART_BYTES, Step};
 pub use failure::{Failure, FailureCode, Ran};
 pub use frame::{BounceReason, Call, Frame, Located, OfferItem, Outcome, Package, PackedTimer, Refusal, SiloAddress};
 pub use frame_error::FrameError;
 pub use limits::Limits;
+pub use moving::{MoveCounts, MoveFailure, MoveRequest, MoveState, MoveStatus, Moved};
 pub use msgpack::{DecodeError, EncodeError, MAX_DEPTH, decode, encode};
 pub use protocol::ProtocolRange;
 pub use shape::ShapeError;
 pub use status::{
-    ArrivedActor, DrainProgress, MovedActor, STATUS_QUERY, ShutdownReport, StatusReport, StuckTurn, WorkerStatus,
+    ArrivedActor, DrainProgress, Health, MovedActor, STATUS_QUERY, ShutdownReport, StatusReport, StuckTurn,
+    WorkerStatus,
 };

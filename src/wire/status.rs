@@ -86,10 +86,52 @@ pub struct DrainProgress {
     pub phase: String,
     /// Actors that are still here.
     pub actors_left: usize,
+    /// Of these, the ones that run a turn.
+    #[serde(default)]
+    pub in_flight: usize,
+    /// Moves that are wanted or under way.
+    #[serde(default)]
+    pub moves_left: usize,
+    /// Actors that moved away since the silo's start.
+    #[serde(default)]
+    pub moved: usize,
+    /// Actors that were deactivated since, their state saved.
+    #[serde(default)]
+    pub deactivated: usize,
     /// Since the start of the drain, in milliseconds.
     pub elapsed_ms: u64,
     /// Until what is left is stopped by force, in milliseconds.
     pub remaining_ms: u64,
+}
+
+/// Whether a silo can be given work: for the probes of an orchestrator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Health {
+    /// It joins the cluster: alive, not ready.
+    Starting,
+    /// It is ready.
+    Ready,
+    /// It is cordoned or leaves, or stands still until its lease is renewed: alive, not ready.
+    Degraded,
+    /// It leaves and should have left by now, or has ended: neither.
+    Unhealthy,
+    /// A state of a newer version.
+    #[serde(other)]
+    Other,
+}
+
+impl Health {
+    /// Whether new work should be sent to the silo; false from the start of a drain.
+    pub fn is_ready(self) -> bool {
+        self == Self::Ready
+    }
+
+    /// Whether the process should be let alone: killing it would lose what it does.
+    pub fn is_live(self) -> bool {
+        !matches!(self, Self::Unhealthy)
+    }
 }
 
 /// How a silo ended.
@@ -101,9 +143,9 @@ pub struct ShutdownReport {
     pub reason: String,
     /// From the wish to stop until the row was removed, in milliseconds.
     pub took_ms: u64,
-    /// The actors that moved to other silos during the whole run.
+    /// The actors that moved to other silos during the whole run; the last million of them.
     pub moved: Vec<MovedActor>,
-    /// The actors that came from other silos during the whole run.
+    /// The actors that came from other silos during the whole run; the last million of them.
     pub arrived: Vec<ArrivedActor>,
     /// How many actors were deactivated here by the shutdown, their state saved.
     pub deactivated: usize,

@@ -12,7 +12,7 @@ use laws::{House, promised};
 use std::{fs, path::Path};
 
 /// Names, time and other plain values.
-const L0: &[&str] = &["activity", "clock", "ident", "schema", "telemetry", "version"];
+const L0: &[&str] = &["activity", "clock", "faults", "ident", "schema", "telemetry", "version"];
 /// The contracts: what users, stores and wires have to do with.
 const L1: &[&str] = &["actor", "mailbox", "store", "transport", "wire"];
 /// Pure protocols.
@@ -34,12 +34,13 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
     ("clock", &[]),
     ("ident", &[]),
     ("schema", &[&["ident"]]),
+    ("faults", &[&["ident"]]),
     ("telemetry", &[]),
     ("version", &[]),
     ("activity", &[&["clock", "ident"]]),
     ("wire", &[&["clock", "ident", "store"]]),
     ("store", &[&["clock", "ident", "wire"]]),
-    ("transport", &[&["clock", "ident", "wire"]]),
+    ("transport", &[&["clock", "faults", "ident", "wire"]]),
     ("mailbox", &[&["activity", "clock", "ident", "wire"]]),
     ("actor", &[&["clock", "ident", "mailbox", "store", "version", "wire"]]),
     ("directory", ENGINE),
@@ -61,6 +62,7 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
         "testkit",
         &[L0, L1, ENGINES, &["admin", "caller", "client", "runtime", "silo"]],
     ),
+    ("fuzzing", &[L0, L1, &["silo"]]),
     ("bin", &[L0, L1, &["admin", "client", "silo"]]),
 ];
 

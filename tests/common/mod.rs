@@ -6,7 +6,9 @@
     reason = "each test uses a part, and nobody else sees it"
 )]
 
+use parking_lot::{Condvar, Mutex};
 use quark::{
+    clock::Clock,
     prelude::*,
     silo::{Silo, SiloBuilder, SiloHandle, SiloOptions},
 };
@@ -46,10 +48,15 @@ pub struct Panic;
 #[message(name = "ledger.sleep")]
 pub struct SleepFor(pub u64);
 
-/// Keeps the actor's thread busy, milliseconds.
+/// Blocks the actor's thread until the door of this name is open.
 #[derive(Debug, Message, Serialize, Deserialize)]
 #[message(name = "ledger.block")]
-pub struct Block(pub u64);
+pub struct Block(pub String);
+
+/// Waits until the door of this name is open.
+#[derive(Debug, Message, Serialize, Deserialize)]
+#[message(name = "ledger.wait_for")]
+pub struct WaitFor(pub String);
 
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entries {
@@ -58,7 +65,7 @@ pub struct Entries {
     pub epoch: u64,
 }
 
-#[actor(kind = "ledger", messages(Book, Save, Read, Panic, SleepFor, Block))]
+#[actor(kind = "ledger", messages(Book, Save, Read, Panic, SleepFor, Block, WaitFor))]
 impl Actor for Ledger {
     async fn on_activate(&mut self, _: &mut Context<Self>) -> Result<(), ActivationError> {
         self.activations += 1;
@@ -105,7 +112,63 @@ impl Handler<SleepFor> for Ledger {
 
 impl Handler<Block> for Ledger {
     async fn handle(&mut self, block: Block, _: &mut Context<Self>) {
-        std::thread::sleep(Duration::from_millis(block.0));
+        DOORS.pass(&block.0);
+    }
+}
+
+impl Handler<WaitFor> for Ledger {
+    async fn handle(&mut self, wait: WaitFor, _: &mut Context<Self>) {
+        DOORS.come_to(&wait.0);
+        until("the door is opened", || DOORS.is_open(&wait.0)).await;
+    }
+}
+
+/// Doors by name: closed until they are opened.
+pub static DOORS: Doors = Doors {
+    open: Mutex::new(BTreeMap::new()),
+    changed: Condvar::new(),
+};
+
+pub struct Doors {
+    open: Mutex<BTreeMap<String, bool>>,
+    changed: Condvar,
+}
+
+impl Doors {
+    /// Blocks the thread until the door is open; `arrived` tells that somebody stands before it.
+    pub fn pass(&self, name: &str) {
+        self.come_to(name);
+        let mut open = self.open.lock();
+        while !open[name] {
+            self.changed.wait(&mut open);
+        }
+    }
+
+    pub fn come_to(&self, name: &str) {
+        self.open.lock().entry(name.to_owned()).or_insert(false);
+    }
+
+    pub fn is_open(&self, name: &str) -> bool {
+        self.open.lock().get(name).copied().unwrap_or(false)
+    }
+
+    pub fn arrived(&self, name: &str) -> bool {
+        self.open.lock().contains_key(name)
+    }
+
+    pub fn open(&self, name: &str) {
+        self.open.lock().insert(name.to_owned(), true);
+        self.changed.notify_all();
+    }
+}
+
+/// Waits until it is so.
+pub async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let clock = Clock::system();
+    let end = clock.now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(clock.now() < end, "{what}");
+        clock.sleep(Duration::from_millis(2)).await;
     }
 }
 
@@ -149,16 +212,11 @@ pub async fn start(cluster: &str, name: &str) -> SiloHandle {
 
 /// Waits until every one of the silos knows that all of them are Active.
 pub async fn know_each_other(silos: &[&SiloHandle]) {
-    let clock = quark::clock::Clock::system();
-    let end = clock.now() + Duration::from_secs(20);
     let all_know = || silos.iter().all(|silo| silo.view().active().count() == silos.len());
-    while !all_know() {
-        assert!(clock.now() < end, "the silos do not see each other");
-        clock.sleep(Duration::from_millis(5)).await;
-    }
+    until("the silos see each other", all_know).await;
 }
 
-/// Logs of the silos, for a test that is looked into: `RUST_LOG` has no effect otherwise.
+/// Each of a sender's messages ran once, in the order sent.
 pub fn assert_in_order(entries: &Entries, sender: &str, count: u64) {
     let ran = entries.ran.get(sender).cloned().unwrap_or_default();
     assert_eq!(ran, (0..count).collect::<Vec<_>>(), "{sender}: each once, in order");

@@ -58,6 +58,8 @@ pub(crate) enum Act {
     DropReservation(u8),
     /// A source that has heard nothing asks the directory.
     SourceTimeout(u8),
+    /// A source calls its move off.
+    CallOff(u8),
     /// A target that has heard no `Go` starts without.
     TargetTimeout(u8),
     /// A forwarding entry in which nothing waits is forgotten.
@@ -242,6 +244,14 @@ impl Config {
                 && world.failed_freezes < self.failed_freezes
             {
                 acts.push(Act::FreezeFailed(x));
+            }
+            if world.called_off < self.call_off
+                && matches!(
+                    silo.seat.phase(),
+                    Some((Phase::Freezing { .. } | Phase::Frozen { resolving: false, .. }, _))
+                )
+            {
+                acts.push(Act::CallOff(x));
             }
             let fails = silo
                 .activation

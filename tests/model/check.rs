@@ -55,6 +55,7 @@ impl Config {
             && world.failed_freezes == self.failed_freezes
             && world.failures == self.failures
             && world.given_up == self.give_up
+            && world.called_off == self.call_off
             && (self.deactivate.is_empty() || world.deactivations > 0)
             && has(world.gone, self.leave)
             && has(world.dead, self.pause)

@@ -47,6 +47,8 @@ pub(crate) enum Mutant {
     QueueTwice,
     /// A source takes any `Committed` for that of its present move.
     AnyCommitted,
+    /// A target does not begin anew when the first part of a package comes again.
+    KeepsParts,
 }
 
 /// A scenario. Each number bounds how often something happens; where in time it happens is what is explored.
@@ -76,6 +78,10 @@ pub(crate) struct Config {
     pub(crate) refusals: u8,
     /// Whether packages are sent twice.
     pub(crate) duplicate_package: bool,
+    /// Whether packages go in parts.
+    pub(crate) parts: bool,
+    /// How many moves are called off by their source, at any time.
+    pub(crate) call_off: u8,
     /// Whether freezing takes a step of its own, and how many freezes fail.
     pub(crate) slow_freeze: bool,
     pub(crate) failed_freezes: u8,
@@ -120,6 +126,8 @@ impl Default for Config {
             lost_answers: 0,
             refusals: 0,
             duplicate_package: false,
+            parts: false,
+            call_off: 0,
             slow_freeze: false,
             failed_freezes: 0,
             leave: None,

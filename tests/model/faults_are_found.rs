@@ -51,6 +51,11 @@ faults_are_found! {
         c.duplicate_package = true;
         c.refusals = 1;
     };
+    a_target_that_keeps_the_parts_of_a_lost_link: KeepsParts breaks ENDS, |c| {
+        c.parts = true;
+        c.cut = vec![(S, T)];
+        c.cuts = 1;
+    };
     a_target_that_does_not_wait_for_go: NoGo breaks ONCE, |c| {
         c.crash = vec![T];
         c.crashes = 1;

@@ -61,6 +61,24 @@ laws_hold! {
         c.moves = vec![(S, T), (S, T)];
         one(c, 3);
     };
+    /// A package of three parts, of which two may be on their way; both lose patience at any time, and one package is refused.
+    /// One caller, two messages; moved to T again if it was not.
+    in_a_move_in_parts: |c| {
+        one(c, 2);
+        c.parts = true;
+        c.timeouts = true;
+        c.refusals = 1;
+        c.moves = vec![(S, T), (S, T)];
+    };
+    /// The source calls the move off, while it freezes or when the package is on its way, in parts. Three messages; moved
+    /// to T again.
+    in_a_move_that_is_called_off: |c| {
+        c.messages = vec![2, 1];
+        c.parts = true;
+        c.slow_freeze = true;
+        c.call_off = 1;
+        c.moves = vec![(S, T), (S, T)];
+    };
     /// A mailbox that takes one message.
     in_a_move_with_full_mailboxes: |c| c.room = 1;
     /// One message whose deadline passes while it waits; the actor moves to T and back. One caller, three messages.
@@ -168,6 +186,13 @@ laws_hold! {
         c.crash = vec![S, T];
         c.crashes = 1;
         c.messages = vec![2, 1];
+    };
+    /// S or T, while a package goes in parts. One caller, two messages.
+    when_a_silo_crashes_around_parts: |c| {
+        one(c, 2);
+        c.parts = true;
+        c.crash = vec![S, T];
+        c.crashes = 1;
     };
     /// S or T; both lose patience, one answer of the store is lost. One caller, two messages.
     when_an_impatient_silo_crashes: |c| {
@@ -307,6 +332,13 @@ laws_hold! {
         c.cuts = 1;
         c.timeouts = true;
         c.messages = vec![1, 1];
+    };
+    /// That from S to T while a package goes in parts. One caller, two messages.
+    when_the_link_of_a_move_in_parts_is_cut: |c| {
+        one(c, 2);
+        c.parts = true;
+        c.cut = vec![(S, T)];
+        c.cuts = 1;
     };
     /// Two of the caller's and that from S to T. One caller, two messages.
     when_two_links_are_cut: |c| {

@@ -22,7 +22,7 @@
 //! happened. `faults_are_found` breaks one rule at a time and expects the checker to find which law falls.
 //!
 //! Simpler than the real thing: one actor; a turn is one step (but for a pause, which catches one in the middle); a
-//! package comes in one piece and without an offer; replies arrive at once; deaths are agreed upon; few messages, so that
+//! package comes without an offer; replies arrive at once; deaths are agreed upon; few messages, so that
 //! no bound on what is held is reached; the store loses answers, never writes.
 //!
 //! Imports the library's public engines only. Never its supervisors, threads, clock or wire format: those are under test

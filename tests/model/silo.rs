@@ -9,10 +9,13 @@ use crate::{
 };
 use quark::{
     ident::{Epoch, Hint, LinkId, SiloId},
-    migration::{Command, Phase, Seat},
+    migration::{Command, Part, Phase, Receiving, Seat, Sending},
     store::Entry,
     wire::{BounceReason, Refusal},
 };
+
+/// How many parts a package has, if it goes in parts.
+const PARTS: usize = 3;
 
 /// One silo at work in the world.
 pub(crate) struct AtSilo<'a> {
@@ -113,10 +116,14 @@ impl AtSilo<'_> {
                 _ => self.world.violates(BAD_COMMAND),
             },
             Command::Freeze => self.turn_into(&[Run::Running], Run::Freezing, None),
-            Command::Resume { epoch } => self.turn_into(&[Run::Freezing, Run::Frozen], Run::Running, Some(epoch)),
+            Command::Resume { epoch } => {
+                self.world.silo(self.x).sending = None;
+                self.turn_into(&[Run::Freezing, Run::Frozen], Run::Running, Some(epoch));
+            }
             Command::Start { epoch } => self.turn_into(&[Run::Prepared], Run::Running, Some(epoch)),
             Command::Deactivate => self.turn_into(&[Run::Running], Run::Ending, None),
             Command::Drop => {
+                self.world.silo(self.x).sending = None;
                 let dropped = self.activation().take();
                 match dropped {
                     None => self.world.violates(BAD_COMMAND),
@@ -193,6 +200,11 @@ impl AtSilo<'_> {
         else {
             return self.world.violates(BAD_COMMAND);
         };
+        if self.config.parts {
+            let sending = Sending::new(PARTS, 1, 2);
+            self.world.silo(self.x).sending = Some((number(to), sending));
+            return self.send_parts(epoch);
+        }
         let frame = Frame::Package { epoch, queue, mem };
         if self.config.duplicate_package {
             self.tell_target(to, frame.clone());
@@ -200,7 +212,51 @@ impl AtSilo<'_> {
         self.tell_target(to, frame);
     }
 
+    /// Sends the parts that there is credit for, of the package of the activation that is frozen at this epoch.
+    fn send_parts(&mut self, epoch: Epoch) {
+        let silo = self.world.silo(self.x);
+        let (Some((to, sending)), Some(activation)) = (&mut silo.sending, &silo.activation) else {
+            return;
+        };
+        let (to, queue, mem) = (*to, activation.queue.clone(), activation.mem);
+        let parts: Vec<_> = std::iter::from_fn(|| sending.next_part()).collect();
+        for part in parts {
+            let queue = queue.clone();
+            let offset = part.start;
+            let frame = Frame::Part {
+                epoch,
+                offset,
+                queue,
+                mem,
+            };
+            self.tell_target(&id(to), frame);
+        }
+    }
+
+    /// A part has come; answers whether the package is whole.
+    fn takes_part(&mut self, from: u8, epoch: Epoch, offset: usize) -> bool {
+        let keeps = self.config.has(Mutant::KeepsParts);
+        let receiving = &mut self.world.silo(self.x).receiving;
+        if offset == 0 && !(keeps && receiving.is_some()) {
+            *receiving = Some((from, epoch, Receiving::new(PARTS)));
+        }
+        let fits = |(source, of, _): &&mut (u8, Epoch, Receiving)| *source == from && *of == epoch;
+        let Some((_, _, whole)) = receiving.as_mut().filter(fits) else {
+            return false;
+        };
+        let part = whole.part(offset, 1, PARTS);
+        let upto = whole.received();
+        if part == Part::Last {
+            *receiving = None;
+        }
+        if part != Part::Stray {
+            self.tell_source(&id(from), Frame::PartTaken(epoch, upto));
+        }
+        part == Part::Last
+    }
+
     fn abandon(&mut self) {
+        self.world.silo(self.x).sending = None;
         let Some(activation) = self
             .activation()
             .take()
@@ -297,6 +353,25 @@ impl AtSilo<'_> {
                     activation.queue.extend(queue);
                 }
                 self.carry_out();
+            }
+            Frame::Part {
+                epoch,
+                offset,
+                queue,
+                mem,
+            } => {
+                if self.takes_part(from, epoch, offset) {
+                    self.silo_says(from, Frame::Package { epoch, queue, mem });
+                }
+            }
+            Frame::PartTaken(epoch, upto) => {
+                let frozen = (self.seat().phase()).is_some_and(|(_, present)| present == epoch);
+                if let (true, Some((to, sending))) = (frozen, &mut self.world.silo(self.x).sending)
+                    && *to == from
+                {
+                    sending.taken(upto);
+                    self.send_parts(epoch);
+                }
             }
             Frame::Go(epoch) => self.on(|seat| seat.go(&peer, epoch)),
             Frame::Forward { stream, n, message } => {
@@ -463,7 +538,9 @@ impl AtSilo<'_> {
             self.world.conn(peer, self.x).down.clear();
             self.world.conn(self.x, peer).back.clear();
         }
-        self.world.silo(self.x).seen |= 1 << peer;
+        let silo = self.world.silo(self.x);
+        silo.seen |= 1 << peer;
+        silo.receiving = silo.receiving.take().filter(|(from, ..)| *from != peer);
         self.on(|seat| seat.silo_died(&id(peer)));
     }
 }

@@ -130,6 +130,10 @@ impl Config {
                 });
             }
             Act::SourceTimeout(x) => self.at_silo(world, x).on(Seat::resolve),
+            Act::CallOff(x) => {
+                world.called_off += 1;
+                self.at_silo(world, x).on(Seat::call_off);
+            }
             Act::TargetTimeout(x) => self.at_silo(world, x).on(Seat::start_without_source),
             Act::ForgetForwarding(x) => self.at_silo(world, x).on(|seat| {
                 seat.forget_forwarding();

@@ -7,7 +7,7 @@ use crate::config::Config;
 use quark::{
     directory::Way,
     ident::{Epoch, Hint, LinkId, SiloId},
-    migration::{Purpose, Seat},
+    migration::{Purpose, Receiving, Seat, Sending},
     store::Entry,
     wire::Refusal,
 };
@@ -102,6 +102,13 @@ pub(crate) enum Frame {
         queue: Vec<Msg>,
         mem: u16,
     },
+    /// A part of a package; the last one brings what is in it.
+    Part {
+        epoch: Epoch,
+        offset: usize,
+        queue: Vec<Msg>,
+        mem: u16,
+    },
     Go(Epoch),
     Forward {
         stream: Epoch,
@@ -112,6 +119,7 @@ pub(crate) enum Frame {
 
     // A target to its source.
     Refused(Epoch, Refusal),
+    PartTaken(Epoch, usize),
     Committed(Epoch),
     Rested(Epoch, u64),
     Returned(Epoch, u64),
@@ -173,6 +181,10 @@ pub(crate) struct Silo {
     pub(crate) turn: Option<(Msg, Epoch)>,
     pub(crate) seat: Seat<Msg>,
     pub(crate) activation: Option<Activation>,
+    /// Of a frozen activation whose package goes in parts: to whom, and how far.
+    pub(crate) sending: Option<(u8, Sending)>,
+    /// A package that is being put together: whose, and of which freeze.
+    pub(crate) receiving: Option<(u8, Epoch, Receiving)>,
     /// Deaths that it has acted on, as bits.
     pub(crate) seen: u8,
     pub(crate) leaving: bool,
@@ -283,6 +295,7 @@ pub(crate) struct World {
     pub(crate) failed_freezes: u8,
     pub(crate) failures: u8,
     pub(crate) given_up: u8,
+    pub(crate) called_off: u8,
     /// Whether anything has happened that may cost messages and unsaved effects.
     pub(crate) faults: bool,
     /// The laws that are broken, as bits.
@@ -310,6 +323,8 @@ impl World {
             turn: None,
             seat: Seat::new(id(x)),
             activation: None,
+            sending: None,
+            receiving: None,
             seen: 0,
             leaving: false,
             acks: 0,
@@ -380,6 +395,7 @@ impl World {
             failed_freezes: 0,
             failures: 0,
             given_up: 0,
+            called_off: 0,
             faults: false,
             broken: 0,
         };
@@ -506,6 +522,8 @@ impl World {
             turn: None,
             seat: Seat::new(id(x)),
             activation: None,
+            sending: None,
+            receiving: None,
             seen: 0,
             leaving: silo.leaving,
             acks: 0,

@@ -1,5 +1,7 @@
 //! The Redis store on servers of its own: the laws of all stores, outages, what it refuses, what others have written, silos.
 
+#[path = "../common/answered.rs"]
+mod answered;
 #[path = "../common/mod.rs"]
 mod common;
 mod outages;
@@ -13,13 +15,13 @@ use quark::{
     clock::Clock,
     ident::{ActorId, Epoch, SiloId},
     store::{
-        self, Change, ETag, Entry, EntryChange, Manifest, MemberRow, Owner, RedisStore, RegisterOutcome, SaveOutcome,
-        SaveRequest, SiloStatus, Store, StoreError, conformance,
+        self, Change, ETag, Entry, EntryChange, Owner, RedisStore, RegisterOutcome, SaveOutcome, SaveRequest, Store,
+        StoreError,
+        conformance::{self, row},
     },
 };
 use server::RedisServer;
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -54,18 +56,6 @@ fn actor(key: &str) -> ActorId {
 
 fn silo(name: &str) -> SiloId {
     SiloId::new(name, 1)
-}
-
-fn row(silo: &SiloId) -> MemberRow {
-    MemberRow {
-        silo: silo.clone(),
-        address: "127.0.0.1:7000".into(),
-        status: SiloStatus::Active,
-        heartbeat: 0,
-        manifest: Manifest::default(),
-        labels: BTreeMap::new(),
-        unknown: Default::default(),
-    }
 }
 
 fn request(actor: &ActorId, expected: Option<u64>, body: impl Into<bytes::Bytes>) -> SaveRequest {

@@ -1,6 +1,6 @@
 //! Silos on a Redis store: they drain, and a dead Redis is no dead cluster.
 
-use super::{common, common::*, server::RedisServer};
+use super::{answered::Answered, common, common::*, server::RedisServer};
 use futures_util::future::join_all;
 use quark::{
     actor::ActorRef,
@@ -17,7 +17,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::{sync::watch, task::JoinSet, time};
+use tokio::{task::JoinSet, time};
 
 const CLUSTER: &str = "silos";
 
@@ -54,7 +54,7 @@ async fn start_on(server: &RedisServer, name: &str, membership: MembershipConfig
 /// Senders inside and outside that go on until they are told to stop; every ask must be answered.
 struct Load {
     senders: JoinSet<(String, u64)>,
-    answered: Arc<watch::Sender<u64>>,
+    answered: Answered,
     enough: Arc<AtomicBool>,
 }
 
@@ -62,7 +62,7 @@ impl Load {
     fn start(client: &Client, inside: &SiloHandle) -> Self {
         let mut load = Self {
             senders: JoinSet::new(),
-            answered: Arc::new(watch::Sender::new(0)),
+            answered: Answered::default(),
             enough: Arc::default(),
         };
         for actor in 0..ACTORS {
@@ -86,7 +86,7 @@ impl Load {
                 });
                 for reply in join_all(asks).await {
                     reply.expect("no ask fails");
-                    answered.send_modify(|answered| *answered += 1);
+                    answered.count();
                 }
                 sent += 3;
             }
@@ -96,13 +96,7 @@ impl Load {
 
     /// Waits until so many more asks are answered.
     async fn answers(&self, more: u64) {
-        let mut answered = self.answered.subscribe();
-        let wanted = *answered.borrow() + more;
-        let reached = answered.wait_for(|answered| *answered >= wanted);
-        time::timeout(Duration::from_secs(60), reached)
-            .await
-            .expect("the load goes on")
-            .expect("it is counted");
+        self.answered.more(more).await;
     }
 
     /// Ends it and checks that every ask ran once and in order.
@@ -121,6 +115,19 @@ async fn client_of(silos: &[&SiloHandle]) -> Client {
     let seeds = silos.iter().map(|silo| silo.address().to_owned());
     let client = Client::builder().cluster(CLUSTER).seeds(seeds).connect();
     client.await.expect("connects")
+}
+
+/// Two silos, a client of theirs, and a load that has begun.
+async fn two_under_load(server: &RedisServer) -> (SiloHandle, SiloHandle, Client, Load) {
+    let (a, b) = (
+        start_on(server, "a", budgets()).await,
+        start_on(server, "b", budgets()).await,
+    );
+    know_each_other(&[&a, &b]).await;
+    let client = client_of(&[&a, &b]).await;
+    let load = Load::start(&client, &b);
+    load.answers(ACTORS * 20).await;
+    (a, b, client, load)
 }
 
 /// How Redis goes away.
@@ -146,14 +153,7 @@ async fn a_paused_redis_fails_no_request_and_a_silo_drains_when_it_goes_on() {
 /// and when it is over a silo drains as if it had not been.
 async fn outlive(outage: Outage) {
     let mut server = RedisServer::durable();
-    let (a, b) = (
-        start_on(&server, "a", budgets()).await,
-        start_on(&server, "b", budgets()).await,
-    );
-    know_each_other(&[&a, &b]).await;
-    let client = client_of(&[&a, &b]).await;
-    let load = Load::start(&client, &b);
-    load.answers(ACTORS * 20).await;
+    let (a, b, client, load) = two_under_load(&server).await;
 
     match outage {
         Outage::Killed => server.kill(),
@@ -243,14 +243,7 @@ async fn a_change_of_the_table_is_seen_without_waiting_for_a_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silos_write_again_what_a_redis_has_forgotten() {
     let mut server = RedisServer::start();
-    let (a, b) = (
-        start_on(&server, "a", budgets()).await,
-        start_on(&server, "b", budgets()).await,
-    );
-    know_each_other(&[&a, &b]).await;
-    let client = client_of(&[&a, &b]).await;
-    let load = Load::start(&client, &b);
-    load.answers(ACTORS * 20).await;
+    let (a, b, client, load) = two_under_load(&server).await;
     // From now on the actors know of states that will be gone.
     for actor in 0..ACTORS {
         let saved = b.actor::<Ledger>(&actor.to_string()).ask(Save).await;

@@ -50,17 +50,32 @@ impl Actors {
                     line.actor.to_string(),
                     line.silo.name().to_owned(),
                     line.version.clone(),
-                    if line.hot { coloured("hot", Colour::Red) } else { "cold".into() },
+                    if line.hot {
+                        coloured("hot", Colour::Red)
+                    } else {
+                        "cold".into()
+                    },
                     format!("{:.2}", line.score),
                     line.waiting.to_string(),
                     format!("{} ms", line.idle_ms),
                 ]
             });
             let shown = listed.actors.len();
-            let table = table(["actor", "silo", "version", "heat", "score#", "waiting#", "idle#"], rows);
-            if shown < listed.total { format!("{table}\n{shown} of {}; --limit shows more", listed.total) } else { table }
+            let table = table(
+                ["actor", "silo", "version", "heat", "score#", "waiting#", "idle#"],
+                rows,
+            );
+            if shown < listed.total {
+                format!("{table}\n{shown} of {}; --limit shows more", listed.total)
+            } else {
+                table
+            }
         })?;
-        anyhow::ensure!(silent.is_empty(), "{} of the silos did not answer: the list is not whole", silent.len());
+        anyhow::ensure!(
+            silent.is_empty(),
+            "{} of the silos did not answer: the list is not whole",
+            silent.len()
+        );
         Ok(())
     }
 }
@@ -81,17 +96,30 @@ impl Actor {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let found = self.connection.open().await?.actor(&self.actor).await?;
         self.output.print(&found, || {
-            let owner = found.owner.as_ref().map_or("none: its next message activates it".to_owned(), ToString::to_string);
+            let owner = found
+                .owner
+                .as_ref()
+                .map_or("none: its next message activates it".to_owned(), ToString::to_string);
             let saved = found.saved.as_ref().map_or("nothing".to_owned(), |saved| {
-                format!("number {}, {}, written by version {}", saved.etag, bytes(saved.bytes as u64), saved.version)
+                format!(
+                    "number {}, {}, written by version {}",
+                    saved.etag,
+                    bytes(saved.bytes as u64),
+                    saved.version
+                )
             });
-            format!("actor  {}\nowner  {owner}\nepoch  {}\nsaved  {saved}", found.actor, found.epoch.0)
+            format!(
+                "actor  {}\nowner  {owner}\nepoch  {}\nsaved  {saved}",
+                found.actor, found.epoch.0
+            )
         })
     }
 }
 
 /// An actor as people write it.
 pub(crate) fn actor_id(text: &str) -> anyhow::Result<ActorId> {
-    let (kind, key) = text.split_once('/').with_context(|| format!("{text:?} names no actor: write KIND/KEY"))?;
+    let (kind, key) = text
+        .split_once('/')
+        .with_context(|| format!("{text:?} names no actor: write KIND/KEY"))?;
     Ok(ActorId::new(kind, key)?)
 }

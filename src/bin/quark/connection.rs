@@ -1,18 +1,21 @@
 //! How a command reaches the cluster.
 
 use anyhow::Context;
-use quark::{
-    admin::Admin,
-    client::Client,
-    transport::TlsOptions,
-};
+use quark::{admin::Admin, client::Client, transport::TlsOptions};
 use std::{fs, path::PathBuf, time::Duration};
 
 /// How to reach the cluster
 #[derive(Debug, clap::Args)]
 pub(crate) struct Connection {
     /// Silos of the cluster, HOST:PORT; any of them will do
-    #[arg(long = "at", value_name = "HOST:PORT", env = "QUARK_AT", value_delimiter = ',', required = true, global = false)]
+    #[arg(
+        long = "at",
+        value_name = "HOST:PORT",
+        env = "QUARK_AT",
+        value_delimiter = ',',
+        required = true,
+        global = false
+    )]
     at: Vec<String>,
     /// The name of the cluster
     #[arg(long, value_name = "NAME", env = "QUARK_CLUSTER", default_value = "quark")]
@@ -39,7 +42,8 @@ impl Connection {
             .seeds(&self.at)
             .connect_timeout(Duration::from_secs(self.wait));
         if let Some(file) = &self.secret_file {
-            let secret = fs::read_to_string(file).with_context(|| format!("failed to read the secret from {}", file.display()))?;
+            let secret = fs::read_to_string(file)
+                .with_context(|| format!("failed to read the secret from {}", file.display()))?;
             client = client.secret(secret.strip_suffix('\n').unwrap_or(&secret));
         }
         if let (Some(folder), Some(name)) = (&self.certs, &self.cert) {

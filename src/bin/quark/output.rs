@@ -15,7 +15,11 @@ pub(crate) struct Output {
 impl Output {
     /// Prints a value: as JSON if that is wanted, else as people read it.
     pub(crate) fn print<T: Serialize>(self, value: &T, people: impl FnOnce() -> String) -> anyhow::Result<()> {
-        let text = if self.json { serde_json::to_string_pretty(value)? } else { people() };
+        let text = if self.json {
+            serde_json::to_string_pretty(value)?
+        } else {
+            people()
+        };
         match writeln!(io::stdout(), "{}", text.trim_end()) {
             // Whoever read has read enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -47,7 +51,11 @@ pub(crate) fn table<const N: usize>(heads: [&str; N], rows: impl IntoIterator<It
 /// A word in a colour, where somebody looks at a terminal that has not asked for none.
 pub(crate) fn coloured(word: &str, colour: Colour) -> String {
     let plain = !io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if plain { word.to_owned() } else { format!("\x1b[{}m{word}\x1b[0m", colour as u8) }
+    if plain {
+        word.to_owned()
+    } else {
+        format!("\x1b[{}m{word}\x1b[0m", colour as u8)
+    }
 }
 
 /// What a word says at a glance.

@@ -12,7 +12,11 @@ use quark::{
     rollout::{Command, Criteria, OnBad, Phase, Plan, Request, Rollout as Record},
     version,
 };
-use std::{collections::BTreeMap, io::{self, IsTerminal, Write}, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
 
 /// Bring a new version to the actors, step by step, and back
 #[derive(Debug, clap::Args)]
@@ -67,7 +71,12 @@ struct Wanted {
     #[arg(long = "kind", value_name = "KIND=VERSION", value_parser = kind_and_version)]
     kinds: Vec<(String, semver::Version)>,
     /// The shares of the actors that go to the new version, step by step
-    #[arg(long, value_name = "PERCENT,...", value_delimiter = ',', default_value = "10%,50%,100%")]
+    #[arg(
+        long,
+        value_name = "PERCENT,...",
+        value_delimiter = ',',
+        default_value = "10%,50%,100%"
+    )]
     steps: Vec<Weight>,
     /// Turns of the new version without which a step is not good
     #[arg(long, default_value_t = Criteria::default().min_turns)]
@@ -92,7 +101,9 @@ struct Wanted {
 }
 
 fn kind_and_version(text: &str) -> anyhow::Result<(String, semver::Version)> {
-    let (kind, version) = text.split_once('=').with_context(|| format!("{text:?} is no kind and version: write KIND=VERSION"))?;
+    let (kind, version) = text
+        .split_once('=')
+        .with_context(|| format!("{text:?} is no kind and version: write KIND=VERSION"))?;
     Ok((kind.to_owned(), version::parse(version)?))
 }
 
@@ -108,7 +119,11 @@ impl Wanted {
                 slower_percent: self.slower_percent,
                 watch_for: Duration::from_secs(self.watch_for),
                 watch_limit: Duration::from_secs(self.watch_limit),
-                on_bad: if self.pause_on_bad { OnBad::Pause } else { OnBad::RollBack },
+                on_bad: if self.pause_on_bad {
+                    OnBad::Pause
+                } else {
+                    OnBad::RollBack
+                },
                 ..Criteria::default()
             },
         }
@@ -129,7 +144,9 @@ impl Rollout {
             What::Status { watch: true, shared } => watch(&shared.connection.open().await?, shared.output).await,
             What::Status { watch: false, shared } => {
                 let rollout = shared.connection.open().await?.rollout().await?;
-                shared.output.print(&rollout, || rollout.as_ref().map_or("there was no rollout yet".into(), text))
+                shared.output.print(&rollout, || {
+                    rollout.as_ref().map_or("there was no rollout yet".into(), text)
+                })
             }
             What::Pause(shared) => steer(shared, Command::Pause).await,
             What::Resume(shared) => steer(shared, Command::Resume).await,
@@ -142,7 +159,10 @@ impl Rollout {
 
 async fn steer(shared: Shared, command: Command) -> anyhow::Result<()> {
     let admin = shared.connection.open().await?;
-    let seen = admin.rollout().await?.context("the cluster has no rollout; begin one with `quark rollout start`")?;
+    let seen = admin
+        .rollout()
+        .await?
+        .context("the cluster has no rollout; begin one with `quark rollout start`")?;
     let rollout = admin.steer(&seen, command).await?;
     shared.output.print(&rollout, || text(&rollout))
 }
@@ -212,18 +232,34 @@ fn plan_text(plan: &Plan) -> String {
             format!("{} / {}", kind.silos_with_old, kind.silos_with_new),
         ]
     });
-    let mut lines = vec![table(["kind", "from", "to", "actors#", "moves by step#", "silos old / new#"], rows), String::new()];
+    let mut lines = vec![
+        table(
+            ["kind", "from", "to", "actors#", "moves by step#", "silos old / new#"],
+            rows,
+        ),
+        String::new(),
+    ];
     lines.push(format!("steps: {}", steps.join(", ")));
     let actors: u64 = plan.kinds.iter().map(|kind| kind.actors).sum();
     lines.push(match plan.bytes_per_actor {
-        Some(each) => format!("to move: {actors} actors, about {} ({} each, by what has moved so far)", bytes(actors * each), bytes(each)),
+        Some(each) => format!(
+            "to move: {actors} actors, about {} ({} each, by what has moved so far)",
+            bytes(actors * each),
+            bytes(each)
+        ),
         None => format!("to move: {actors} actors; how large they are is not known: nothing has moved yet"),
     });
     lines.push(match plan.pauses {
-        Some((half, most)) => format!("pause of an actor: half below {half:.1?}, 99 of 100 below {most:.1?}, by what has moved so far"),
+        Some((half, most)) => {
+            format!("pause of an actor: half below {half:.1?}, 99 of 100 below {most:.1?}, by what has moved so far")
+        }
         None => "pause of an actor: not known, nothing has moved yet".into(),
     });
-    lines.extend(plan.warnings.iter().map(|warning| coloured(&format!("note: {warning}"), Colour::Yellow)));
+    lines.extend(
+        plan.warnings
+            .iter()
+            .map(|warning| coloured(&format!("note: {warning}"), Colour::Yellow)),
+    );
     lines.join("\n")
 }
 
@@ -233,7 +269,10 @@ fn text(rollout: &Record) -> String {
         Phase::RollingBack { .. } | Phase::RolledBack { .. } => Colour::Red,
         _ => Colour::Yellow,
     };
-    let kinds = rollout.kinds.iter().map(|(kind, target)| format!("{kind} {}", target.to));
+    let kinds = rollout
+        .kinds
+        .iter()
+        .map(|(kind, target)| format!("{kind} {}", target.to));
     let kinds: Vec<_> = kinds.collect();
     let mut lines = vec![format!(
         "rollout {} of {}: {}, {} of the actors belong to the new version",
@@ -263,7 +302,16 @@ fn text(rollout: &Record) -> String {
                 sum(&receipt.old),
             ]
         });
-        let heads = ["share#", "moved#", "bytes#", "took#", "pause p50#", "p99#", "failures new#", "old#"];
+        let heads = [
+            "share#",
+            "moved#",
+            "bytes#",
+            "took#",
+            "pause p50#",
+            "p99#",
+            "failures new#",
+            "old#",
+        ];
         lines.extend([String::new(), table(heads, rows)]);
     }
     lines.push(String::new());

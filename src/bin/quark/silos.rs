@@ -87,7 +87,12 @@ fn silo_table(lines: &[SiloLine]) -> String {
             number(&|report| busy(report)),
         ]
     });
-    table(["silo", "address", "status", "actors#", "waiting#", "turns#", "in#", "out#", "busy#"], rows)
+    table(
+        [
+            "silo", "address", "status", "actors#", "waiting#", "turns#", "in#", "out#", "busy#",
+        ],
+        rows,
+    )
 }
 
 fn status(status: SiloStatus) -> String {
@@ -110,7 +115,8 @@ impl Status {
         let admin = self.connection.open().await?;
         let lines = lines(admin.statuses().await);
         let news = news(&admin, &lines).await;
-        self.output.print(&lines, || format!("{}\n\n{news}", silo_table(&lines)))
+        self.output
+            .print(&lines, || format!("{}\n\n{news}", silo_table(&lines)))
     }
 }
 
@@ -124,11 +130,20 @@ async fn news(admin: &Admin, lines: &[SiloLine]) -> String {
         }
         let Some(report) = &line.report else { continue };
         if let Some(drain) = &report.drain {
-            news.push(format!("{silo} drains ({}): {} actors left, {} ms so far", drain.phase, drain.actors_left, drain.elapsed_ms));
+            news.push(format!(
+                "{silo} drains ({}): {} actors left, {} ms so far",
+                drain.phase, drain.actors_left, drain.elapsed_ms
+            ));
         }
         for turn in &report.stuck {
             let how = if turn.blocks { "blocks its thread" } else { "waits" };
-            news.push(coloured(&format!("{silo}: a turn of {} ({}) {how} for {} ms", turn.actor, turn.message, turn.for_ms), Colour::Yellow));
+            news.push(coloured(
+                &format!(
+                    "{silo}: a turn of {} ({}) {how} for {} ms",
+                    turn.actor, turn.message, turn.for_ms
+                ),
+                Colour::Yellow,
+            ));
         }
         if report.dead_letters > 0 {
             news.push(format!("{silo} keeps {} dead letters", report.dead_letters));
@@ -144,7 +159,11 @@ async fn news(admin: &Admin, lines: &[SiloLine]) -> String {
         Ok(_) => {}
         Err(error) => news.push(coloured(&format!("the rollout cannot be read: {error}"), Colour::Red)),
     }
-    if news.is_empty() { "nothing to report".to_owned() } else { news.join("\n") }
+    if news.is_empty() {
+        "nothing to report".to_owned()
+    } else {
+        news.join("\n")
+    }
 }
 
 impl Versions {
@@ -168,11 +187,22 @@ impl Versions {
             actors: usize,
         }
         let lines: Vec<_> = (hosted.iter())
-            .map(|((kind, version), (silos, actors))| Line { kind, version, silos, actors: *actors })
+            .map(|((kind, version), (silos, actors))| Line {
+                kind,
+                version,
+                silos,
+                actors: *actors,
+            })
             .collect();
         self.output.print(&lines, || {
             let rows = lines.iter().map(|line| {
-                [line.kind.to_owned(), line.version.to_owned(), line.silos.len().to_string(), line.actors.to_string(), line.silos.join(", ")]
+                [
+                    line.kind.to_owned(),
+                    line.version.to_owned(),
+                    line.silos.len().to_string(),
+                    line.actors.to_string(),
+                    line.silos.join(", "),
+                ]
             });
             table(["kind", "version", "silos#", "actors#", "hosted by"], rows)
         })

@@ -22,6 +22,24 @@ pub async fn register_takes_a_free_entry_at_the_next_epoch(store: Arc<dyn Store>
     assert_eq!(entry(&*store, &alice).await, owned(&owner, 1));
 }
 
+/// A store that answers at once does what it does otherwise, and one that does not has done nothing.
+pub async fn register_at_once_is_register_or_nothing(store: Arc<dyn Store>) {
+    let (alice, one, other) = (actor("cart", "alice"), silo("a"), silo("b"));
+    match store.register_at_once(&one, &alice) {
+        None => assert_eq!(entry(&*store, &alice).await, Entry::default()),
+        Some(outcome) => {
+            assert_eq!(outcome, registered(1, None));
+            assert_eq!(entry(&*store, &alice).await, owned(&one, 1));
+            let late = store.register_at_once(&other, &alice);
+            assert_eq!(late, Some(RegisterOutcome::Owned(owned(&one, 1))));
+            assert_eq!(
+                register(&*store, &other, &alice).await,
+                RegisterOutcome::Owned(owned(&one, 1))
+            );
+        }
+    }
+}
+
 /// Whoever asks, the owner itself and its other incarnations too, is answered the entry, which stays.
 pub async fn register_leaves_an_owned_entry_and_answers_it(store: Arc<dyn Store>) {
     let (alice, owner) = (actor("cart", "alice"), SiloId::new("a", 2));

@@ -20,6 +20,8 @@ mod race;
 pub mod states;
 mod values;
 
+pub use values::row;
+
 use super::Store;
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{panic::AssertUnwindSafe, sync::Arc};
@@ -84,6 +86,7 @@ macro_rules! store_conformance {
             members::rows_come_back_as_they_were_put,
             entries::an_actor_that_never_had_an_owner_has_the_default_entry,
             entries::register_takes_a_free_entry_at_the_next_epoch,
+            entries::register_at_once_is_register_or_nothing,
             entries::register_leaves_an_owned_entry_and_answers_it,
             entries::concurrent_registers_have_one_winner,
             entries::concurrent_registers_of_batches_have_one_winner_for_each_actor,

@@ -22,7 +22,8 @@ pub(super) fn silo(name: &str) -> SiloId {
     SiloId::new(name, 1)
 }
 
-pub(super) fn row(silo: &SiloId) -> MemberRow {
+/// A row of an Active silo of which nothing else is known, for further tests of a store.
+pub fn row(silo: &SiloId) -> MemberRow {
     MemberRow {
         silo: silo.clone(),
         address: "127.0.0.1:7000".into(),

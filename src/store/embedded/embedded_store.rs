@@ -1,12 +1,12 @@
-//! The store in a file: sends its operations to its thread and waits for the answers.
+//! The store in a file: sends its operations to its threads and waits for the answers.
 
 use super::{
     documents, entries,
     failure::Failure,
     file::{File, LOCK_ATTEMPTS},
-    job::{Access, Job, Task},
+    job::{Access, Job, Lane, Task},
     members, states,
-    worker::Worker,
+    worker::{MAX_WEIGHT, Worker},
 };
 use crate::{
     ident::{ActorId, InvalidName, SiloId},
@@ -28,22 +28,27 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 /// How many operations of one open store may be under way; more wait for a place, in order.
 const MAX_JOBS: usize = 1_024;
 
+/// How many operations on the membership table may be under way beside those.
+const MAX_MEMBER_JOBS: usize = 64;
+
 /// How many bytes of state weigh as much as one item of a transaction.
 const BYTES_PER_ITEM: usize = 1_024;
 
 /// A store in a SQLite file; several processes of one machine may open it at a time.
 ///
-/// Each open store has a thread of its own. What is answered is on the disk. Dropping the store waits until the thread
-/// has finished what it accepted, a transaction or two.
+/// Each open store has two threads of its own. What is answered is on the disk, but for heartbeats. Dropping the store waits until
+/// the threads have finished what they accepted, a transaction or two.
 pub struct EmbeddedStore {
     place: String,
     views: Views,
     /// Places in the queue: they bound it, and who waits for one does not block a thread.
     places: Arc<Semaphore>,
+    member_places: Arc<Semaphore>,
     /// Without a bound of its own: crossbeam's bounded queue keeps what was sent when its receiver dies, and whoever
     /// waits for an answer would wait forever. This one drops it.
     jobs: Option<Sender<Box<dyn Job>>>,
-    thread: Option<JoinHandle<()>>,
+    watches: Option<Sender<Box<dyn Job>>>,
+    threads: Vec<JoinHandle<()>>,
     #[cfg(test)]
     pub(super) transactions: Arc<std::sync::atomic::AtomicU64>,
 }
@@ -67,49 +72,80 @@ impl EmbeddedStore {
         };
         InvalidName::check("cluster name", cluster).map_err(|error| cannot(error.to_string()))?;
         let place = format!("embedded:{} (cluster {cluster})", path.display());
-        let (jobs, accepted) = crossbeam_channel::unbounded();
         #[cfg(test)]
-        let transactions = Arc::default();
-        let worker = Worker {
-            file: File::open(path, cluster, attempts)?,
-            jobs: accepted,
-            place: place.clone(),
-            #[cfg(test)]
-            transactions: Arc::clone(&transactions),
+        let transactions: Arc<std::sync::atomic::AtomicU64> = Arc::default();
+        let start = |name: &str| {
+            let (jobs, accepted) = crossbeam_channel::unbounded();
+            let worker = Worker {
+                file: File::open(path, cluster, attempts)?,
+                jobs: accepted,
+                place: place.clone(),
+                #[cfg(test)]
+                transactions: Arc::clone(&transactions),
+            };
+            let thread = thread::Builder::new().name(name.into()).spawn(move || worker.run());
+            match thread {
+                Ok(thread) => Ok((jobs, thread)),
+                Err(error) => Err(cannot(format!("its thread cannot be started: {error}"))),
+            }
         };
-        let thread = thread::Builder::new()
-            .name("quark-store".into())
-            .spawn(move || worker.run())
-            .map_err(|error| cannot(format!("its thread cannot be started: {error}")))?;
+        let (jobs, writer) = start("quark-store")?;
+        let (watches, watcher) = start("quark-members")?;
         Ok(Self {
-            place,
             views: Views::default(),
             places: Arc::new(Semaphore::new(MAX_JOBS)),
+            member_places: Arc::new(Semaphore::new(MAX_MEMBER_JOBS)),
             jobs: Some(jobs),
-            thread: Some(thread),
+            watches: Some(watches),
+            threads: vec![writer, watcher],
             #[cfg(test)]
             transactions,
+            place,
         })
     }
 
-    /// Has the thread do `work`, which counts as `weight` items.
+    /// Has the writing thread do `work`, which counts as `weight` items.
     pub(super) fn submit<T, W>(&self, access: Access, weight: usize, work: W) -> StoreFuture<'_, T>
     where
         T: Send + 'static,
         W: FnOnce(&File) -> Result<T, Failure> + Send + 'static,
     {
+        self.submit_to(Lane::Bulk, access, weight, work)
+    }
+
+    /// Has the thread that waits for no disk read what `read` does.
+    fn watch<T, W>(&self, read: W) -> StoreFuture<'_, T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&File) -> Result<T, Failure> + Send + 'static,
+    {
+        // A transaction of its own: it sees all that was committed before it began.
+        self.submit_to(Lane::Watch, Access::Reads, MAX_WEIGHT, read)
+    }
+
+    fn submit_to<T, W>(&self, lane: Lane, access: Access, weight: usize, work: W) -> StoreFuture<'_, T>
+    where
+        T: Send + 'static,
+        W: FnOnce(&File) -> Result<T, Failure> + Send + 'static,
+    {
         Box::pin(async move {
-            let place = self.place_in_queue().await?;
+            let (places, jobs) = match lane {
+                Lane::Bulk => (&self.places, &self.jobs),
+                Lane::First => (&self.member_places, &self.jobs),
+                Lane::Watch => (&self.member_places, &self.watches),
+            };
+            let place = self.place_in_queue(places).await?;
             let (reply, answer) = oneshot::channel();
             let job: Box<dyn Job> = Box::new(Task {
                 access,
+                lane,
                 weight,
                 work: Some(work),
                 result: None,
                 reply,
                 _place: place,
             });
-            let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+            let sent = jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
             if !sent {
                 return Err(self.ended());
             }
@@ -117,13 +153,13 @@ impl EmbeddedStore {
         })
     }
 
-    async fn place_in_queue(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+    async fn place_in_queue(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, StoreError> {
         // Waiting is charged to the budget of a tokio task even where it is not needed, and would send a caller of many
         // operations away after a hundred.
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+        if let Ok(place) = Arc::clone(places).try_acquire_owned() {
             return Ok(place);
         }
-        let waiting = Arc::clone(&self.places).acquire_owned();
+        let waiting = Arc::clone(places).acquire_owned();
         waiting.await.map_err(|_| self.ended())
     }
 
@@ -144,11 +180,11 @@ impl EmbeddedStore {
 
 impl Drop for EmbeddedStore {
     fn drop(&mut self) {
-        drop(self.jobs.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!(store = self.place, "the thread of the embedded store had panicked");
+        drop((self.jobs.take(), self.watches.take()));
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!(store = self.place, "a thread of the embedded store had panicked");
+            }
         }
     }
 }
@@ -169,7 +205,7 @@ impl Store for EmbeddedStore {
     }
 
     fn members(&self) -> StoreFuture<'_, MembershipTable> {
-        self.submit(Access::Reads, 1, members::table)
+        self.watch(members::table)
     }
 
     fn change_member(
@@ -177,7 +213,7 @@ impl Store for EmbeddedStore {
         expected_view: u64,
         change: Change,
     ) -> StoreFuture<'_, Result<MembershipTable, MembershipTable>> {
-        let changing = self.submit(Access::Writes, 1, move |file| {
+        let changing = self.submit_to(Lane::First, Access::Writes, 1, move |file| {
             members::change(file, expected_view, &change)
         });
         Box::pin(async move {
@@ -191,9 +227,7 @@ impl Store for EmbeddedStore {
 
     fn heartbeat(&self, silo: &SiloId, heartbeat: u64) -> StoreFuture<'_, Option<MemberRow>> {
         let silo = silo.clone();
-        self.submit(Access::Writes, 1, move |file| {
-            members::heartbeat(file, &silo, heartbeat)
-        })
+        self.watch(move |file| members::heartbeat(file, &silo, heartbeat))
     }
 
     fn register(&self, owner: &SiloId, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<RegisterOutcome>> {

@@ -2,12 +2,15 @@
 
 use crate::store::StoreError;
 use rusqlite::ErrorCode;
+use std::io;
 
 /// Why a job failed.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// SQLite refused.
     Sql(rusqlite::Error),
+    /// A heartbeat's file cannot be written.
+    Heartbeat(io::Error),
     /// A record cannot be understood.
     Corrupt {
         /// Which.
@@ -43,6 +46,12 @@ impl Failure {
                 place: place.into(),
                 why: explain(&error),
             },
+            Self::Heartbeat(error) => StoreError::Unavailable {
+                place: place.into(),
+                why: format!(
+                    "{error}, for a heartbeat's file: the process must be allowed to write the folder beside the file"
+                ),
+            },
         }
     }
 }
@@ -55,6 +64,12 @@ impl From<rusqlite::Error> for Failure {
             | rusqlite::Error::Utf8Error(..) => Self::corrupt("a row", error),
             other => Self::Sql(other),
         }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Heartbeat(error)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The open file: how it is found, opened and locked, and the transactions on it.
 
 use super::{
+    beats::Beats,
     failure::{Failure, explain},
     schema::{self, Found},
 };
@@ -12,11 +13,12 @@ use std::{
     time::Duration,
 };
 
-/// How often a locked file is tried before [`StoreError::Unavailable`]: for 5 s and more.
+/// How often a locked file is tried before [`StoreError::Unavailable`]: for 20 s and more, as a disk that others fill may take as
+/// long for a sync.
 ///
 /// SQLite's own handler backs off to 100 ms. A process that commits without pause leaves gaps far shorter than that
 /// between its transactions, and a waiter that looks so rarely would starve.
-pub(super) const LOCK_ATTEMPTS: i32 = 5_000;
+pub(super) const LOCK_ATTEMPTS: i32 = 20_000;
 
 /// How long between.
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
@@ -31,6 +33,7 @@ const STATEMENTS: usize = 64;
 pub(super) struct File {
     connection: Connection,
     cluster: i64,
+    beats: Beats,
 }
 
 impl File {
@@ -58,12 +61,23 @@ impl File {
         ours(schema::create(&mut connection).map_err(sql)?).map_err(cannot)?;
         let cluster = schema::cluster(&mut connection, cluster).map_err(sql)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Self { connection, cluster })
+        let beats = Beats::open(&path, cluster)
+            .map_err(|error| cannot(format!("the folder of its heartbeats cannot be made: {error}")))?;
+        Ok(Self {
+            connection,
+            cluster,
+            beats,
+        })
     }
 
     /// The cluster's number, the first parameter of every statement.
     pub(super) fn cluster(&self) -> i64 {
         self.cluster
+    }
+
+    /// The silos' heartbeats.
+    pub(super) fn beats(&self) -> &Beats {
+        &self.beats
     }
 
     /// A statement, prepared once.

@@ -11,10 +11,24 @@ pub(super) enum Access {
     Writes,
 }
 
+/// Whom a job waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// For all that came before it.
+    Bulk,
+    /// For the transaction that is under way, and others of this lane.
+    First,
+    /// For no writer: it has a thread of its own, and a transaction of its own there.
+    Watch,
+}
+
 /// A job, whatever it answers.
 pub(super) trait Job: Send {
     /// Whether it changes the file.
     fn access(&self) -> Access;
+
+    /// Whom it waits for.
+    fn lane(&self) -> Lane;
 
     /// About how much of a transaction it takes, in items.
     fn weight(&self) -> usize;
@@ -29,6 +43,7 @@ pub(super) trait Job: Send {
 /// A job that answers a `T`.
 pub(super) struct Task<T, W> {
     pub(super) access: Access,
+    pub(super) lane: Lane,
     pub(super) weight: usize,
     pub(super) work: Option<W>,
     pub(super) result: Option<Result<T, Failure>>,
@@ -44,6 +59,10 @@ where
 {
     fn access(&self) -> Access {
         self.access
+    }
+
+    fn lane(&self) -> Lane {
+        self.lane
     }
 
     fn weight(&self) -> usize {

@@ -1,7 +1,7 @@
 //! The SQL of the membership table.
 //!
-//! The heartbeat has a column of its own, and the rest of a row is one record. So a heartbeat leaves the record as it
-//! is, with all that a newer program put into it.
+//! A row is one record and the heartbeat that it was first put with; what is beaten since is in [`super::beats::Beats`]. So a
+//! heartbeat leaves the record as it is, with all that a newer program put into it.
 
 use super::{failure::Failure, file::File};
 use crate::{
@@ -18,7 +18,8 @@ pub(super) fn table(file: &File) -> Result<MembershipTable, Failure> {
     while let Some(row) = found.next()? {
         let silo = SiloId::checked(row.get::<_, String>(0)?, row.get::<_, i64>(1)?.cast_unsigned())
             .map_err(|why| Failure::corrupt("a member", why))?;
-        let heartbeat = row.get::<_, i64>(2)?.cast_unsigned();
+        let first = row.get::<_, i64>(2)?.cast_unsigned();
+        let heartbeat = file.beats().read(&silo).unwrap_or(first);
         rows.push(understand(&silo, heartbeat, &row.get::<_, Vec<u8>>(3)?)?);
     }
     rows.sort_unstable_by(|a, b| a.silo.cmp(&b.silo));
@@ -50,23 +51,27 @@ pub(super) fn change(
     Ok(Ok(table(file)?))
 }
 
-/// Sets a row's heartbeat.
+/// Sets a row's heartbeat. To be run in a transaction of its own, which then sees what was committed before the heartbeat was
+/// written: a death that the heartbeat was too late for.
 pub(super) fn heartbeat(file: &File, silo: &SiloId, heartbeat: u64) -> Result<Option<MemberRow>, Failure> {
-    file.prepare(
-        "UPDATE members SET heartbeat = ?4 WHERE cluster = ?1 AND name = ?2 AND incarnation = ?3 RETURNING record",
-    )?
-    .query_row(
-        params![
-            file.cluster(),
-            silo.name(),
-            silo.incarnation().cast_signed(),
-            heartbeat.cast_signed()
-        ],
+    file.beats().write(silo, heartbeat)?;
+    match record_of(file, silo)? {
+        Some(bytes) => understand(silo, heartbeat, &bytes).map(Some),
+        None => {
+            file.beats().forget(silo)?;
+            Ok(None)
+        }
+    }
+}
+
+fn record_of(file: &File, silo: &SiloId) -> Result<Option<Vec<u8>>, Failure> {
+    let mut select =
+        file.prepare("SELECT record FROM members WHERE cluster = ?1 AND name = ?2 AND incarnation = ?3")?;
+    let record = select.query_row(
+        params![file.cluster(), silo.name(), silo.incarnation().cast_signed()],
         |row| row.get::<_, Vec<u8>>(0),
-    )
-    .optional()?
-    .map(|bytes| understand(silo, heartbeat, &bytes))
-    .transpose()
+    );
+    Ok(record.optional()?)
 }
 
 fn view(file: &File) -> Result<u64, Failure> {
@@ -78,6 +83,9 @@ fn view(file: &File) -> Result<u64, Failure> {
 
 fn put(file: &File, row: &MemberRow) -> Result<(), Failure> {
     let bytes = record::encode(row).map_err(|why| Failure::corrupt(name(&row.silo), why))?;
+    if record_of(file, &row.silo)?.is_none() {
+        file.beats().forget(&row.silo)?;
+    }
     file.prepare(
         "INSERT INTO members (cluster, name, incarnation, heartbeat, record) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT DO UPDATE SET record = excluded.record",
@@ -95,6 +103,7 @@ fn put(file: &File, row: &MemberRow) -> Result<(), Failure> {
 fn remove(file: &File, silo: &SiloId) -> Result<(), Failure> {
     file.prepare("DELETE FROM members WHERE cluster = ?1 AND name = ?2 AND incarnation = ?3")?
         .execute(params![file.cluster(), silo.name(), silo.incarnation().cast_signed()])?;
+    file.beats().forget(silo)?;
     Ok(())
 }
 

@@ -8,15 +8,21 @@
 //!                                          each job in a savepoint
 //!                                          COMMIT, one sync of the disk
 //!   callers <--answers, after the commit--'
+//!
+//!   reads of the membership table, heartbeats --job--> queue --> a second thread, which writes nothing to the database
 //! ```
 //!
-//! **Invariants.** *Answered is durable*: no answer leaves before its transaction is on the disk. *All or nothing per
+//! The membership table is changed ahead of all else that waits. It is read, and heartbeats are written ([`beats`]), by a thread
+//! that waits for no disk: a silo must not lose its lease because others save much.
+//!
+//! **Invariants.** *Answered is durable*: no answer but a heartbeat's leaves before its transaction is on the disk. *All or nothing per
 //! job*: a job that fails leaves no trace and does not fail its neighbours; if the transaction itself fails, every job
 //! in it answers [`StoreError::Unavailable`](super::StoreError::Unavailable). *Nobody hangs*: a job whose thread is
 //! gone answers the same.
 //!
 //! Only for local file systems: SQLite's write-ahead log needs memory shared between the processes.
 
+mod beats;
 mod documents;
 mod embedded_store;
 mod entries;

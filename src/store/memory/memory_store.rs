@@ -113,7 +113,11 @@ impl Store for MemoryStore {
 
     fn register(&self, owner: &SiloId, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<RegisterOutcome>> {
         let owner = owner.clone();
-        self.run(move |tables| Ok(actors.into_iter().map(|actor| tables.register(&owner, actor)).collect()))
+        self.run(move |tables| Ok(actors.iter().map(|actor| tables.register(&owner, actor)).collect()))
+    }
+
+    fn register_at_once(&self, owner: &SiloId, actor: &ActorId) -> Option<RegisterOutcome> {
+        Some(self.0.tables.lock().register(owner, actor))
     }
 
     fn entries(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Entry>> {

@@ -4,6 +4,7 @@
 //! Imports the contract and `ident`.
 
 mod memory_store;
+mod rows;
 mod tables;
 
 pub use memory_store::MemoryStore;

@@ -1,21 +1,21 @@
 //! The tables of a memory store and the exact meaning of every operation on them.
 
+use super::rows::Rows;
 use crate::{
-    ident::{ActorId, Epoch, SiloId},
+    ident::{ActorId, SiloId},
     store::{
         Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
         Registered, SaveOutcome, SaveRequest, StoredState,
     },
 };
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashMap, btree_map};
+use std::collections::{BTreeMap, btree_map};
 
 #[derive(Default)]
 pub(super) struct Tables {
     view: u64,
     members: BTreeMap<SiloId, MemberRow>,
-    entries: HashMap<ActorId, Entry, foldhash::fast::RandomState>,
-    states: HashMap<ActorId, StoredState, foldhash::fast::RandomState>,
+    rows: Rows,
     documents: BTreeMap<String, Document>,
 }
 
@@ -79,22 +79,18 @@ impl Tables {
     }
 
     pub(super) fn entry(&self, actor: &ActorId) -> Entry {
-        self.entries.get(actor).cloned().unwrap_or_default()
+        self.rows.entry(actor)
     }
 
     pub(super) fn state(&self, actor: &ActorId) -> Option<StoredState> {
-        self.states.get(actor).cloned()
+        self.rows.state(actor)
     }
 
-    pub(super) fn register(&mut self, owner: &SiloId, actor: ActorId) -> RegisterOutcome {
-        let entry = self.entry(&actor);
-        if entry.owner.is_some() {
-            return RegisterOutcome::Owned(entry);
+    pub(super) fn register(&mut self, owner: &SiloId, actor: &ActorId) -> RegisterOutcome {
+        match self.rows.take(owner, actor) {
+            Ok((epoch, state)) => RegisterOutcome::Registered(Registered { epoch, state }),
+            Err(entry) => RegisterOutcome::Owned(entry),
         }
-        let epoch: Epoch = entry.epoch.next();
-        let state = self.state(&actor);
-        self.entries.insert(actor, Entry::owned(owner.clone(), epoch));
-        RegisterOutcome::Registered(Registered { epoch, state })
     }
 
     pub(super) fn change_entry(&mut self, change: EntryChange) -> EntryOutcome {
@@ -102,17 +98,12 @@ impl Tables {
         if !change.applies_to(&actual) {
             return EntryOutcome::Conflict(actual);
         }
-        self.entries.insert(change.actor, change.new);
+        self.rows.set_entry(&change.actor, &change.new);
         EntryOutcome::Changed
     }
 
     pub(super) fn owned_by(&self, owner: &SiloId) -> Vec<ActorId> {
-        let mut owned: Vec<ActorId> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.owner.as_ref() == Some(owner))
-            .map(|(actor, _)| actor.clone())
-            .collect();
+        let mut owned: Vec<ActorId> = self.rows.owned_by(owner).cloned().collect();
         owned.sort_unstable();
         owned
     }
@@ -122,7 +113,7 @@ impl Tables {
         if !entry.is_owned_by(&save.owner) {
             return SaveOutcome::NotOwner(entry);
         }
-        let actual = self.states.get(&save.actor).map(|state| state.etag);
+        let actual = self.rows.etag(&save.actor);
         if actual != save.expected {
             return SaveOutcome::Conflict {
                 expected: save.expected,
@@ -135,7 +126,7 @@ impl Tables {
             version: save.version,
             body: save.body,
         };
-        self.states.insert(save.actor, state);
+        self.rows.set_state(&save.actor, &state);
         SaveOutcome::Saved(etag)
     }
 }

@@ -31,6 +31,7 @@ async fn both_ends_learn_who_the_other_is() {
                 process: ProcessId::Silo(SiloId::new(name, 1)),
                 protocol: 1,
                 number: 1,
+                takes_parts: true,
             };
             assert_eq!(dialler.peer, peer("b"));
             assert_eq!(listener.peer, peer("a"));
@@ -203,6 +204,7 @@ fn introduction(proves: bool) -> Introduction {
         nonce: ByteArray::new([1; 32]),
         proves,
         number: 1,
+        capabilities: ["a-word-of-a-newer-version".to_owned()].into(),
     }
 }
 
@@ -218,6 +220,7 @@ async fn stranger_dials<T>(
         clock,
         timeout: Duration::from_secs(5),
         address: "stranger",
+        may_be_silo: true,
     };
     let accept = async {
         let result = handshake.accept(&mut ours).await;
@@ -336,6 +339,7 @@ async fn a_listener_that_cannot_prove_itself_is_left() {
         clock: &clock,
         timeout: Duration::from_secs(5),
         address: "impostor",
+        may_be_silo: true,
     };
     let impostor = async {
         let mut stranger = Stranger(theirs);
@@ -433,7 +437,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
         for dial in [true, false] {
             let clock = Clock::system();
-            let handshake = Handshake { local: &local, clock: &clock, timeout: Duration::from_secs(5), address: "random" };
+            let handshake = Handshake { local: &local, clock: &clock, timeout: Duration::from_secs(5), address: "random", may_be_silo: true };
             let mut stream = tokio::io::join(&bytes[..], tokio::io::sink());
             let result = runtime.block_on(async {
                 if dial { handshake.dial(&mut stream, 1, None).await } else { handshake.accept(&mut stream).await }

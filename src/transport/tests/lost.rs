@@ -22,7 +22,7 @@ struct Manual {
 
 fn manual() -> Manual {
     let ((feed, reader), (writer, sink)) = (duplex(1 << 16), duplex(1 << 16));
-    let (sender, receiver, driver) = link(LinkOptions::default(), reader, writer);
+    let (sender, receiver, driver) = link(LinkOptions::default(), true, reader, writer);
     Manual {
         sender,
         receiver,

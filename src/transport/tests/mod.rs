@@ -1,9 +1,11 @@
 //! Laws of handshakes and links, over TCP and in-process streams.
 
 mod handshakes;
+mod lanes;
 mod links;
 mod lost;
 mod tcp;
+mod tls;
 
 use super::{
     Connection, LinkOptions, LocalEnd, LoopbackNetwork, Secret, TcpOptions, TcpTransport, Transport, TransportError,
@@ -58,7 +60,7 @@ async fn meet(
                 link: options,
                 ..TcpOptions::default()
             };
-            let transport = |local| Box::new(TcpTransport::new(local, Clock::system(), options));
+            let transport = |local| Box::new(TcpTransport::new(local, Clock::system(), options.clone()));
             (transport(dialler), transport(listener), "127.0.0.1:0")
         }
         Network::Loopback => {
@@ -106,6 +108,7 @@ fn call(request: u64, body: Bytes) -> Frame {
         from: ProcessId::Client(ClientId(7)),
         time_left: Some(Duration::from_secs(30)),
         chain: Vec::new(),
+        trace: None,
         body,
     })
 }

@@ -4,14 +4,16 @@ use super::{
     cursor::Cursor,
     encode::FLAG,
     head::{
-        BounceHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, QueryHead, RefusedHead, ViewHead,
+        BounceHead, CallHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, PartHead, QueryHead,
+        RefusedHead, ViewHead,
     },
     header::{Header, Length},
     interner::Interner,
     kind,
+    parts::Parts,
 };
 use crate::{
-    ident::{Epoch, RequestId},
+    ident::{Epoch, RequestId, TraceContext},
     wire::{Call, Frame, FrameError, Limits, OfferItem, Outcome, Package, decode},
 };
 use bytes::{Buf, Bytes, BytesMut};
@@ -37,6 +39,7 @@ pub enum Step {
 pub struct Decoder {
     limits: Limits,
     names: Interner,
+    parts: Parts,
 }
 
 impl Decoder {
@@ -45,6 +48,7 @@ impl Decoder {
         Self {
             limits,
             names: Interner::default(),
+            parts: Parts::default(),
         }
     }
 
@@ -53,10 +57,24 @@ impl Decoder {
     /// # Errors
     /// The bytes are no frame, or one that breaks a limit: the link is of no use any more.
     pub fn step(&mut self, buffer: &mut BytesMut) -> Result<Step, FrameError> {
-        match Header::measure(buffer, &self.limits)? {
-            Length::Need(more) => Ok(Step::Need(more)),
-            Length::End => Ok(Step::End),
-            Length::Frame(total) => self.frame(buffer.split_to(total).freeze()).map(Step::Frame),
+        loop {
+            match Header::measure(buffer, &self.limits)? {
+                Length::Need(more) => return Ok(Step::Need(more)),
+                Length::End if self.parts.are_missing() => {
+                    return Err(FrameError::Malformed {
+                        kind: kind::PIECE,
+                        field: "the last part",
+                        why: "is missing",
+                    });
+                }
+                Length::End => return Ok(Step::End),
+                Length::Frame(total) => {
+                    let frame = buffer.split_to(total).freeze();
+                    if let Some(frame) = self.parts.take(frame, &self.limits)? {
+                        return self.frame(frame).map(Step::Frame);
+                    }
+                }
+            }
         }
     }
 
@@ -86,19 +104,22 @@ impl Decoder {
         Ok(match header.kind {
             kind::CALL => {
                 let mut call = self.call(request, head)?;
+                call.trace = trace(head)?;
                 call.body = payload(frame);
                 Frame::Call(call)
             }
             kind::FORWARD => {
                 let request = RequestId(head.u64("the request")?);
                 let mut call = self.call(request, head)?;
+                call.trace = trace(head)?;
                 call.body = payload(frame);
                 Frame::Forward { stream, n, call }
             }
             kind::BOUNCE => {
                 let mut call = self.call(request, head)?;
-                let BounceHead { hint, why } = head.extension()?;
+                let BounceHead { hint, why, trace } = head.extension()?;
                 let hint = hint.map(Cow::into_owned);
+                call.trace = trace;
                 call.body = payload(frame);
                 Frame::Bounce { call, hint, why }
             }
@@ -121,6 +142,17 @@ impl Decoder {
             kind::PACKAGE => {
                 let package = self.package(epoch, head)?;
                 Frame::Package(self.contents(package, payload(frame))?)
+            }
+            kind::PART => {
+                let actor = head.actor(names)?;
+                let PartHead { total } = head.extension()?;
+                Frame::Part {
+                    actor,
+                    epoch,
+                    offset: n,
+                    total,
+                    bytes: payload(frame),
+                }
             }
             kind::FENCED => {
                 let actor = head.actor(names)?;
@@ -193,6 +225,11 @@ impl Decoder {
                 actor: head.actor(names)?,
                 epoch,
             },
+            kind::PART_TAKEN => Frame::PartTaken {
+                actor: head.actor(names)?,
+                epoch,
+                upto: n,
+            },
             kind::COMMITTED => Frame::Committed {
                 actor: head.actor(names)?,
                 epoch,
@@ -239,6 +276,7 @@ impl Decoder {
             from: head.process(names)?,
             time_left: head.time_left()?,
             chain: head.chain(names, &self.limits)?,
+            trace: None,
             body: Bytes::new(),
         })
     }
@@ -292,6 +330,15 @@ impl Decoder {
         }
         Ok(package)
     }
+}
+
+/// The trace of a call that has one, which most have not.
+fn trace(head: &Cursor<'_>) -> Result<Option<TraceContext>, FrameError> {
+    if head.rest.is_empty() {
+        return Ok(None);
+    }
+    let CallHead { trace } = head.extension()?;
+    Ok(trace)
 }
 
 fn outcome(header: Header, payload: Bytes) -> Result<Outcome, FrameError> {

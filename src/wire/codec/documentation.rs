@@ -64,7 +64,7 @@ fn the_page_gives_the_header_as_it_is_written() {
 }
 
 /// All codes; a new one does not compile until it is added here.
-fn codes() -> [FailureCode; 15] {
+fn codes() -> [FailureCode; 16] {
     use FailureCode as Code;
     match Code::TimedOut {
         Code::TimedOut
@@ -81,7 +81,8 @@ fn codes() -> [FailureCode; 15] {
         | Code::BadQuery
         | Code::Full
         | Code::Discarded
-        | Code::BadName => [
+        | Code::BadName
+        | Code::TooLarge => [
             Code::TimedOut,
             Code::Panicked,
             Code::ActivationFailed,
@@ -97,6 +98,7 @@ fn codes() -> [FailureCode; 15] {
             Code::Full,
             Code::Discarded,
             Code::BadName,
+            Code::TooLarge,
         ],
     }
 }
@@ -115,6 +117,8 @@ fn the_page_gives_the_limits_that_hold() {
     let limits = Limits::default();
     let known = [
         limits.max_frame_bytes,
+        limits.max_package_bytes,
+        limits.max_frame_bytes - Limits::CALL_MARGIN,
         limits.max_chain,
         Limits::MAX_NAME_BYTES,
         MAX_DEPTH,

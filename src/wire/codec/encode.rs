@@ -2,7 +2,8 @@
 
 use super::{
     head::{
-        BounceHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, QueryHead, RefusedHead, ViewHead,
+        BounceHead, CallHead, FoundHead, HintHead, OfferAnswerHead, OfferHead, PackageHead, PartHead, QueryHead,
+        RefusedHead, ViewHead,
     },
     header::Header,
     kind,
@@ -35,9 +36,18 @@ impl Outgoing {
     /// # Errors
     /// The frame breaks a limit, which the error names with the actor and the message. Nothing was appended.
     pub fn push(&mut self, frame: &Frame, limits: &Limits) -> Result<(), FrameError> {
+        self.undo_unless(|out| out.push_frame(frame, limits))
+    }
+
+    /// Appends the frame of a package; errors as those of [`Outgoing::push`].
+    pub(super) fn push_package(&mut self, package: &Package, limits: &Limits) -> Result<(), FrameError> {
+        self.undo_unless(|out| Put { out, limits }.package(package))
+    }
+
+    fn undo_unless(&mut self, push: impl FnOnce(&mut Self) -> Result<(), FrameError>) -> Result<(), FrameError> {
         let start = self.tail().len();
         // Payloads are pushed when nothing can fail any more, so what is to be undone is in the tail.
-        let result = self.push_frame(frame, limits);
+        let result = push(self);
         if result.is_err() {
             self.tail().truncate(start);
         }
@@ -54,12 +64,12 @@ impl Outgoing {
         match frame {
             Frame::Call(call) => {
                 let header = header(kind::CALL, call.request.0, Epoch::ZERO);
-                put.call(header, Fixed::Call(call), NO_EXTENSION, &call.body)
+                put.call(header, Fixed::Call(call), call_head(call).as_ref(), &call.body)
             }
             Frame::Forward { stream, n, call } => put.call(
                 header(kind::FORWARD, *n, *stream),
                 Fixed::Forward(call),
-                NO_EXTENSION,
+                call_head(call).as_ref(),
                 &call.body,
             ),
             Frame::Bounce { call, hint, why } => {
@@ -68,7 +78,11 @@ impl Outgoing {
                 put.call(
                     header,
                     Fixed::Call(call),
-                    Some(&BounceHead { hint, why: *why }),
+                    Some(&BounceHead {
+                        hint,
+                        why: *why,
+                        trace: call.trace,
+                    }),
                     &call.body,
                 )
             }
@@ -82,6 +96,18 @@ impl Outgoing {
                 Ok(())
             }
             Frame::Package(package) => put.package(package),
+            Frame::Part {
+                actor,
+                epoch,
+                offset,
+                total,
+                bytes,
+            } => put.call(
+                header(kind::PART, *offset, *epoch),
+                Fixed::Actor(actor),
+                Some(&PartHead { total: *total }),
+                bytes,
+            ),
             Frame::Fenced { actor, k, hint, lost } => {
                 let mut header = header(kind::FENCED, *k, Epoch::ZERO);
                 header.flags = if *lost { FLAG } else { 0 };
@@ -140,6 +166,7 @@ impl Outgoing {
             Frame::NotHere { actor, k } => put.actor(kind::NOT_HERE, *k, Epoch::ZERO, actor),
             Frame::Lookup { request, actor } => put.actor(kind::LOOKUP, request.0, Epoch::ZERO, actor),
             Frame::Go { actor, epoch } => put.actor(kind::GO, 0, *epoch, actor),
+            Frame::PartTaken { actor, epoch, upto } => put.actor(kind::PART_TAKEN, *upto, *epoch, actor),
             Frame::Committed { actor, epoch } => put.actor(kind::COMMITTED, 0, *epoch, actor),
             Frame::Closed { actor, stream } => put.actor(kind::CLOSED, 0, *stream, actor),
             Frame::AskClosed { actor, stream } => put.actor(kind::ASK_CLOSED, 0, *stream, actor),
@@ -154,6 +181,11 @@ impl Outgoing {
             Frame::Unrecognized { kind } => Err(FrameError::Unrecognized { kind: *kind }),
         }
     }
+}
+
+fn call_head(call: &Call) -> Option<CallHead> {
+    let trace = Some(call.trace?);
+    Some(CallHead { trace })
 }
 
 fn header(kind: u8, number: u64, epoch: Epoch) -> Header {
@@ -212,7 +244,8 @@ impl Put<'_> {
         let mut payload = size_of::<u32>() + package.memory.len();
         for call in &package.waiting {
             check_call(call, self.limits)?;
-            payload += Header::BYTES + call_bytes(call) + call.body.len();
+            let extension = call_head(call).map_or(0, |_| CallHead::BYTES);
+            payload += Header::BYTES + call_bytes(call) + extension + call.body.len();
         }
         let extension = PackageHead {
             version: Cow::Borrowed(&package.version),
@@ -228,7 +261,7 @@ impl Put<'_> {
         self.out.push_payload(&package.memory);
         for call in &package.waiting {
             let header = header(kind::CALL, call.request.0, Epoch::ZERO);
-            self.call(header, Fixed::Call(call), NO_EXTENSION, &call.body)?;
+            self.call(header, Fixed::Call(call), call_head(call).as_ref(), &call.body)?;
         }
         Ok(())
     }
@@ -266,7 +299,10 @@ impl Put<'_> {
         }
         let written = tail.len() - start;
         let total = written.saturating_add(payload);
-        self.limits.check_frame(total, || subject(kind, &fixed))?;
+        match kind {
+            kind::CALL => self.limits.check_call_frame(total, || subject(kind, &fixed))?,
+            _ => self.limits.check_frame(total, || subject(kind, &fixed))?,
+        }
         header.head = u32::try_from(written - Header::BYTES).expect("invariant: the limits were checked");
         tail[start..start + Header::BYTES].copy_from_slice(&header.to_bytes(total));
         Ok(())

@@ -4,7 +4,7 @@
 //! whatever fields, for "another".
 
 use crate::{
-    ident::Hint,
+    ident::{Hint, TraceContext},
     store::ETag,
     wire::{BounceReason, Failure, FailureCode, Located, OfferItem, PackedTimer, Ran, Refusal, SiloAddress},
 };
@@ -18,11 +18,42 @@ pub(super) struct HintHead<'a> {
     pub(super) hint: Option<Cow<'a, Hint>>,
 }
 
+/// What a call has besides its fixed part.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct CallHead {
+    #[serde(default, with = "trace", skip_serializing_if = "Option::is_none")]
+    pub(super) trace: Option<TraceContext>,
+}
+
+impl CallHead {
+    /// What it has encoded, if there is a trace; without it is left out.
+    pub(super) const BYTES: usize = 1 + 6 + 2 + TraceContext::BYTES;
+}
+
+/// A trace context as 25 bytes. One of another shape is none: a trace is nothing to lose a message for.
+mod trace {
+    use crate::ident::TraceContext;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+    use serde_bytes::{ByteBuf, Bytes};
+
+    pub(super) fn serialize<S: Serializer>(trace: &Option<TraceContext>, serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes = trace.as_ref().map(TraceContext::to_bytes);
+        bytes.as_ref().map(|bytes| Bytes::new(bytes)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TraceContext>, D::Error> {
+        let bytes = Option::<ByteBuf>::deserialize(deserializer)?;
+        Ok(bytes.and_then(|bytes| TraceContext::from_bytes(&bytes).ok()))
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 pub(super) struct BounceHead<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) hint: Option<Cow<'a, Hint>>,
     pub(super) why: BounceReason,
+    #[serde(default, with = "trace", skip_serializing_if = "Option::is_none")]
+    pub(super) trace: Option<TraceContext>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -64,6 +95,11 @@ pub(super) struct PackageHead<'a> {
     pub(super) frozen_at: u64,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub(super) timers: Cow<'a, [PackedTimer]>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct PartHead {
+    pub(super) total: u64,
 }
 
 /// [`Refusal`] as it travels.
@@ -157,6 +193,24 @@ mod tests {
     use super::*;
     use crate::wire::{decode, encode};
     use std::collections::BTreeMap;
+
+    #[test]
+    fn the_head_of_a_call_has_the_bytes_that_are_reckoned_with() {
+        let trace = TraceContext::new([1; 16], [2; 8], 1).expect("valid");
+        let head = encode(&CallHead { trace: Some(trace) }).expect("encodes");
+        assert_eq!(head.len(), CallHead::BYTES);
+        let read: CallHead = decode(&head).expect("is read");
+        assert_eq!(read.trace, Some(trace));
+    }
+
+    #[test]
+    fn a_trace_of_another_shape_is_none() {
+        for bytes in [vec![1; 24], vec![1; 26], vec![0; 25]] {
+            let head = BTreeMap::from([("trace", serde_bytes::ByteBuf::from(bytes))]);
+            let read: CallHead = decode(&encode(&head).expect("encodes")).expect("is read");
+            assert_eq!(read.trace, None);
+        }
+    }
 
     #[test]
     fn a_refusal_of_a_newer_version_is_another_reason() {

@@ -12,6 +12,11 @@ macro_rules! kinds {
             }
         }
 
+        /// Whether this version knows the kind.
+        pub(super) fn is_known(kind: u8) -> bool {
+            matches!(kind, $($number)|*)
+        }
+
         #[cfg(test)]
         pub(super) const ALL: &[u8] = &[$($number),*];
     };
@@ -40,6 +45,7 @@ kinds! {
     GO = 34 "Go"
     FORWARD = 35 "Forward"
     CLOSED = 36 "Closed"
+    PART = 37 "Part"
 
     OFFER_ANSWER = 48 "OfferAnswer"
     REFUSED = 49 "Refused"
@@ -48,8 +54,16 @@ kinds! {
     RETURNED = 52 "Returned"
     LOST = 53 "Lost"
     ASK_CLOSED = 54 "AskClosed"
+    PART_TAKEN = 55 "PartTaken"
 
     LEAVING = 64 "Leaving"
     LEAVING_ACK = 65 "LeavingAck"
     FLUSHED = 66 "Flushed"
+
+    PIECE = 80 "Piece"
+}
+
+/// Whether frames of the kind may come between the parts of another.
+pub(super) fn is_aside(kind: u8) -> bool {
+    matches!(kind, QUERY | ANSWER | PING | PONG)
 }

@@ -22,13 +22,13 @@
 //!
 //! | kind | number | epoch | flags | fixed | extension | payload |
 //! |---|---|---|---|---|---|---|
-//! | Call | request | | | call | | body |
+//! | Call | request | | | call | trace | body |
 //! | Fence, Enter, NotHere | k | | | actor | | |
 //! | Lookup | request | | | actor | | |
 //! | Query | request | | | | name | body |
 //! | Ping, Pong | n | | | | | |
 //! | Reply, Answer | request | | 1 = failure | | | reply, or the failure (named MessagePack) |
-//! | Bounce | request | | | call | hint, why | body |
+//! | Bounce | request | | | call | hint, why, trace | body |
 //! | Fenced | k | | 1 = lost | actor | hint | |
 //! | Moved | | | | actor | hint | |
 //! | Located | request | | | | found | |
@@ -36,12 +36,15 @@
 //! | Offer | batch | | | | items | |
 //! | OfferAnswer | batch | | | | refusals | |
 //! | Package | | epoch | | actor | version, etag, unsaved, frozen_at | u32 length, memory; then waiting Call frames |
+//! | Part | offset | epoch | | actor | total | a part of a Package frame |
+//! | PartTaken | upto | epoch | | actor | | |
 //! | Go, Committed | | epoch | | actor | | |
 //! | Refused | | epoch | | actor | why | |
-//! | Forward | n | stream | | u64 request, call | | body |
+//! | Forward | n | stream | | u64 request, call | trace | body |
 //! | Rested, Returned, Lost | n | stream | | actor | | |
 //! | Closed, AskClosed | | stream | | actor | | |
 //! | Leaving, LeavingAck, Flushed | | | | | | |
+//! | Piece | bytes of the whole frame | | 1 = last | | | a piece of a frame |
 //!
 //! ```text
 //! name   u16 length, that many bytes of UTF-8 (at most 1024)
@@ -64,10 +67,15 @@ mod header;
 mod interner;
 pub(super) mod kind;
 mod outgoing;
+mod parts;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod seeds;
+mod whole;
 
 pub use decode::{Decoder, Step};
 pub use outgoing::Outgoing;
+pub use parts::PART_BYTES;
 
 pub(super) use head::{LocatedHead, RefusalHead};

@@ -45,6 +45,27 @@ impl Outgoing {
             self.tail.extend_from_slice(payload);
             return;
         }
+        self.seal();
+        self.full_bytes += payload.len();
+        self.full.push_back(payload.clone());
+    }
+
+    /// Moves the first `count` bytes to the end of another, without a copy of large pieces.
+    pub(super) fn move_into(&mut self, other: &mut Self, mut count: usize) {
+        self.seal();
+        while let Some(front) = self.full.front_mut().filter(|_| count > 0) {
+            let piece = front.split_to(front.len().min(count));
+            count -= piece.len();
+            self.full_bytes -= piece.len();
+            if front.is_empty() {
+                self.full.pop_front();
+            }
+            other.push_payload(&piece);
+        }
+    }
+
+    /// Makes a piece of what was copied.
+    fn seal(&mut self) {
         if self.tail.len() > self.gone {
             let mut front = Bytes::from(std::mem::take(&mut self.tail));
             front.advance(self.gone);
@@ -52,8 +73,6 @@ impl Outgoing {
             self.full.push_back(front);
             self.gone = 0;
         }
-        self.full_bytes += payload.len();
-        self.full.push_back(payload.clone());
     }
 }
 

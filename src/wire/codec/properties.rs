@@ -2,7 +2,7 @@
 
 use super::{Decoder, Outgoing, Step, header::Header, kind};
 use crate::{
-    ident::{ActorId, ClientId, Epoch, Hint, ProcessId, RequestId, SiloId},
+    ident::{ActorId, ClientId, Epoch, Hint, ProcessId, RequestId, SiloId, TraceContext},
     store::{ETag, SiloStatus},
     wire::{
         BounceReason, Call, Failure, FailureCode, Frame, FrameError, Limits, Located, OfferItem, Outcome, Package,
@@ -63,16 +63,21 @@ fn call() -> BoxedStrategy<Call> {
         any::<u64>().prop_map(|id| ProcessId::Client(ClientId(id))),
     ];
     let millis = option::of(1..=u32::MAX).prop_map(|left| left.map(|millis| Duration::from_millis(millis.into())));
-    (actor(), name(), request(), from, millis, vec(actor(), 0..5), body())
-        .prop_map(|(actor, message, request, from, time_left, chain, body)| Call {
-            actor,
-            message: message.into(),
-            request,
-            from,
-            time_left,
-            chain,
-            body,
-        })
+    let trace = option::weighted(0.2, any::<[u8; 25]>()).prop_map(|bytes| TraceContext::from_bytes(&bytes?).ok());
+    let context = (vec(actor(), 0..5), trace);
+    (actor(), name(), request(), from, millis, context, body())
+        .prop_map(
+            |(actor, message, request, from, time_left, (chain, trace), body)| Call {
+                actor,
+                message: message.into(),
+                request,
+                from,
+                time_left,
+                chain,
+                trace,
+                body,
+            },
+        )
         .boxed()
 }
 
@@ -144,7 +149,7 @@ fn package() -> BoxedStrategy<Package> {
         .boxed()
 }
 
-fn frame() -> impl Strategy<Value = Frame> {
+pub(super) fn frame() -> impl Strategy<Value = Frame> {
     let why = prop_oneof![
         Just(BounceReason::NotOwner),
         Just(BounceReason::Full),
@@ -204,6 +209,16 @@ fn frame() -> impl Strategy<Value = Frame> {
         (actor(), epoch(), refusal()).prop_map(|(actor, epoch, why)| Frame::Refused { actor, epoch, why }),
         (actor(), epoch()).prop_map(|(actor, epoch)| Frame::Go { actor, epoch }),
         (actor(), epoch()).prop_map(|(actor, epoch)| Frame::Committed { actor, epoch }),
+        (actor(), epoch(), any::<u64>(), any::<u64>(), body()).prop_map(|(actor, epoch, offset, total, bytes)| {
+            Frame::Part {
+                actor,
+                epoch,
+                offset,
+                total,
+                bytes,
+            }
+        }),
+        (actor(), epoch(), any::<u64>()).prop_map(|(actor, epoch, upto)| Frame::PartTaken { actor, epoch, upto }),
         (actor(), epoch()).prop_map(|(actor, stream)| Frame::Closed { actor, stream }),
         (actor(), epoch()).prop_map(|(actor, stream)| Frame::AskClosed { actor, stream }),
         (actor(), epoch(), any::<u64>()).prop_map(|(actor, stream, n)| Frame::Rested { actor, stream, n }),
@@ -232,6 +247,7 @@ fn simple_call() -> Call {
         from: ProcessId::Client(ClientId(9)),
         time_left: None,
         chain: Vec::new(),
+        trace: None,
         body: Bytes::from_static(b"body"),
     }
 }
@@ -373,6 +389,7 @@ fn a_frame_beyond_the_limits_is_not_sent_and_the_error_names_it() {
     let limits = Limits {
         max_frame_bytes: 100_000,
         max_chain: 2,
+        ..Limits::default()
     };
     let mut out = Outgoing::new();
     out.push(&Frame::Ping { n: 1 }, &limits).expect("small");

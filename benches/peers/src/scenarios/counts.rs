@@ -3,7 +3,7 @@
 use super::{Contender, Effort, Part, rounds};
 use crate::{
     counting,
-    peer::{self, Peer, Place, RALLY_OVER, handled},
+    peer::{self, Peer, Place, RALLY_OVER, STARTED, TOUCHED, handled},
     peers::{Actix, Channel, Kameo, Quark, Ractor, Xtra},
     report::{Goal, Row, Unit},
 };
@@ -18,7 +18,11 @@ pub(crate) enum Kind {
     Ask,
     /// Hops of a ball between two actors.
     Hop,
+    /// Actors that start, with their first message.
+    Start,
 }
+
+const KINDS: [Kind; 4] = [Kind::Tell, Kind::Ask, Kind::Hop, Kind::Start];
 
 impl Kind {
     fn name(self) -> &'static str {
@@ -26,12 +30,16 @@ impl Kind {
             Self::Tell => "tell",
             Self::Ask => "ask",
             Self::Hop => "hop",
+            Self::Start => "start",
         }
     }
 }
 
 /// Warms up, then runs so many messages; answers how many allocations these made, if they are to be counted.
 fn run<P: Peer>(kind: Kind, messages: u64, counted: bool) -> u64 {
+    if kind == Kind::Start {
+        return starts::<P>(messages, counted);
+    }
     let place = if kind == Kind::Tell { P::PRODUCER } else { Place::Turn };
     let run = move |world: P::World| async move {
         let one = P::counter(&world, "one").await;
@@ -62,6 +70,7 @@ fn run<P: Peer>(kind: Kind, messages: u64, counted: bool) -> u64 {
                     P::serve(&one, messages - 1).await;
                     RALLY_OVER.notified().await;
                 }
+                Kind::Start => unreachable!("actors start elsewhere"),
             }
             let to_other = if kind == Kind::Hop { messages / 2 } else { 0 };
             handled::<P>(&one, before + messages - to_other).await;
@@ -72,6 +81,37 @@ fn run<P: Peer>(kind: Kind, messages: u64, counted: bool) -> u64 {
         allocations
     };
     P::alone(place, peer::job(run))
+}
+
+/// Starts 5,000 actors, then so many; answers how many allocations these made, if they are to be counted.
+fn starts<P: Peer>(actors: u64, counted: bool) -> u64 {
+    let run = move |world: P::World| async move {
+        let mut kept = Vec::new();
+        let mut allocations = 0;
+        for keys in [0..5_000, 5_000..5_000 + actors] {
+            STARTED.expect(keys.end - keys.start);
+            TOUCHED.expect(keys.end - keys.start);
+            kept.reserve_exact(keys.clone().count());
+            if counted {
+                counting::start();
+            }
+            for key in keys {
+                let idle = P::idle(&world, key).await;
+                P::touch(&idle).await;
+                if !P::VIRTUAL {
+                    kept.push(idle);
+                }
+                if key % 256 == 255 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            TOUCHED.reached().await;
+            counting::stop();
+            allocations = counting::read().allocations;
+        }
+        allocations
+    };
+    P::alone(Place::Main, peer::job(run))
 }
 
 pub(super) fn allocations(effort: Effort) -> Vec<Row> {
@@ -88,10 +128,11 @@ pub(super) fn allocations(effort: Effort) -> Vec<Row> {
         Part::new("tell_allocations", "allocations, tell", Unit::PerMessage, tell),
         Part::new("ask_allocations", "allocations, ask", Unit::PerMessage, ask),
         Part::new("hop_allocations", "allocations, hop", Unit::PerMessage, Goal::None),
+        Part::new("start_allocations", "allocations, start and first message", Unit::PerMessage, Goal::None),
     ];
     let count = move |run: Run| {
         let per_message = |kind| run(kind, messages, true) as f64 / messages as f64;
-        [Kind::Tell, Kind::Ask, Kind::Hop].map(per_message).to_vec()
+        KINDS.map(per_message).to_vec()
     };
     let contenders = vec![
         Contender::product(Quark::NAME, move || count(run::<Quark>)),
@@ -166,11 +207,12 @@ pub(super) fn instructions(effort: Effort) -> Vec<Row> {
         eprintln!("instructions are not counted in a quick run: callgrind takes its time");
         return Vec::new();
     }
-    let parts = [Kind::Tell, Kind::Ask, Kind::Hop].map(|kind| {
+    let parts = KINDS.map(|kind| {
         let (part, title) = match kind {
             Kind::Tell => ("tell_instructions", "instructions, tell, driver included"),
             Kind::Ask => ("ask_instructions", "instructions, ask actor to actor"),
             Kind::Hop => ("hop_instructions", "instructions, hop"),
+            Kind::Start => ("start_instructions", "instructions, start and first message"),
         };
         Part::new(part, title, Unit::PerMessage, Goal::None)
     });
@@ -186,7 +228,7 @@ pub(super) fn instructions(effort: Effort) -> Vec<Row> {
                     f64::NAN
                 })
             };
-            [Kind::Tell, Kind::Ask, Kind::Hop].map(count).to_vec()
+            KINDS.map(count).to_vec()
         };
         if peer == Channel::NAME {
             Contender::beside(peer, measure)

@@ -4,7 +4,8 @@ use super::{Gate, Place, actor, block_on, send};
 use crate::{
     ident::SiloId,
     store::{
-        EmbeddedStore, RegisterOutcome, Store, StoreError, StoreFuture,
+        Change, EmbeddedStore, RegisterOutcome, Store, StoreError, StoreFuture,
+        conformance::row,
         embedded::{failure::Failure, job::Access},
     },
 };
@@ -174,6 +175,59 @@ fn dropping_the_store_finishes_what_it_accepted() {
     drop(store);
     let again = place.open();
     assert_eq!(block_on(again.owned_by(&silo())).unwrap(), [actor("accepted")]);
+}
+
+/// What a lease hangs on waits for no disk: another process stands in its commit, as it does beside a program that fills the disk.
+#[test]
+fn heartbeats_wait_for_no_writer() {
+    let place = Place::new();
+    let (store, other) = (place.open(), place.open());
+    let put = Change::Put(row(&silo()));
+    block_on(store.change_member(0, put)).unwrap().unwrap();
+    let commit = place.sql();
+    commit.execute_batch("BEGIN IMMEDIATE").unwrap();
+    block_on(async {
+        // This process waits for the other's commit, and its queue is full.
+        let mut saves: Vec<_> = (0..2_000)
+            .map(|key| store.register(&silo(), vec![actor(&key.to_string())]))
+            .collect();
+        assert!(saves.iter_mut().all(send));
+        for beat in 1..=3 {
+            let row = store.heartbeat(&silo(), beat).await.unwrap();
+            assert_eq!(row.map(|row| row.heartbeat), Some(beat));
+            assert_eq!(other.members().await.unwrap().rows[0].heartbeat, beat);
+        }
+        commit.execute_batch("ROLLBACK").unwrap();
+        assert!(join_all(saves).await.iter().all(Result::is_ok));
+    });
+}
+
+#[test]
+fn the_membership_table_is_changed_ahead_of_all_that_waits() {
+    let place = Place::new();
+    let store = place.open();
+    block_on(async {
+        let gate = Gate::close(&store);
+        let before = transactions(&store);
+        let (tell, told) = crossbeam_channel::unbounded();
+        let mut waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let tell = tell.clone();
+                store.submit(Access::Writes, 8_192, move |file| {
+                    tell.send(crate::store::embedded::members::table(file)?.view).unwrap();
+                    Ok(())
+                })
+            })
+            .collect();
+        assert!(waiting.iter_mut().all(send));
+        let mut change = store.change_member(0, Change::Put(row(&silo())));
+        assert!(send(&mut change));
+        gate.open().await;
+        change.await.unwrap().unwrap();
+        join_all(waiting).await;
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [1, 1, 1]);
+        assert_eq!(transactions(&store) - before, 3);
+    });
 }
 
 #[test]

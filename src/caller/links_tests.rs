@@ -1,0 +1,112 @@
+//! The laws of links that are being made.
+
+use super::*;
+use crate::{
+    ident::{ActorId, ClientId, ProcessId, RequestId},
+    transport::{LinkOptions, LocalEnd, LoopbackNetwork},
+    wire::Call,
+};
+use bytes::Bytes;
+use futures_util::{FutureExt, task::ArcWake};
+use std::sync::atomic::AtomicUsize;
+
+/// Keeps what links report.
+#[derive(Default)]
+struct Heard(Mutex<Vec<(Frame, Unsent)>>);
+
+impl LinkEvents for Heard {
+    fn frame(&self, _: &SiloId, _: Frame) {}
+    fn link_renewed(&self, _: &SiloId) {}
+    fn link_lost(&self, _: &SiloId) {}
+    fn unsent(&self, _: &SiloId, frame: Frame, why: Unsent) {
+        self.0.lock().push((frame, why));
+    }
+}
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl ArcWake for Woken {
+    fn wake_by_ref(this: &Arc<Self>) {
+        this.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn silo() -> SiloId {
+    SiloId::new("far", 1)
+}
+
+fn call(bytes: usize) -> Frame {
+    Frame::Call(Call {
+        actor: ActorId::new("k", "a").expect("valid"),
+        message: "m".into(),
+        request: RequestId::NONE,
+        from: ProcessId::Client(ClientId(1)),
+        time_left: None,
+        chain: Vec::new(),
+        trace: None,
+        body: Bytes::from(vec![0; bytes]),
+    })
+}
+
+/// What the links have to do.
+type Tasks = Arc<Mutex<Vec<BoxFuture<'static, ()>>>>;
+
+fn run(tasks: &Tasks) {
+    for task in std::mem::take(&mut *tasks.lock()) {
+        let _ended = task.now_or_never();
+    }
+}
+
+/// Links of which one is dialled and never made.
+fn dialling() -> (Arc<Links>, Arc<Heard>, Arc<dyn LinkEvents>, Tasks) {
+    let clock = Clock::manual().0;
+    let local = LocalEnd::new(ProcessId::Client(ClientId(1)), "c");
+    let transport = LoopbackNetwork::new().transport(local, clock.clone(), LinkOptions::default());
+    let tasks = Tasks::default();
+    let later = tasks.clone();
+    let links = Links::new(transport.into(), clock, Arc::new(move |task| later.lock().push(task)));
+    let heard = Arc::new(Heard::default());
+    let events: Arc<dyn LinkEvents> = heard.clone();
+    links.listen(Arc::downgrade(&events));
+    links.keep(&silo(), "loopback:far");
+    (links, heard, events, tasks)
+}
+
+#[test]
+fn senders_wait_while_much_waits_for_a_link_that_is_made() {
+    let (links, heard, _events, tasks) = dialling();
+    let woken = Arc::new(Woken::default());
+    let waker = futures_util::task::waker(woken.clone());
+    for _ in 0..4 {
+        assert!(!links.is_congested(&silo()) && links.is_writable(&silo(), &waker));
+        links.send(&silo(), call(1024 * 1024));
+    }
+    assert!(links.is_congested(&silo()) && !links.is_writable(&silo(), &waker));
+    links.send(&silo(), call(1));
+    run(&tasks);
+    assert!(matches!(&heard.0.lock()[..], [(Frame::Call(_), Unsent::TooMany)]));
+    // What is no call is bounded by what it is about.
+    links.send(&silo(), Frame::LeavingAck);
+    run(&tasks);
+    assert_eq!(heard.0.lock().len(), 1);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+    assert_eq!(links.forget(&silo()).len(), 5);
+    assert_eq!(
+        woken.0.load(Ordering::Relaxed),
+        1,
+        "there is no link to wait for any more"
+    );
+    assert!(links.is_writable(&silo(), &waker));
+}
+
+#[test]
+fn waits_between_dials_are_spread_and_not_longer_than_they_were() {
+    let wait = Duration::from_millis(1000);
+    let waits: Vec<_> = (0..100).map(|_| spread(wait, &silo())).collect();
+    assert!(waits.iter().all(|spread| *spread <= wait && *spread >= wait / 2));
+    assert!(
+        waits.iter().any(|other| *other != waits[0]),
+        "processes do not come back together"
+    );
+}

@@ -1,0 +1,41 @@
+//! What a mailbox has only while something waits in it: kept per thread, to be used again.
+
+use super::Records;
+use std::{cell::RefCell, task::Waker};
+
+/// What waits in a mailbox.
+#[derive(Default)]
+pub(super) struct Waits {
+    pub(super) queue: Records,
+    /// Who waits for room.
+    pub(super) senders: Vec<Waker>,
+}
+
+/// How many a thread keeps.
+const KEPT: usize = 1024;
+
+thread_local! {
+    #[allow(clippy::vec_box, reason = "the boxes are what is kept")]
+    static FREE: RefCell<Vec<Box<Waits>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty one.
+pub(super) fn take() -> Box<Waits> {
+    // None any more: the thread is ending.
+    let kept = FREE.try_with(|free| free.borrow_mut().pop());
+    kept.ok().flatten().unwrap_or_default()
+}
+
+/// Takes back an empty one.
+pub(super) fn give_back(mut waits: Box<Waits>) {
+    waits.queue.shrink();
+    if waits.senders.capacity() > 0 {
+        waits.senders = Vec::new();
+    }
+    let _ = FREE.try_with(|free| {
+        let mut free = free.borrow_mut();
+        if free.len() < KEPT {
+            free.push(waits);
+        }
+    });
+}

@@ -1,0 +1,56 @@
+//! A desk: where the actors of one kind are run by one worker.
+
+use super::{meter::Meter, worker::WorkerHandle};
+use crate::{
+    actor::{KindEntry, Services},
+    mailbox::{Host, Mailbox, NotHere},
+};
+use std::{
+    any::{Any, TypeId},
+    sync::Arc,
+};
+
+/// What the actors of one kind on one worker have in common, so that none of them keeps it.
+pub(super) struct Desk {
+    pub(super) worker: WorkerHandle,
+    pub(super) kind: Arc<KindEntry>,
+    pub(super) meter: Meter,
+    services: Arc<dyn Services>,
+}
+
+impl Desk {
+    pub(super) fn new(worker: WorkerHandle, kind: Arc<KindEntry>, services: Arc<dyn Services>) -> Self {
+        Self {
+            worker,
+            kind,
+            meter: Meter::default(),
+            services,
+        }
+    }
+
+    /// The desk that a mailbox was made for.
+    #[inline]
+    pub(super) fn of(mailbox: &Mailbox) -> &Self {
+        let host: &dyn Any = mailbox.host();
+        host.downcast_ref()
+            .expect("invariant: activations have mailboxes of desks")
+    }
+}
+
+impl Host for Desk {
+    fn offers(&self) -> &dyn Any {
+        &self.services
+    }
+
+    fn inject(&self, mailbox: &Arc<Mailbox>) {
+        self.worker.0.inject(mailbox);
+    }
+
+    fn may_run_here(&self, _: &Mailbox) -> bool {
+        self.worker.0.may_run_here()
+    }
+
+    fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
+        self.worker.0.run_here(mailbox, message, call)
+    }
+}

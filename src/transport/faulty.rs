@@ -1,0 +1,63 @@
+//! What a test does to the frames of a link before they are queued.
+
+use super::{SendError, link::Link};
+use crate::{
+    faults::{self, Fate},
+    wire::Frame,
+};
+use parking_lot::Mutex;
+
+/// A frame that the next one overtakes.
+#[derive(Default)]
+pub(super) struct Faulty(Mutex<Option<Frame>>);
+
+impl Faulty {
+    /// Sends a frame as its fate is.
+    pub(super) fn send(&self, link: &Link, frame: Frame) -> Result<(), SendError> {
+        let fate = faults::fate(name(&frame));
+        let mut behind = self.0.lock();
+        match fate {
+            Fate::Sent => {}
+            Fate::Dropped => return Ok(()),
+            Fate::Cut => {
+                link.close();
+                return Ok(());
+            }
+            Fate::Repeated => link.send(frame.clone())?,
+            Fate::Overtaken => {
+                if let Some(before) = behind.replace(frame) {
+                    link.send(before)?;
+                }
+                return Ok(());
+            }
+        }
+        link.send(frame)?;
+        behind.take().map_or(Ok(()), |frame| link.send(frame))
+    }
+}
+
+fn name(frame: &Frame) -> &'static str {
+    match frame {
+        Frame::Call(_) => "call",
+        Frame::Fence { .. } => "fence",
+        Frame::Enter { .. } => "enter",
+        Frame::Reply { .. } => "reply",
+        Frame::Bounce { .. } => "bounce",
+        Frame::Fenced { .. } => "fenced",
+        Frame::NotHere { .. } => "not_here",
+        Frame::Moved { .. } => "moved",
+        Frame::Offer { .. } => "offer",
+        Frame::Package(_) => "package",
+        Frame::Go { .. } => "go",
+        Frame::Forward { .. } => "forward",
+        Frame::Closed { .. } => "closed",
+        Frame::OfferAnswer { .. } => "offer_answer",
+        Frame::Refused { .. } => "refused",
+        Frame::Committed { .. } => "committed",
+        Frame::Rested { .. } => "rested",
+        Frame::Returned { .. } => "returned",
+        Frame::Lost { .. } => "lost",
+        Frame::AskClosed { .. } => "ask_closed",
+        _ => "other",
+    }
+}
