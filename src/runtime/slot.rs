@@ -425,7 +425,8 @@ impl Slot {
             Rare::Refused { actor, refused } => {
                 self.state = State::Idle(actor);
                 let (letter, failure) = *refused;
-                if matches!(failure.code, FailureCode::Unreadable | FailureCode::UnknownMessage) {
+                let codes = [FailureCode::Unreadable, FailureCode::UnknownMessage];
+                if codes.iter().any(|code| *code as u16 == failure.code) {
                     self.meter().undecodable();
                 }
                 fail(&*local.outside, self.actor_id(), letter, failure);

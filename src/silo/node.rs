@@ -35,6 +35,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::{mpsc, watch};
 
