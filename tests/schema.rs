@@ -83,7 +83,7 @@ changed! {
         struct { sku: String, quantity: u32, state: More }
         #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, Shape)]
         #[serde(rename_all = "snake_case")]
-        pub(super) enum More { InStock, #[default] Ordered(u8), Lost { by: u8 } }
+        pub(super) enum More { #[default] InStock, Ordered(u8), Lost { by: u8 } }
     }
     a_variant_for_the_rest {
         struct { sku: String, quantity: u32, state: Rest }
