@@ -236,7 +236,10 @@ async fn a_stop_ends_in_time_beside_a_thread_that_is_blocked() {
     let mut impatient = options(&cluster, "a");
     within(&mut impatient, Duration::from_secs(1));
     let a = started(impatient).await;
-    a.actor::<Ledger>("stone").tell(Block("stone".into())).await.expect("sent");
+    a.actor::<Ledger>("stone")
+        .tell(Block("stone".into()))
+        .await
+        .expect("sent");
     while a.status().activations.is_empty() {
         tokio::task::yield_now().await;
     }
