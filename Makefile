@@ -49,7 +49,7 @@ asan: prerequisites
 # Every decoder, SECONDS each, under AddressSanitizer with the fuzzer's look at which branches were taken. New inputs are
 # kept in fuzz/corpus; what fails is in fuzz/artifacts, and is run again by giving it to the target's program.
 SECONDS ?= 10
-FUZZ_TARGETS := frames frame handshake documents records names
+FUZZ_TARGETS := frames frame packages handshake documents records names
 FUZZ_LOOK := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
   -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1
 
@@ -61,7 +61,7 @@ fuzz:
 	  mkdir -p fuzz/corpus/$$target fuzz/artifacts/$$target; \
 	  echo "fuzz $$target"; \
 	  target/fuzz/$(ASAN_TARGET)/release/$$target -max_total_time=$(SECONDS) -rss_limit_mb=1024 -timeout=5 -max_len=65536 \
-	    -print_final_stats=1 -verbosity=0 -artifact_prefix=fuzz/artifacts/$$target/ fuzz/corpus/$$target fuzz/seeds/$$target || exit 1; \
+	    -print_final_stats=1 -print_funcs=0 -verbosity=0 -artifact_prefix=fuzz/artifacts/$$target/ fuzz/corpus/$$target fuzz/seeds/$$target || exit 1; \
 	done
 
 # The protocol, explored in every order of events: minutes. See docs/testing.md.

@@ -9,7 +9,7 @@ use crate::{
     store::{MemberRow, decode_record, encode_record},
     version::{self, VersionPolicy},
     wire::{
-        self, Decoder, Failure, Frame, FrameError, Limits, Outgoing, StatusReport, Step,
+        self, Decoder, Failure, Frame, FrameError, Limits, Outgoing, Package, StatusReport, Step,
         handshake::{Introduction, PREFIX_BYTES, Prefix, Proven, Reject},
     },
 };
@@ -80,18 +80,33 @@ fn survives(frame: &Frame) {
         Err(error) => panic!("{frame:?} was read and cannot be written: {error}"),
     }
     let whole = out.copy_to_bytes(out.remaining());
-    let mut parts = Outgoing::new();
-    parts.push(frame, &Limits::default()).expect("as before");
-    let mut parted = BytesMut::new();
-    for mut part in parts.into_parts() {
-        parted.extend_from_slice(&part.copy_to_bytes(part.remaining()));
+    let mut pieces = Outgoing::new();
+    pieces.push(frame, &Limits::default()).expect("as before");
+    let mut joined = BytesMut::new();
+    for mut piece in pieces.into_pieces() {
+        joined.extend_from_slice(&piece.copy_to_bytes(piece.remaining()));
     }
-    for mut bytes in [BytesMut::from(&whole[..]), parted] {
+    for mut bytes in [BytesMut::from(&whole[..]), joined] {
         match Decoder::new(Limits::default()).step(&mut bytes) {
             Ok(Step::Frame(again)) => assert!(again == *frame, "{frame:?} became {again:?}"),
             other => panic!("{frame:?} became {other:?}"),
         }
     }
+}
+
+/// A package that came in parts, put together.
+pub fn packages(bytes: &[u8]) {
+    let Ok(package) = Package::from_whole(BytesMut::from(bytes), &limits()) else {
+        return;
+    };
+    let mut whole = match package.to_whole(&Limits::default()) {
+        Ok(whole) => whole,
+        Err(FrameError::TooLong { .. }) => return,
+        Err(error) => panic!("{package:?} was read and cannot be written: {error}"),
+    };
+    let whole = BytesMut::from(&whole.copy_to_bytes(whole.remaining())[..]);
+    let again = Package::from_whole(whole, &Limits::default()).expect("what was written can be read");
+    assert!(again == package, "{package:?} became {again:?}");
 }
 
 /// The messages of the handshake.

@@ -321,15 +321,18 @@ async fn keep(links: Weak<Links>, silo: SiloId, address: String, task: u64) {
         drop(now);
         match transport.connect(&address, Some(silo.clone())).await {
             Ok(connection) => {
-                wait = FIRST_WAIT;
+                let start = clock.now();
                 run(&links, &silo, task, connection).await;
+                // One that did not last is as good as none: who hangs up at once is not dialled without a pause.
+                if clock.now().since(start) >= LONGEST_WAIT {
+                    wait = FIRST_WAIT;
+                    continue;
+                }
             }
-            Err(error) => {
-                tracing::debug!(%silo, %address, %error, "a silo does not answer");
-                clock.sleep(spread(wait, &silo)).await;
-                wait = (wait * 2).min(LONGEST_WAIT);
-            }
+            Err(error) => tracing::debug!(%silo, %address, %error, "a silo does not answer"),
         }
+        clock.sleep(spread(wait, &silo)).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
 

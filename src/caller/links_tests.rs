@@ -110,3 +110,32 @@ fn waits_between_dials_are_spread_and_not_longer_than_they_were() {
         "processes do not come back together"
     );
 }
+
+#[tokio::test]
+async fn a_peer_that_hangs_up_at_once_is_not_dialled_without_a_pause() {
+    let (clock, hands) = Clock::manual();
+    let network = LoopbackNetwork::new();
+    let transport = |process| {
+        let local = LocalEnd::new(process, "c");
+        network.transport(local, clock.clone(), LinkOptions::default())
+    };
+    let far = transport(ProcessId::Silo(silo()));
+    let mut listening = far.listen("loopback:far").await.expect("listens");
+    let runtime = tokio::runtime::Handle::current();
+    let spawn: Spawner = Arc::new(move |task| {
+        runtime.spawn(task);
+    });
+    let near = transport(ProcessId::Client(ClientId(1)));
+    let links = Links::new(near.into(), clock.clone(), spawn);
+    links.keep(&silo(), "loopback:far");
+    for wait in [FIRST_WAIT, FIRST_WAIT * 2, FIRST_WAIT * 4] {
+        let accepted = listening.accept().await.expect("is dialled").await;
+        drop(accepted.expect("shakes hands"));
+        while hands.next_alarm().is_none_or(|at| at > clock.now() + wait) {
+            assert!(listening.accept().now_or_never().is_none(), "dialled without a pause");
+            tokio::task::yield_now().await;
+        }
+        hands.advance(wait);
+    }
+    listening.accept().await.expect("and is dialled again");
+}

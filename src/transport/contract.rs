@@ -121,8 +121,8 @@ pub struct Peer {
     /// The dialler's number of the link; grows with each of its dials. Of two links from one process the one with the
     /// lower number is the old one, whatever the order in which their handshakes ended.
     pub number: u64,
-    /// Whether it takes large frames in parts.
-    pub takes_parts: bool,
+    /// Whether it takes large frames in pieces.
+    pub takes_pieces: bool,
 }
 
 /// A link on which both ends have proved themselves.

@@ -5,7 +5,7 @@ use crate::{
     clock::Clock,
     ident::{InvalidName, ProcessId, SiloId},
     wire::handshake::{
-        Introduction, MAX_MESSAGE_BYTES, PARTS, PREFIX_BYTES, Prefix, Proven, Reject, Role, Step, Transcript,
+        Introduction, MAX_MESSAGE_BYTES, PIECES, PREFIX_BYTES, Prefix, Proven, Reject, Role, Step, Transcript,
         from_bytes, to_bytes,
     },
 };
@@ -91,7 +91,7 @@ impl Handshake<'_> {
         let (welcome, _) = link.read(Step::Welcome).await?;
         self.check_proof(&transcript, Role::Listener, &welcome)?;
         Ok(Peer {
-            takes_parts: theirs.capabilities.contains(PARTS),
+            takes_pieces: theirs.capabilities.contains(PIECES),
             process: theirs.process,
             protocol,
             number,
@@ -113,7 +113,7 @@ impl Handshake<'_> {
         link.write(Step::Welcome, &self.prove(&transcript, Role::Listener))
             .await?;
         Ok(Peer {
-            takes_parts: theirs.capabilities.contains(PARTS),
+            takes_pieces: theirs.capabilities.contains(PIECES),
             process: theirs.process,
             protocol,
             number: theirs.number,
@@ -136,7 +136,7 @@ impl Handshake<'_> {
             nonce: ByteArray::new(nonce),
             proves: self.local.secret.is_some(),
             number,
-            capabilities: [PARTS.to_owned()].into(),
+            capabilities: [PIECES.to_owned()].into(),
         })
     }
 

@@ -77,17 +77,17 @@ enum Phase {
     Ended,
 }
 
-/// A link over the two directions of a stream whose peer has proved itself. `in_parts`: it takes large frames in parts.
+/// A link over the two directions of a stream whose peer has proved itself. `in_pieces`: it takes large frames in pieces.
 pub(super) fn link(
     options: LinkOptions,
-    in_parts: bool,
+    in_pieces: bool,
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
 ) -> (FrameSender, FrameReceiver, impl Future<Output = ()> + Send + 'static) {
     let link = Arc::new(Link {
         options,
         state: Mutex::new(State {
-            queue: Queue::new(in_parts),
+            queue: Queue::new(in_pieces),
             phase: Phase::Open,
             sent: [0; 2],
             flushed: [0; 2],

@@ -141,7 +141,7 @@ fn check_address(address: &str) -> Result<(), TransportError> {
 
 fn connection(options: LinkOptions, peer: Peer, stream: End) -> Connection {
     let (reader, writer) = stream.into_inner();
-    let (sender, receiver, driver) = link(options, peer.takes_parts, reader, writer);
+    let (sender, receiver, driver) = link(options, peer.takes_pieces, reader, writer);
     Connection {
         peer,
         sender,

@@ -24,14 +24,14 @@ pub(super) struct Queue {
     last: Outgoing,
     /// The memory of a batch that was written.
     spare: Outgoing,
-    in_parts: bool,
+    in_pieces: bool,
 }
 
 impl Queue {
-    /// `in_parts`: large frames go in parts.
-    pub(super) fn new(in_parts: bool) -> Self {
+    /// `in_pieces`: large frames go in pieces.
+    pub(super) fn new(in_pieces: bool) -> Self {
         Self {
-            in_parts,
+            in_pieces,
             ..Self::default()
         }
     }
@@ -43,14 +43,14 @@ impl Queue {
             self.aside.push(frame, limits)?;
             return Ok((Lane::Aside, self.aside.remaining() - before));
         }
-        if self.in_parts && frame.is_large() {
+        if self.in_pieces && frame.is_large() {
             let mut whole = Outgoing::new();
             whole.push(frame, limits)?;
             self.end_batch();
             let mut bytes = 0;
-            for part in whole.into_parts() {
-                bytes += part.remaining();
-                self.full.push_back(part);
+            for piece in whole.into_pieces() {
+                bytes += piece.remaining();
+                self.full.push_back(piece);
             }
             return Ok((Lane::InOrder, bytes));
         }
@@ -94,6 +94,6 @@ impl Queue {
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Self::new(self.in_parts);
+        *self = Self::new(self.in_pieces);
     }
 }

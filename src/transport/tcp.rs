@@ -298,7 +298,7 @@ fn connection(
     reader: impl AsyncRead + Send + Unpin + 'static,
     writer: impl AsyncWrite + Send + Unpin + 'static,
 ) -> Connection {
-    let (sender, receiver, driver) = link(options, peer.takes_parts, reader, writer);
+    let (sender, receiver, driver) = link(options, peer.takes_pieces, reader, writer);
     Connection {
         peer,
         sender,

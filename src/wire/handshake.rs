@@ -78,8 +78,8 @@ pub(crate) struct Introduction {
     pub(crate) capabilities: BTreeSet<String>,
 }
 
-/// The word of a side that takes large frames in parts.
-pub(crate) const PARTS: &str = "parts";
+/// The word of a side that takes large frames in pieces.
+pub(crate) const PIECES: &str = "pieces";
 
 /// Proof and Welcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -240,7 +240,7 @@ mod tests {
             nonce: ByteArray::new([0xff; 32]),
             proves: true,
             number: u64::MAX,
-            capabilities: [PARTS.to_owned()].into(),
+            capabilities: [PIECES.to_owned()].into(),
         };
         let bytes = to_bytes(Step::Hello, &introduction);
         assert_eq!(

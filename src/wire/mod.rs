@@ -17,7 +17,7 @@ mod shape;
 mod status;
 
 pub use actors::{ACTOR_QUERY, ACTORS_QUERY, ActorFound, ActorLine, ActorsAsked, ActorsListed, SavedState};
-pub use codec::{Decoder, Outgoing, PART_BYTES, Step};
+pub use codec::{Decoder, Outgoing, PIECE_BYTES, Step};
 pub use failure::{Failure, FailureCode, Ran};
 pub use frame::{BounceReason, Call, Frame, Located, OfferItem, Outcome, Package, PackedTimer, Refusal, SiloAddress};
 pub use frame_error::FrameError;

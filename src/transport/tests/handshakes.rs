@@ -31,7 +31,7 @@ async fn both_ends_learn_who_the_other_is() {
                 process: ProcessId::Silo(SiloId::new(name, 1)),
                 protocol: 1,
                 number: 1,
-                takes_parts: true,
+                takes_pieces: true,
             };
             assert_eq!(dialler.peer, peer("b"));
             assert_eq!(listener.peer, peer("a"));

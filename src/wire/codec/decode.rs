@@ -10,7 +10,7 @@ use super::{
     header::{Header, Length},
     interner::Interner,
     kind,
-    parts::Parts,
+    pieces::Pieces,
 };
 use crate::{
     ident::{Epoch, RequestId, TraceContext},
@@ -39,7 +39,7 @@ pub enum Step {
 pub struct Decoder {
     limits: Limits,
     names: Interner,
-    parts: Parts,
+    pieces: Pieces,
 }
 
 impl Decoder {
@@ -48,7 +48,7 @@ impl Decoder {
         Self {
             limits,
             names: Interner::default(),
-            parts: Parts::default(),
+            pieces: Pieces::default(),
         }
     }
 
@@ -60,17 +60,17 @@ impl Decoder {
         loop {
             match Header::measure(buffer, &self.limits)? {
                 Length::Need(more) => return Ok(Step::Need(more)),
-                Length::End if self.parts.are_missing() => {
+                Length::End if self.pieces.are_missing() => {
                     return Err(FrameError::Malformed {
                         kind: kind::PIECE,
-                        field: "the last part",
+                        field: "the last piece",
                         why: "is missing",
                     });
                 }
                 Length::End => return Ok(Step::End),
                 Length::Frame(total) => {
                     let frame = buffer.split_to(total).freeze();
-                    if let Some(frame) = self.parts.take(frame, &self.limits)? {
+                    if let Some(frame) = self.pieces.take(frame, &self.limits)? {
                         return self.frame(frame).map(Step::Frame);
                     }
                 }

@@ -67,7 +67,7 @@ mod header;
 mod interner;
 pub(super) mod kind;
 mod outgoing;
-mod parts;
+mod pieces;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -76,6 +76,6 @@ mod whole;
 
 pub use decode::{Decoder, Step};
 pub use outgoing::Outgoing;
-pub use parts::PART_BYTES;
+pub use pieces::PIECE_BYTES;
 
 pub(super) use head::{LocatedHead, RefusalHead};

@@ -7,8 +7,8 @@ use crate::{
     ident::{ProcessId, SiloId},
     store::{MemberRow, SiloStatus},
     wire::{
-        Failure, FailureCode, Limits, ProtocolRange, Ran, encode,
-        handshake::{self, Introduction, PARTS, PREFIX_BYTES, Proven, Reject},
+        Failure, FailureCode, Limits, Package, ProtocolRange, Ran, encode,
+        handshake::{self, Introduction, PIECES, PREFIX_BYTES, Proven, Reject},
     },
 };
 use bytes::{Buf, BytesMut};
@@ -51,10 +51,10 @@ fn frames() -> BTreeMap<u8, Vec<u8>> {
     }
     let mut whole = Outgoing::new();
     whole.tail().extend_from_slice(&found[&kind::CALL]);
-    let parts = whole
-        .into_parts()
-        .map(|mut part| part.copy_to_bytes(part.remaining()).to_vec());
-    found.insert(kind::PIECE, parts.collect::<Vec<_>>().concat());
+    let pieces = whole
+        .into_pieces()
+        .map(|mut piece| piece.copy_to_bytes(piece.remaining()).to_vec());
+    found.insert(kind::PIECE, pieces.collect::<Vec<_>>().concat());
     found
 }
 
@@ -67,7 +67,7 @@ fn others() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         nonce: ByteArray::new([7; 32]),
         proves: true,
         number: 1,
-        capabilities: [PARTS.to_owned()].into(),
+        capabilities: [PIECES.to_owned()].into(),
     };
     let proven = Proven {
         proof: Some(ByteArray::new([7; 32])),
@@ -115,6 +115,9 @@ fn the_fuzzer_begins_with_a_frame_of_every_kind() {
             let (fixed, rest) = bytes.split_at(Header::BYTES);
             let head = [&fixed[4..6], &fixed[8..10], &fixed[12..], rest].concat();
             write("frame", kind::name(kind), &head);
+            if kind == kind::PACKAGE {
+                write("packages", "small", &bytes);
+            }
         }
         for (target, name, bytes) in others() {
             write(target, name, &bytes);
@@ -131,13 +134,15 @@ fn the_fuzzer_begins_with_a_frame_of_every_kind() {
 
 #[test]
 fn the_fuzzer_begins_with_one_of_everything_else_that_is_decoded() {
-    for (target, name, _) in others() {
+    let names = others().into_iter().map(|(target, name, _)| (target, name));
+    for (target, name) in names.chain([("packages", "small")]) {
         let bytes = read(target, name);
         let is_read = match (target, name) {
             ("handshake", "hello") => handshake::from_bytes::<Introduction>(&bytes[PREFIX_BYTES..]).is_ok(),
             ("handshake", "proof") => handshake::from_bytes::<Proven>(&bytes[PREFIX_BYTES..]).is_ok(),
             ("handshake", _) => handshake::from_bytes::<Reject>(&bytes[PREFIX_BYTES..]).is_ok(),
             ("documents", _) => crate::wire::decode::<Failure>(&bytes).is_ok(),
+            ("packages", _) => Package::from_whole(BytesMut::from(&bytes[..]), &Limits::default()).is_ok(),
             ("records", _) => crate::wire::decode::<MemberRow>(&bytes).is_ok(),
             _ => std::str::from_utf8(&bytes).is_ok(),
         };
