@@ -518,11 +518,13 @@ async fn no_crash_at_any_step_of_a_move_loses_doubles_or_reorders() {
                 let begun = Clock::system().now();
                 let mut own = server.take().unwrap_or_else(lane_server);
                 let name = cell.to_string();
-                let ran = tokio::spawn(async move {
+                // A task of its own, so that a cell that fails fails alone.
+                let mut alone = JoinSet::new();
+                alone.spawn(async move {
                     let sum = run(&cell, &mut own).await;
                     (sum, own)
                 });
-                match ran.await {
+                match alone.join_next().await.expect("one task") {
                     Ok((sum, own)) => {
                         println!("{name}: {:?}, {sum:?}", Clock::system().now().since(begun));
                         server = Some(own);
