@@ -3,7 +3,7 @@
 use super::in_place_of;
 use crate::{
     clock::Clock,
-    ident::SiloId,
+    ident::{ActorId, SiloId},
     transport::{FrameSender, SendError, Transport},
     wire::Frame,
 };
@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::BuildHasher,
     pin::Pin,
     sync::{
@@ -83,6 +83,8 @@ struct Link {
     task: u64,
     /// Whether a link was up before.
     renewed: bool,
+    /// Actors of whom a call was refused because too much waits: all later ones are, until a fence, or they would overtake it.
+    refused: BTreeSet<ActorId>,
     /// Set when nothing more of the link is to be read.
     cut: Arc<AtomicBool>,
 }
@@ -90,6 +92,31 @@ struct Link {
 enum State {
     Dialling(Waiting),
     Up(FrameSender),
+}
+
+impl Link {
+    /// Sends a frame, or keeps it until it can be sent.
+    fn take(&mut self, frame: Frame) -> Result<(), Box<(Frame, Unsent)>> {
+        match &frame {
+            Frame::Call(call) if self.refused.contains(&call.actor) => {
+                return Err(Box::new((frame, Unsent::TooMany)));
+            }
+            Frame::Fence { actor, .. } | Frame::Enter { actor, .. } => _ = self.refused.remove(actor),
+            _ => {}
+        }
+        match (&mut self.state, frame) {
+            (State::Up(sender), frame) => send(sender, frame),
+            // Only calls can be many; whatever else there is, is bounded by what it is about.
+            (State::Dialling(waiting), Frame::Call(call)) if waiting.is_congested() => {
+                self.refused.insert(call.actor.clone());
+                Err(Box::new((Frame::Call(call), Unsent::TooMany)))
+            }
+            (State::Dialling(waiting), frame) => {
+                waiting.push(frame);
+                Ok(())
+            }
+        }
+    }
 }
 
 /// What waits for a link that is being made.
@@ -163,6 +190,7 @@ impl Links {
                 state: State::Dialling(Waiting::default()),
                 task,
                 renewed: false,
+                refused: BTreeSet::new(),
                 cut: Arc::default(),
             },
         );
@@ -202,16 +230,11 @@ impl Links {
     pub fn send(&self, silo: &SiloId, frame: Frame) {
         let unsent = {
             let mut links = self.links.lock();
-            match links.get_mut(silo).map(|link| &mut link.state) {
-                Some(State::Up(sender)) => match send(sender, frame) {
+            match links.get_mut(silo) {
+                Some(link) => match link.take(frame) {
                     Ok(()) => return,
                     Err(unsent) => *unsent,
                 },
-                // Only calls can be many; whatever else there is, is bounded by what it is about.
-                Some(State::Dialling(waiting)) if waiting.is_congested() && matches!(frame, Frame::Call(_)) => {
-                    (frame, Unsent::TooMany)
-                }
-                Some(State::Dialling(waiting)) => return waiting.push(frame),
                 None => (frame, Unsent::Gone),
             }
         };

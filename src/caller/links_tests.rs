@@ -139,3 +139,38 @@ async fn a_peer_that_hangs_up_at_once_is_not_dialled_without_a_pause() {
     }
     listening.accept().await.expect("and is dialled again");
 }
+
+/// Too much waits; a call is refused; the link comes up, or what waited is given up; the next call of the same way is sent before the
+/// way has heard of the refusal.
+#[test]
+fn no_call_overtakes_one_that_was_refused_because_too_much_waited() {
+    let of = |key: &str| match call(1) {
+        Frame::Call(call) => Frame::Call(Call {
+            actor: ActorId::new("k", key).expect("valid"),
+            ..call
+        }),
+        _ => unreachable!("it is a call"),
+    };
+    let refused = |key: &str| Err(Box::new((of(key), Unsent::TooMany)));
+    let mut link = Link {
+        address: String::new(),
+        state: State::Dialling(Waiting::default()),
+        task: 1,
+        renewed: false,
+        refused: BTreeSet::new(),
+        cut: Arc::default(),
+    };
+    for _ in 0..MAX_WAITING {
+        assert_eq!(link.take(of("many")), Ok(()));
+    }
+    assert_eq!(link.take(of("a")), refused("a"));
+    link.state = State::Dialling(Waiting::default());
+    assert_eq!(link.take(of("a")), refused("a"), "it would overtake");
+    assert_eq!(link.take(of("b")), Ok(()), "another's way is not concerned");
+    let fence = Frame::Fence {
+        actor: ActorId::new("k", "a").expect("valid"),
+        k: 1,
+    };
+    assert_eq!(link.take(fence), Ok(()));
+    assert_eq!(link.take(of("a")), Ok(()));
+}

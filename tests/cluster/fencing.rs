@@ -14,6 +14,9 @@ use rustix::process::Signal;
 use std::time::Duration;
 use tokio::{sync::watch, task::JoinSet};
 
+/// The client that asks when the owner stands still.
+const LATE: u32 = 777_777;
+
 const SILOS: [&str; 3] = ["s-one", "s-two", "s-three"];
 
 /// Sends one message to each of the actors, and the keys of those that the silo has.
@@ -76,11 +79,14 @@ async fn stop_past_the_lease(mut cluster: Cluster) {
 
     cluster.silo("s-two").signal(Signal::STOP);
     // What is on its way to the old owner, from outside and from within.
-    let late = orphans.iter().map(|key| {
-        let notes = client.actor::<Notes>(key);
-        async move { Outcome::of(notes.ask(Append { client: 777_777, n: 1 }).await) }
-    });
-    let late: Vec<_> = late.map(tokio::spawn).collect();
+    let mut late = JoinSet::new();
+    for key in &orphans {
+        let (key, notes) = (key.clone(), client.actor::<Notes>(key));
+        late.spawn(async move {
+            let outcome = Outcome::of(notes.ask(Append { client: LATE, n: 1 }).await);
+            (key, outcome)
+        });
+    }
     for (n, key) in (1..).zip(&orphans) {
         let key = key.clone();
         cluster.silo("s-two").tell(&Order::Ask { key, n });
@@ -90,14 +96,15 @@ async fn stop_past_the_lease(mut cluster: Cluster) {
     }
     let load = Load::start(&client, &orphans);
     load.answers(orphans.len() as u64 * 4).await;
-    for (key, late) in orphans.iter().zip(late) {
+    while let Some(asked) = late.join_next().await {
+        let (key, outcome) = asked.expect("asked");
         let mut account = Account {
-            key: key.clone(),
-            client: 777_777,
+            key,
+            client: LATE,
             sent: 1,
             ..Account::default()
         };
-        account.note(1, late.await.expect("asked"));
+        account.note(1, outcome);
         accounts.push(account);
     }
 

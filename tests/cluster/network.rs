@@ -196,6 +196,8 @@ impl Network {
             std::thread::yield_now();
         }
         self.nodes[at].pid = pid;
+        // That of a silo before goes with its namespace, but not at once.
+        run(&format!("ip link del v{at} 2>/dev/null || true"));
         ip(&format!("link add v{at} type veth peer name e{at}"));
         ip(&format!("link set e{at} netns {pid}"));
         ip(&format!("link set v{at} master br0"));

@@ -6,12 +6,15 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
+    task::JoinSet,
 };
 
 /// Stands before one address.
 pub(crate) struct Proxy {
     address: SocketAddr,
     state: Arc<State>,
+    /// Ends with it.
+    _all: JoinSet<()>,
 }
 
 struct State {
@@ -35,12 +38,19 @@ impl Proxy {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
         });
         let serving = state.clone();
-        tokio::spawn(async move {
+        let mut all = JoinSet::new();
+        all.spawn(async move {
+            let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serving.clone().serve(stream));
+                connections.spawn(serving.clone().serve(stream));
+                while connections.try_join_next().is_some() {}
             }
         });
-        Self { address, state }
+        Self {
+            address,
+            state,
+            _all: all,
+        }
     }
 
     pub(crate) fn address(&self) -> String {
