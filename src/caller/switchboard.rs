@@ -201,7 +201,12 @@ impl Switchboard {
 
     /// Where an actor should be of which nothing is known.
     pub(super) fn placed(&self, actor: &ActorId) -> Option<Hint> {
-        self.usable(self.uplink.placed(actor))
+        let hint = self.uplink.placed(actor)?;
+        if self.process.silo() == Some(&hint.silo) {
+            // It takes actors, placement says, and is not gone while it asks.
+            return Some(hint);
+        }
+        self.usable(Some(hint))
     }
 
     /// The mailbox of an actor of which nothing is known and which should be at `silo`, if that is here and it can run at once.

@@ -185,7 +185,9 @@ impl<I> Way<I> {
         let is_new = self.is_new();
         if is_new {
             self.route = Some(hint);
-            self.switched(&mut Vec::new());
+            self.want = None;
+            self.stage = Stage::Open;
+            self.nothing_sent();
         }
         is_new
     }

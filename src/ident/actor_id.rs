@@ -67,18 +67,21 @@ impl ActorId {
     /// [`InvalidName`] says which part is wrong and why.
     pub fn new(kind: impl AsRef<str>, key: impl AsRef<str>) -> Result<Self, InvalidName> {
         let (kind, key) = (kind.as_ref(), key.as_ref());
-        InvalidName::check("kind", kind)?;
+        let number = kind_names::known(kind);
+        if number.is_none() {
+            InvalidName::check("kind", kind)?;
+        }
         InvalidName::check("key", key)?;
-        Ok(Self::unchecked(kind, key))
+        Ok(Self::unchecked(kind, number, key))
     }
 
     /// The id of an actor that cannot be, for references whose calls say so.
     pub(crate) fn unusable(kind: &str) -> Self {
-        Self::unchecked(kind, "?")
+        Self::unchecked(kind, None, "?")
     }
 
-    fn unchecked(kind: &str, key: &str) -> Self {
-        let number = kind_names::number_of(kind);
+    fn unchecked(kind: &str, number: Option<u16>, key: &str) -> Self {
+        let number = number.or_else(|| kind_names::number_of(kind));
         let mut header = Header {
             hash: hash(kind, key),
             kind: number.unwrap_or(UNNUMBERED),

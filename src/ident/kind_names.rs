@@ -40,6 +40,12 @@ pub(super) fn number_of(name: &str) -> Option<u16> {
     u16::try_from(place).ok()
 }
 
+/// The number of a name that has one: it was checked before.
+pub(super) fn known(name: &str) -> Option<u16> {
+    let place = find(name);
+    NAMES[place].get().and_then(|_| u16::try_from(place).ok())
+}
+
 /// The place of a name, or the empty one that it would get.
 fn find(name: &str) -> usize {
     let mut place = place_of(name);

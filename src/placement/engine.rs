@@ -124,6 +124,11 @@ impl Placement {
         self.hosts.get(kind).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether a silo is the only one that hosts a kind, and takes actors: then it gets those that it asks for itself.
+    pub fn is_only_host(&self, silo: &SiloId, kind: &str) -> bool {
+        matches!(self.hosts(kind), [only] if only.silo() == silo && only.candidate.capacity() > 0)
+    }
+
     /// Those of [`Placement::hosts`] that may take what is for version `wanted`; all of them if no version is.
     pub fn compatible<'a>(&'a self, kind: &str, wanted: Option<&'a Version>) -> impl Iterator<Item = &'a Host> {
         let policy = *self.policy(kind);
@@ -144,12 +149,6 @@ impl Placement {
             return Ok(silo);
         }
         let hosts = self.hosts(actor.kind());
-        if let [only] = hosts
-            && only.candidate.capacity() > 0
-            && wanted.is_none_or(|wanted| *wanted == only.version)
-        {
-            return Ok(only.silo().clone());
-        }
         let able = || hosts.iter().filter(|host| host.candidate.capacity() > 0);
         let chosen = match wanted {
             None => place(actor, able().map(|host| &host.candidate)),
@@ -379,6 +378,25 @@ mod tests {
         placement.view_changed(&[row("b", SiloStatus::Active, &[("cart", "1.0.0")])]);
         assert_eq!(chosen(&placement, None), ["b"]);
         assert!(placement.hosts("user").is_empty());
+    }
+
+    #[test]
+    fn the_only_host_is_where_placement_puts_what_it_asks_for() {
+        let (a, b) = (SiloId::new("a", 1), SiloId::new("b", 1));
+        let mut rows = vec![row("a", SiloStatus::Active, &[("cart", "1.1.0")])];
+        let alone = placement(VersionPolicy::new(Rule::Strict), &rows);
+        assert!(alone.is_only_host(&a, "cart"));
+        assert_eq!(chosen(&alone, Some("1.1.0")), ["a"]);
+        assert!(!alone.is_only_host(&b, "cart") && !alone.is_only_host(&a, "user"));
+        rows.push(row("b", SiloStatus::Active, &[("cart", "2.0.0")]));
+        let two = placement(VersionPolicy::new(Rule::Strict), &rows);
+        assert!(!two.is_only_host(&a, "cart") && !two.is_only_host(&b, "cart"));
+        let mut drained = row("a", SiloStatus::Active, &[("cart", "1.1.0")]);
+        drained
+            .labels
+            .insert(Placement::CAPACITY_LABEL.to_owned(), "0".to_owned());
+        let drained = placement(VersionPolicy::default(), &[drained]);
+        assert!(!drained.is_only_host(&a, "cart"), "it takes none");
     }
 
     #[test]

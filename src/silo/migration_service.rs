@@ -18,6 +18,9 @@ const INTERVAL: Duration = Duration::from_millis(20);
 /// How long an offer may stay unanswered.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often it is looked whether `Go` is late.
+const LATE: Duration = Duration::from_millis(250);
+
 /// How long a target waits for `Go` before it starts without the source.
 const GO_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -43,6 +46,7 @@ impl Actor for MigrationSupervisor {
             supervisor.look_after();
             supervisor.go_on();
         });
+        ctx.run_interval(LATE, |supervisor, _| supervisor.start_late_arrivals());
         self.node.moves.recover();
         let node = self.node.clone();
         let address = ctx.address();
@@ -246,6 +250,15 @@ impl MigrationSupervisor {
             node.moves.blame(&actor, MoveFailure::TimedOut);
             node.at(&actor, |place| place.seat.resolve());
         }
+        node.moves.tell_counts();
+    }
+
+    /// Starts what has waited too long for its source's word.
+    fn start_late_arrivals(&self) {
+        let node = &self.node;
+        if node.seats.tally().arriving == 0 {
+            return;
+        }
         let now = node.clock.now();
         let late = node.seats.select_busy(|actor, place| {
             let late = place
@@ -258,7 +271,6 @@ impl MigrationSupervisor {
         for actor in late {
             node.at(&actor, |place| place.seat.start_without_source());
         }
-        node.moves.tell_counts();
     }
 }
 

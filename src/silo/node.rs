@@ -280,8 +280,11 @@ impl Node {
 
     /// The silo that should take an actor that nobody has.
     pub(super) fn place(&self, actor: &ActorId) -> Result<SiloId, Failure> {
-        let own = self.registry.kind(actor.kind()).map(|kind| &kind.version);
         let placement = self.placement.read();
+        if placement.is_only_host(&self.me, actor.kind()) {
+            return Ok(self.me.clone());
+        }
+        let own = self.registry.kind(actor.kind()).map(|kind| &kind.version);
         let place = match placement.place(actor, own) {
             // This silo's own version is a wish, not a condition: another version that fits will do.
             Err(PlacementError::VersionMismatch { .. }) => placement.place(actor, None),

@@ -129,14 +129,13 @@ impl Node {
     pub(super) fn status_report(&self) -> StatusReport {
         let mut activations: BTreeMap<String, usize> = BTreeMap::new();
         let mut waiting = 0;
-        self.seats.select(|actor, place| {
-            let activation = place.activation.as_ref()?;
-            waiting += activation.mailbox().len();
-            match activations.get_mut(actor.kind()) {
+        self.seats.each_activation(|mailbox| {
+            waiting += mailbox.len();
+            let kind = mailbox.actor().kind();
+            match activations.get_mut(kind) {
                 Some(count) => *count += 1,
-                None => _ = activations.insert(actor.kind().to_owned(), 1),
+                None => _ = activations.insert(kind.to_owned(), 1),
             }
-            None::<()>
         });
         let (moving, moving_now) = self.moves.under_way(NAMES);
         // One lock at a time: a guard in the literal below would live to its end, and seats are locked before the history.

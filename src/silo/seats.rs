@@ -161,6 +161,16 @@ impl Seats {
         }
     }
 
+    /// Visits the mailboxes of all activations.
+    pub(super) fn each_activation(&self, mut visit: impl FnMut(&Mailbox)) {
+        for shard in &self.shards {
+            let shard = shard.lock();
+            shard.at_rest.iter().for_each(|mailbox| visit(mailbox));
+            let activations = shard.places.iter().filter_map(|place| place.activation.as_ref());
+            activations.for_each(|activation| visit(activation.mailbox()));
+        }
+    }
+
     /// The actors of all seats that `wanted` picks. Visits every seat.
     pub(super) fn select<T>(&self, mut wanted: impl FnMut(&ActorId, &Place) -> Option<T>) -> Vec<T> {
         let mut found = Vec::new();
