@@ -65,7 +65,7 @@ impl Until {
     fn poll(&mut self, clock: &Clock, cx: &mut Context<'_>) -> bool {
         let Some(at) = self.at else { return false };
         if self.sleep.is_none() {
-            if clock.is_past(at) {
+            if clock.has_come(at) {
                 return true;
             }
             // The worker looks after its turns: no alarm for an ask that is answered soon.

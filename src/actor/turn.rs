@@ -292,7 +292,7 @@ fn unpack<M: Message>(front: Front<'_>, kind: &KindEntry, clock: &Clock) -> Resu
             Err(front) => unpack_letter(front.into_letter(), kind, clock),
         },
         Form::Asked => match front.take::<Asked<M, M::Reply>>() {
-            Ok(asked) if asked.deadline.is_some_and(|deadline| clock.is_past(deadline)) => {
+            Ok(asked) if asked.deadline.is_some_and(|deadline| clock.has_come(deadline)) => {
                 let letter = asked.into_letter();
                 let failure = too_late(M::NAME);
                 Err(Box::new((letter, failure)))
@@ -321,7 +321,7 @@ fn unpack_letter<M: Message>(
     kind: &KindEntry,
     clock: &Clock,
 ) -> Result<Parts<M>, Box<(Letter, Failure)>> {
-    if letter.deadline.is_some_and(|deadline| clock.is_past(deadline)) {
+    if letter.deadline.is_some_and(|deadline| clock.has_come(deadline)) {
         let failure = too_late(letter.body.name());
         return Err(Box::new((letter, failure)));
     }

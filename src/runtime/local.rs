@@ -498,9 +498,7 @@ impl Local {
         if self.looks.has_rung() {
             self.look();
         }
-        // At its moment, not only past it: then the alarm has rung.
-        let has_come = |at: Moment| self.clock.is_past(Moment(at.0.saturating_sub(1)));
-        if !self.next_wake().is_some_and(has_come) {
+        if !self.next_wake().is_some_and(|at| self.clock.has_come(at)) {
             return;
         }
         let now = self.clock.now();

@@ -198,7 +198,7 @@ impl Shared {
     }
 
     fn is_paused(&self, clock: &Clock) -> bool {
-        self.paused.load(Ordering::Acquire) || clock.is_past(Moment(self.until.load(Ordering::Acquire)))
+        self.paused.load(Ordering::Acquire) || clock.has_come(Moment(self.until.load(Ordering::Acquire)))
     }
 }
 
