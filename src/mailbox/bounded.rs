@@ -122,9 +122,9 @@ impl Inner {
 }
 
 impl Mailbox {
-    /// An empty mailbox, closed. `capacity`: of messages, 1 to 16,777,215.
+    /// An empty mailbox, closed. `capacity`: of messages, 1 to 16,777,214.
     pub fn new(actor: ActorId, capacity: usize, host: Arc<dyn Host>, now: Moment) -> Self {
-        let capacity = u32::try_from(capacity).unwrap_or(QUEUED).clamp(1, QUEUED);
+        let capacity = u32::try_from(capacity).unwrap_or(QUEUED).clamp(1, QUEUED - 1);
         Self {
             gate: AtomicU32::new(CLOSED),
             capacity,
@@ -156,16 +156,30 @@ impl Mailbox {
     /// # Errors
     /// [`Refused`] with the message.
     pub fn push<P: Payload>(self: &Arc<Self>, payload: P) -> Result<(), Refused<P>> {
+        self.push_within(self.capacity, payload)
+    }
+
+    /// The same with room for one more than anybody else has: for a sender that has one message at a time in here, and would
+    /// never get in while others take all room as soon as there is some.
+    ///
+    /// # Errors
+    /// [`Refused`] with the letter.
+    pub fn push_ahead(self: &Arc<Self>, letter: Letter) -> Result<(), Refused<Letter>> {
+        self.push_within(self.capacity + 1, letter)
+    }
+
+    #[inline]
+    fn push_within<P: Payload>(self: &Arc<Self>, capacity: u32, payload: P) -> Result<(), Refused<P>> {
         let mut inner = self.inner.lock();
         let gate = self.gate.load(Ordering::Relaxed);
         if gate & CLOSED != 0 {
             return Err(Refused::Closed(payload));
         }
         let queued = gate & QUEUED;
-        if queued + inner.taken >= self.capacity {
+        if queued + inner.taken >= capacity {
             // The owner's own count is on the owner's cache line, so it is read when it must be.
             inner.taken = self.activity.waiting();
-            if queued + inner.taken >= self.capacity {
+            if queued + inner.taken >= capacity {
                 return Err(Refused::Full(payload));
             }
         }

@@ -228,8 +228,13 @@ impl Slot {
         self.awaited = None;
         let mut next = None;
         if let Some(timers) = &mut self.timers {
-            // A tick that is not taken is tried again after the next visit: of who makes room, or lets it run on.
-            timers.send_due(now, |tick| self.activation.mailbox().push(tick).is_ok());
+            // A tick that is not taken is tried again after the next visit: of who makes room, or lets it run on. The first gets in
+            // however full the mailbox is, so all do, one after the other.
+            let mailbox = self.activation.mailbox();
+            timers.send_due(now, |tick, is_first| match is_first {
+                true => mailbox.push_ahead(tick).is_ok(),
+                false => mailbox.push(tick).is_ok(),
+            });
             next = timers.next_after(now);
         }
         if let (State::Busy(_), Some(by)) = (&self.state, self.turn.wake_by()) {
