@@ -25,6 +25,7 @@ pub mod placement;
 pub mod runtime;
 pub mod silo;
 pub mod store;
+mod sync;
 pub mod transport;
 pub mod version;
 pub mod wire;

@@ -361,11 +361,17 @@ impl Slot {
         let kind = self.activation.kind();
         let mut rare = Rare::Nothing;
         loop {
+            let left = self.taken.len();
             let Some(front) = self.taken.front().filter(|_| *budget > 0) else {
                 self.state = State::Idle(actor);
                 return;
             };
             *budget -= 1;
+            // What runs waits no more. A store per message costs senders on other threads dearly while many wait.
+            let left = left - 1;
+            if left < 32 || left.is_multiple_of(32) {
+                cell.left(u32::try_from(left).unwrap_or(u32::MAX));
+            }
             local.refill();
             let entry = match front.form() {
                 Form::Letter => None,
@@ -385,11 +391,6 @@ impl Slot {
                 }
                 None => run_letter(local, begin, cx, &mut rare),
             };
-            let left = self.taken.len();
-            // A store per message costs senders on other threads dearly while many wait.
-            if left < 32 || left.is_multiple_of(32) {
-                cell.left(u32::try_from(left).unwrap_or(u32::MAX));
-            }
             match idle {
                 Some(back) => actor = back,
                 None => break,
