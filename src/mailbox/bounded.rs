@@ -340,7 +340,7 @@ impl Mailbox {
     }
 
     /// Whether it has memory for what waits.
-    #[cfg(test)]
+    #[cfg(all(test, not(quark_loom)))]
     pub(super) fn has_waits(&self) -> bool {
         self.inner.lock().waits.is_some()
     }
