@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: all test crash outage asan fuzz model fmt clippy docs example bench prerequisites
+.PHONY: all test crash outage asan loom fuzz model fmt clippy docs example bench prerequisites
 
 all: fmt clippy docs test example
 
@@ -44,7 +44,12 @@ ASAN := RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO) test --target $
 
 asan: prerequisites
 	$(ASAN) --lib -- mailbox:: actor:: runtime::
-	$(ASAN) --test silo --test migration
+	$(ASAN) --test silo --test here --test migration
+
+# What threads share on the path of a message, in every order of events: the library's own code, with loom's locks and atomics in
+# place of the machine's. The flag goes to this workspace's crates alone, so that everything else is compiled once.
+loom: prerequisites
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/.ci/rustc-loom $(CARGO) test --lib loom_tests -- --nocapture
 
 # Every decoder, SECONDS each, under AddressSanitizer with the fuzzer's look at which branches were taken. New inputs are
 # kept in fuzz/corpus; what fails is in fuzz/artifacts, and is run again by giving it to the target's program.

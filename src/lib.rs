@@ -28,6 +28,7 @@ pub mod runtime;
 pub mod schema;
 pub mod silo;
 pub mod store;
+mod sync;
 pub mod telemetry;
 pub mod transport;
 pub mod version;

@@ -51,7 +51,9 @@ macro_rules! tally {
                     let before: fn(u64) = $before;
                     before(add.0);
                     self.0.push(add.0);
-                    (ctx.save(self).await).map(drop).map_err(|error| error.to_string())
+                    (ctx.save(self).await)
+                        .map(drop)
+                        .map_err(|error| error.to_string())
                 }
             }
 

@@ -1,8 +1,10 @@
 //! The counters of one activation.
 
 use super::Activity;
-use crate::clock::Moment;
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use crate::{
+    clock::Moment,
+    sync::{AtomicU16, AtomicU32, AtomicU64, Ordering},
+};
 
 /// In `takes`: a turn runs.
 const RUNS: u16 = 1;
@@ -27,7 +29,7 @@ pub struct ActivityCell {
 
 impl ActivityCell {
     /// A cell in which nothing happened but that the activation began `now`.
-    pub const fn new(now: Moment) -> Self {
+    pub fn new(now: Moment) -> Self {
         Self {
             taken: AtomicU32::new(0),
             streams: AtomicU16::new(0),

@@ -3,8 +3,11 @@
 use super::{CallError, Message, Port, Undelivered, scope};
 use crate::{
     clock::{Clock, Moment, Sleep},
-    ident::TraceContext,
-    mailbox::{Answer, Asked, Call, Chain, Letter, Mailbox, Payload, Refused, Replied, ReplyWait, Told, reply_pair},
+    ident::{ActorId, TraceContext},
+    mailbox::{
+        Answer, Asked, Call, Chain, Letter, Mailbox, Payload, Refused, Replied, ReplySender, ReplyWait, Told,
+        reply_pair, reply_pair_at,
+    },
     wire::{self, Failure, FailureCode, Ran},
 };
 use futures_util::future::BoxFuture;
@@ -53,6 +56,41 @@ impl Terms {
     }
 }
 
+/// How an ask waits for a turn on another thread, if its silo's workers look for work before they park.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Far {
+    /// For its waker, and nothing else.
+    No,
+    /// For all else that this thread has to do, once.
+    GivesWay(Duration),
+    /// For so long, looking for its answer.
+    Looks(Duration),
+}
+
+/// The two ends of an ask to an actor of this process, and how it waits.
+pub(super) fn far_reply_pair<R>(mailbox: Option<&Arc<Mailbox>>) -> (ReplySender<R>, ReplyWait<R>, Far) {
+    let Some(mailbox) = mailbox else {
+        let (sender, wait) = reply_pair();
+        return (sender, wait, Far::No);
+    };
+    let home = mailbox.host().other_home();
+    let spin = mailbox.host().spin();
+    // A worker looks by itself after its turns.
+    let looks = !spin.is_zero() && !mailbox.host().is_here() && !scope::in_turn();
+    let (sender, wait) = reply_pair_at(home);
+    (sender, wait, if looks { Far::GivesWay(spin) } else { Far::No })
+}
+
+/// Looks for an answer, for so long.
+fn look<R>(wait: &ReplyWait<R>, time: Duration, clock: &Clock) {
+    let end = clock.now() + time;
+    while !wait.is_ready() && clock.now() < end {
+        for _ in 0..16 {
+            std::hint::spin_loop();
+        }
+    }
+}
+
 /// Until when a call waits.
 #[derive(Default)]
 struct Until {
@@ -65,7 +103,7 @@ impl Until {
     fn poll(&mut self, clock: &Clock, cx: &mut Context<'_>) -> bool {
         let Some(at) = self.at else { return false };
         if self.sleep.is_none() {
-            if clock.is_past(at) {
+            if clock.has_come(at) {
                 return true;
             }
             // The worker looks after its turns: no alarm for an ask that is answered soon.
@@ -81,7 +119,11 @@ impl Until {
 enum State<M: Message> {
     New(M),
     NoRoom(Box<NoRoom<M::Reply>>),
-    Waiting { wait: ReplyWait<M::Reply>, until: Until },
+    Waiting {
+        wait: ReplyWait<M::Reply>,
+        until: Until,
+        far: Far,
+    },
     Done,
 }
 
@@ -118,6 +160,7 @@ impl Line<'_> {
 impl Deref for Line<'_> {
     type Target = dyn Port;
 
+    #[inline]
     fn deref(&self) -> &Self::Target {
         match self {
             Self::Borrowed(port) => &***port,
@@ -149,7 +192,7 @@ impl<'a, M: Message> Ask<'a, M> {
         }
     }
 
-    pub(super) fn sent(port: &'a Arc<dyn Port>, wait: ReplyWait<M::Reply>, deadline: Option<Moment>) -> Self {
+    pub(super) fn sent(port: &'a Arc<dyn Port>, wait: ReplyWait<M::Reply>, deadline: Option<Moment>, far: Far) -> Self {
         let until = Until {
             at: deadline,
             sleep: None,
@@ -158,7 +201,7 @@ impl<'a, M: Message> Ask<'a, M> {
             port: Line::Borrowed(port),
             timeout: None,
             trace: None,
-            state: State::Waiting { wait, until },
+            state: State::Waiting { wait, until, far },
         }
     }
 
@@ -190,53 +233,48 @@ impl<'a, M: Message> Ask<'a, M> {
         let terms = Terms::now(&*self.port, self.timeout, self.trace.as_deref().copied());
         let no_cycle = |_: &&Arc<Mailbox>| terms.chain.is_empty() || !terms.chain.contains(self.port.actor());
         let direct = self.port.direct().or_else(|| self.port.open()).filter(no_cycle);
-        let message = match direct {
-            Some(mailbox) if mailbox.may_run_here() => {
-                let asked = Asked {
-                    message,
-                    reply: None,
-                    deadline: terms.own,
-                    chain: terms.chain.clone(),
-                };
-                let mut call = Call {
-                    asked: Some(asked),
-                    answer: None,
-                    wait: None,
-                    deadline: terms.own,
-                    timeout: self.port.ask_timeout(),
-                };
-                let ran = mailbox.run_here(TypeId::of::<M>(), &mut call);
-                match call {
-                    Call {
-                        answer: Some(answer), ..
-                    } => return Some(answer),
-                    Call {
-                        wait: Some(wait),
-                        deadline,
-                        ..
-                    } => {
-                        self.wait(wait, deadline);
-                        return None;
-                    }
-                    Call { asked: Some(asked), .. } => asked.message,
-                    _ => unreachable!("invariant: a call that ran shows what became of it: {ran:?}"),
-                }
-            }
-            _ => message,
-        };
-        let (sender, wait) = reply_pair();
-        let deadline = Some(terms.deadline(&*self.port));
-        let asked = Asked {
+        let mut asked = Asked {
             message,
-            reply: Some(sender),
-            deadline,
+            reply: None,
+            deadline: terms.own,
             chain: terms.chain,
         };
+        if let Some(mailbox) = direct.filter(|mailbox| mailbox.may_run_here()) {
+            let mut call = Call {
+                deadline: asked.deadline,
+                asked: Some(asked),
+                answer: None,
+                wait: None,
+                timeout: self.port.ask_timeout(),
+            };
+            let ran = mailbox.run_here(TypeId::of::<M>(), &mut call);
+            match call {
+                Call {
+                    answer: Some(answer), ..
+                } => return Some(answer),
+                Call {
+                    wait: Some(wait),
+                    deadline,
+                    ..
+                } => {
+                    self.wait(wait, deadline, Far::No);
+                    return None;
+                }
+                Call { asked: Some(back), .. } => asked = back,
+                _ => unreachable!("invariant: a call that ran shows what became of it: {ran:?}"),
+            }
+        }
+        let deadline = *asked
+            .deadline
+            .get_or_insert_with(|| self.port.clock().recently() + self.port.ask_timeout());
+        let (sender, wait, far) = far_reply_pair(direct);
+        asked.reply = Some(sender);
+        let deadline = Some(deadline);
         let refused = match direct {
             None => Refused::Closed(asked),
             Some(mailbox) => match mailbox.push(asked) {
                 Ok(()) => {
-                    self.wait(wait, deadline);
+                    self.wait(wait, deadline, far);
                     return None;
                 }
                 Err(refused) => refused,
@@ -249,7 +287,7 @@ impl<'a, M: Message> Ask<'a, M> {
         match refused {
             Refused::Full(asked) => self.wait_for_room(asked.into_letter(), Some(wait), until),
             Refused::Closed(asked) => match self.port.send(asked.into_letter()) {
-                Ok(()) => self.wait(wait, deadline),
+                Ok(()) => self.wait(wait, deadline, Far::No),
                 Err(Undelivered::Failed(_, failure)) => return Some(Err(failure)),
                 Err(Undelivered::Full(letter)) => self.wait_for_room(letter, Some(wait), until),
             },
@@ -257,9 +295,9 @@ impl<'a, M: Message> Ask<'a, M> {
         None
     }
 
-    fn wait(&mut self, wait: ReplyWait<M::Reply>, at: Option<Moment>) {
+    fn wait(&mut self, wait: ReplyWait<M::Reply>, at: Option<Moment>, far: Far) {
         let until = Until { at, sleep: None };
-        self.state = State::Waiting { wait, until };
+        self.state = State::Waiting { wait, until, far };
     }
 
     fn wait_for_room(&mut self, letter: Letter, wait: Option<ReplyWait<M::Reply>>, until: Until) {
@@ -270,6 +308,15 @@ impl<'a, M: Message> Ask<'a, M> {
             until,
         }));
     }
+}
+
+/// A turn that waited for room in its own actor's mailbox would wait for ever: only its end makes room.
+fn full_of_own(actor: &ActorId, name: &str) -> Failure {
+    let text = format!(
+        "{actor} told itself {name} in a turn while its mailbox was full, and would wait for itself; send less, or have what \
+         does not fit back from try_tell"
+    );
+    Failure::new(FailureCode::Full, Ran::No, text)
 }
 
 fn timed_out(port: &dyn Port, name: &str, ran: Ran) -> CallError {
@@ -299,7 +346,21 @@ impl<M: Message> Future for Ask<'_, M> {
                         return Poll::Ready(typed(Some(answer), &*this.port, M::NAME));
                     }
                 }
-                State::Waiting { wait, until } => {
+                State::Waiting { wait, until, far } => {
+                    match *far {
+                        Far::No => {}
+                        Far::GivesWay(time) => {
+                            *far = Far::Looks(time);
+                            if !wait.is_ready() {
+                                cx.waker().wake_by_ref();
+                                return Poll::Pending;
+                            }
+                        }
+                        Far::Looks(time) => {
+                            *far = Far::No;
+                            look(wait, time, this.port.clock());
+                        }
+                    }
                     if let Poll::Ready(reply) = Pin::new(wait).poll(cx) {
                         this.state = State::Done;
                         return Poll::Ready(typed(reply, &*this.port, M::NAME));
@@ -327,7 +388,8 @@ impl<M: Message> Future for Ask<'_, M> {
                     match this.port.send(letter) {
                         Ok(()) => {
                             let wait = wait.expect("invariant: an ask waits for a reply");
-                            this.state = State::Waiting { wait, until };
+                            let far = Far::No;
+                            this.state = State::Waiting { wait, until, far };
                         }
                         Err(Undelivered::Failed(_, failure)) => return Poll::Ready(Err(failure.into())),
                         Err(Undelivered::Full(letter)) => this.wait_for_room(letter, wait, until),
@@ -339,11 +401,20 @@ impl<M: Message> Future for Ask<'_, M> {
     }
 }
 
+#[inline]
 fn typed<R: serde::de::DeserializeOwned>(
     reply: Option<Answer<R>>,
     port: &dyn Port,
     name: &str,
 ) -> Result<R, CallError> {
+    match reply {
+        Some(Ok(Replied::Typed(reply))) => Ok(reply),
+        other => read(other, port, name),
+    }
+}
+
+#[cold]
+fn read<R: serde::de::DeserializeOwned>(reply: Option<Answer<R>>, port: &dyn Port, name: &str) -> Result<R, CallError> {
     match reply {
         Some(Ok(Replied::Typed(reply))) => Ok(reply),
         Some(Ok(Replied::Encoded(bytes))) => wire::decode(&bytes).map_err(|error| {
@@ -434,6 +505,9 @@ impl<'a, M: Message> Tell<'a, M> {
             match sent {
                 Ok(()) => return Poll::Ready(Ok(())),
                 Err(Undelivered::Failed(_, failure)) => return Poll::Ready(Err(failure.into())),
+                Err(Undelivered::Full(_)) if scope::is_running(self.port.actor()) => {
+                    return Poll::Ready(Err(full_of_own(self.port.actor(), M::NAME).into()));
+                }
                 Err(Undelivered::Full(letter)) => {
                     let mut room = self.port.shared().room();
                     if room.as_mut().poll(cx).is_pending() {

@@ -94,6 +94,7 @@ impl<A: Actor> Cell<A> {
         })
     }
 
+    #[inline]
     pub(super) fn of(actor: Box<dyn AnyActor>) -> Box<Self> {
         (actor as Box<dyn Any>)
             .downcast()
@@ -188,6 +189,7 @@ impl MessageEntry {
     /// Runs the message as a turn, until it ends or waits. It must be of this entry's name, and the actor of its kind.
     ///
     /// Answers the actor if the turn has ended and that is all; else `rare` tells.
+    #[inline]
     pub fn run(&self, begin: Begin<'_>, cx: &mut task::Context<'_>, rare: &mut Rare) -> Option<Box<dyn AnyActor>> {
         (self.run)(begin, cx, rare)
     }

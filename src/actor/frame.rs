@@ -1,7 +1,7 @@
 //! A turn under way, in memory that is used again.
 //!
-//! `unsafe` because a box per turn costs 8 ns and an allocation (see benches/peers): the future of a turn is put into a
-//! block that the worker keeps, and stays there until it is dropped.
+//! `unsafe` because a box per turn would be an allocation per message, of which a tell has none (see `allocations` in
+//! benches/peers): the future of a turn is put into a block that the worker keeps, and stays there until it is dropped.
 
 #![allow(unsafe_code, reason = "an allocation per message otherwise; see above")]
 

@@ -1,8 +1,11 @@
 //! What users write against: actors, messages, references, errors.
 //!
-//! Owns the traits that users implement, the references they send through, the errors they see, and the erased tables
-//! by which a silo finds and runs actor types. Nothing here executes: the runtime does, behind [`Port`] and
-//! [`Services`]. Imports `ident`, `clock`, `mailbox`, `wire` and the plain values of `store`.
+//! Owns the traits that users implement, the references they send through, the errors they see, the erased tables by which a
+//! silo finds and runs actor types, and the turn: how one message meets its handler, with the fence around a panic, the memory
+//! of the handler's future, and what calls made in it inherit. When a turn is run, and for which activation, is the runtime's
+//! affair; calls leave through [`Port`], all else through [`Services`].
+//!
+//! Imports `ident`, `clock`, `mailbox`, `wire` and the plain values of `store`.
 
 mod ask;
 mod blocking;

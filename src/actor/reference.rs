@@ -2,12 +2,12 @@
 
 use super::{
     Accepts, Kind, Message, Port, TryError, Undelivered,
-    ask::{Ask, Tell, Terms, traced},
+    ask::{Ask, Far, Tell, Terms, far_reply_pair, traced},
     scope,
 };
 use crate::{
     ident::ActorId,
-    mailbox::{Asked, Body, Letter, Payload, Refused, ReplyTo, Told, reply_pair},
+    mailbox::{Asked, Body, Letter, Payload, Refused, ReplyTo, Told},
 };
 use std::{fmt, marker::PhantomData, sync::Arc};
 
@@ -46,7 +46,8 @@ impl<K: Kind> ActorRef<K> {
 
     /// Sends a message; ready when it is in the mailbox or on its way there. Nothing is sent before the first poll.
     ///
-    /// What cannot be delivered afterwards goes to the dead letters.
+    /// What cannot be delivered afterwards goes to the dead letters. A full mailbox makes it wait; only a turn that tells its
+    /// own actor gets [`super::CallError::Full`], as it would wait for itself.
     pub fn tell<M: Message>(&self, message: M) -> Tell<'_, M>
     where
         K: Accepts<M>,
@@ -87,25 +88,26 @@ impl<K: Kind> ActorRef<K> {
     {
         let port: &dyn Port = &*self.port;
         let terms = Terms::now(port, None, None);
-        let (sender, wait) = reply_pair();
         let deadline = Some(terms.deadline(port));
+        let direct = port.direct().or_else(|| port.open());
+        let direct = direct.filter(|_| !terms.chain.contains(port.actor()));
+        let (sender, wait, far) = far_reply_pair(direct);
         let asked = Asked {
             message,
             reply: Some(sender),
             deadline,
             chain: terms.chain,
         };
-        let direct = port.direct().or_else(|| port.open());
-        let asked = match direct.filter(|_| !asked.chain.contains(port.actor())) {
+        let asked = match direct {
             None => asked,
             Some(mailbox) => match mailbox.push(asked) {
-                Ok(()) => return Ok(Ask::sent(&self.port, wait, deadline)),
+                Ok(()) => return Ok(Ask::sent(&self.port, wait, deadline, far)),
                 Err(Refused::Full(asked)) => return Err(TryError::Full(asked.message)),
                 Err(Refused::Closed(asked)) => asked,
             },
         };
         send_or_return(port, asked.into_letter())?;
-        Ok(Ask::sent(&self.port, wait, deadline))
+        Ok(Ask::sent(&self.port, wait, deadline, Far::No))
     }
 }
 

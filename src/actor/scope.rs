@@ -3,7 +3,7 @@
 use super::Timers;
 use crate::{
     clock::Moment,
-    ident::TraceContext,
+    ident::{ActorId, TraceContext},
     mailbox::{Chain, Mailbox},
 };
 use std::{
@@ -163,6 +163,16 @@ pub(super) fn inherited() -> Option<(Option<Moment>, Chain)> {
         let chain = (turn.chain).get_or_insert_with(|| turn.callers.with(mailbox.actor().clone()));
         Some((turn.deadline, chain.clone()))
     })
+}
+
+/// Whether this thread runs a turn of the actor.
+pub(super) fn is_running(actor: &ActorId) -> bool {
+    CURRENT.with_borrow(|current| current.mailbox.as_ref().is_some_and(|mailbox| mailbox.actor() == actor))
+}
+
+/// Whether this thread runs a turn.
+pub(super) fn in_turn() -> bool {
+    CURRENT.with_borrow(|current| current.mailbox.is_some())
 }
 
 /// The deadline of the turn that runs on this thread.

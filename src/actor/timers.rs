@@ -131,8 +131,9 @@ impl Timers {
         self.by_due.range(later).next().map(|(due, _)| *due)
     }
 
-    /// Makes the ticks that are due, the oldest first, until `send` does not take one: that is made again later.
-    pub fn send_due(&mut self, now: Moment, mut send: impl FnMut(Letter) -> bool) {
+    /// Makes the ticks that are due, the oldest first, until `send` does not take one: that is made again later. `send` is told
+    /// whether no other tick is in the mailbox.
+    pub fn send_due(&mut self, now: Moment, mut send: impl FnMut(Letter, bool) -> bool) {
         while let Some((due, name)) = self.by_due.pop_first() {
             let Some(timer) = self.by_name.get(&name).filter(|_| due <= now) else {
                 self.by_due.insert((due, name));
@@ -141,7 +142,7 @@ impl Timers {
             // The user's code clones the message.
             match catch_unwind(AssertUnwindSafe(|| timer.tick())) {
                 Ok(tick) => {
-                    if !send(tick) {
+                    if !send(tick, self.queued.is_empty()) {
                         self.by_due.insert((due, name));
                         return;
                     }
@@ -281,7 +282,7 @@ mod tests {
 
     fn sent(timers: &mut Timers, now: Moment) -> Vec<u64> {
         let mut numbers = Vec::new();
-        timers.send_due(now, |letter| {
+        timers.send_due(now, |letter, _| {
             let ReplyTo::Timer(number) = letter.reply else {
                 unreachable!("a tick")
             };
@@ -322,7 +323,7 @@ mod tests {
     fn a_tick_that_is_not_taken_is_made_again() {
         let mut timers = Timers::default();
         timers.set("t", at(1), None, Tick(0));
-        timers.send_due(at(1), |_| false);
+        timers.send_due(at(1), |_, is_first| !is_first);
         assert_eq!((timers.next(), timers.next_after(at(1))), (Some(at(1)), None));
         assert_eq!(sent(&mut timers, at(2)).len(), 1);
     }

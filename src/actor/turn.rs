@@ -18,6 +18,7 @@ use crate::{
 use bytes::Bytes;
 use std::{
     any::Any,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
@@ -27,14 +28,26 @@ use std::{
 enum Reply<R> {
     /// Nobody waits.
     Nobody,
-    /// The same; here is the message, for the dead letters if its handler panics.
-    Kept(Bytes),
     /// To a caller in this process that holds the other end.
     Sender(ReplySender<R>),
-    /// The same for a letter.
+    /// What is too large to be moved with every turn.
+    Other(Box<OtherReply>),
+}
+
+/// Where the reply of a turn goes, if not on the short way.
+enum OtherReply {
+    /// Nobody waits; here is the message, for the dead letters if its handler panics.
+    Kept(Bytes),
+    /// To the other end of a letter.
     Slot(ReplySlot),
     /// To a process, by its request.
     Process(ProcessId, RequestId),
+}
+
+impl<R> From<OtherReply> for Reply<R> {
+    fn from(other: OtherReply) -> Self {
+        Self::Other(Box::new(other))
+    }
 }
 
 /// The answer to a process, which the silo sends.
@@ -120,7 +133,7 @@ impl<M: Message> Parts<M> {
         if matches!(self.reply, Reply::Nobody) {
             // The user's code serializes it.
             let encoded = catch_unwind(AssertUnwindSafe(|| wire::encode(&self.message)));
-            self.reply = Reply::Kept(encoded.ok().and_then(Result::ok).unwrap_or_default());
+            self.reply = OtherReply::Kept(encoded.ok().and_then(Result::ok).unwrap_or_default()).into();
         }
         self
     }
@@ -292,7 +305,7 @@ fn unpack<M: Message>(front: Front<'_>, kind: &KindEntry, clock: &Clock) -> Resu
             Err(front) => unpack_letter(front.into_letter(), kind, clock),
         },
         Form::Asked => match front.take::<Asked<M, M::Reply>>() {
-            Ok(asked) if asked.deadline.is_some_and(|deadline| clock.is_past(deadline)) => {
+            Ok(asked) if asked.deadline.is_some_and(|deadline| clock.has_come(deadline)) => {
                 let letter = asked.into_letter();
                 let failure = too_late(M::NAME);
                 Err(Box::new((letter, failure)))
@@ -321,7 +334,7 @@ fn unpack_letter<M: Message>(
     kind: &KindEntry,
     clock: &Clock,
 ) -> Result<Parts<M>, Box<(Letter, Failure)>> {
-    if letter.deadline.is_some_and(|deadline| clock.is_past(deadline)) {
+    if letter.deadline.is_some_and(|deadline| clock.has_come(deadline)) {
         let failure = too_late(letter.body.name());
         return Err(Box::new((letter, failure)));
     }
@@ -404,8 +417,8 @@ fn decode<M: Message>(bytes: &[u8]) -> Result<M, String> {
 fn reply_of<R>(reply: ReplyTo) -> Reply<R> {
     match reply {
         ReplyTo::Nobody | ReplyTo::Timer(_) => Reply::Nobody,
-        ReplyTo::Here(slot) => Reply::Slot(slot),
-        ReplyTo::Process { process, request } => Reply::Process(process, request),
+        ReplyTo::Here(slot) => OtherReply::Slot(slot).into(),
+        ReplyTo::Process { process, request } => OtherReply::Process(process, request).into(),
     }
 }
 
@@ -426,8 +439,11 @@ impl<M: Message> TypedMessage for M {
 impl<R: serde::Serialize + Send + 'static> Reply<R> {
     /// The message of a tell that was kept.
     fn kept(&mut self, name: &str) -> Option<Letter> {
-        let Self::Kept(bytes) = self else { return None };
-        let (name, bytes) = (name.into(), std::mem::take(bytes));
+        let Self::Other(other) = self else { return None };
+        let OtherReply::Kept(bytes) = &mut **other else {
+            return None;
+        };
+        let (name, bytes) = (name.into(), mem::take(bytes));
         Some(Letter {
             body: Body::Encoded { name, bytes },
             reply: ReplyTo::Nobody,
@@ -437,14 +453,27 @@ impl<R: serde::Serialize + Send + 'static> Reply<R> {
     }
 
     /// Sends the reply where it goes; answers what the silo has to send.
+    #[inline]
     fn send(&mut self, name: &str, reply: Result<R, Failure>) -> Option<Box<Remote>> {
-        match std::mem::replace(self, Self::Nobody) {
-            Self::Nobody | Self::Kept(_) => {}
+        match mem::replace(self, Self::Nobody) {
+            Self::Nobody => None,
             Self::Sender(sender) => {
                 sender.answer(reply.map(Replied::Typed));
+                None
             }
+            Self::Other(other) => other.send(name, reply),
+        }
+    }
+}
+
+impl OtherReply {
+    #[cold]
+    fn send<R: serde::Serialize + Send + 'static>(self, name: &str, reply: Result<R, Failure>) -> Option<Box<Remote>> {
+        match self {
+            Self::Kept(_) => None,
             Self::Slot(slot) => {
                 slot.answer(reply.map(|reply| ReplyValue::Typed(Box::new(reply))));
+                None
             }
             Self::Process(process, request) => {
                 let encoded = reply.and_then(|reply| {
@@ -453,14 +482,13 @@ impl<R: serde::Serialize + Send + 'static> Reply<R> {
                         Failure::new(FailureCode::BadReply, wire::Ran::Yes, text)
                     })
                 });
-                return Some(Box::new(Remote {
+                Some(Box::new(Remote {
                     process,
                     request,
                     outcome: encoded.map_or_else(Outcome::Failure, Outcome::Reply),
-                }));
+                }))
             }
         }
-        None
     }
 }
 

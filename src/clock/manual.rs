@@ -77,4 +77,19 @@ mod tests {
         assert!(sleep.as_mut().poll(&mut cx).is_ready());
         assert_eq!(hands.next_alarm(), None);
     }
+
+    /// Who is woken at a moment and looks whether it has come finds that it has.
+    #[test]
+    fn a_moment_has_come_when_a_sleep_until_it_is_over() {
+        let (clock, hands) = Clock::manual();
+        let at = clock.now() + Duration::from_millis(5);
+        let mut sleep = pin!(clock.sleep_until(at));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut both = || (clock.has_come(at), sleep.as_mut().poll(&mut cx).is_ready());
+        assert_eq!(both(), (false, false));
+        hands.advance(Duration::from_nanos(4_999_999));
+        assert_eq!(both(), (false, false));
+        hands.advance(Duration::from_nanos(1));
+        assert_eq!(both(), (true, true));
+    }
 }

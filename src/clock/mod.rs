@@ -5,10 +5,11 @@
 
 mod alarms;
 mod manual;
+mod sleep;
 mod system;
 
-pub use alarms::Sleep;
 pub use manual::ManualClock;
+pub use sleep::Sleep;
 
 use alarms::Alarms;
 use serde::{Deserialize, Serialize};
@@ -72,9 +73,9 @@ impl Clock {
         self.0.recently()
     }
 
-    /// Whether a moment has come; cheap as long as it is far off.
-    pub fn is_past(&self, moment: Moment) -> bool {
-        self.recently() + Self::COARSE >= moment && self.now() > moment
+    /// Whether a moment has come: from the moment itself on, as a sleep until then is over. Cheap as long as it is far off.
+    pub fn has_come(&self, moment: Moment) -> bool {
+        self.recently() + Self::COARSE >= moment && self.now() >= moment
     }
 
     /// Microseconds since the Unix epoch by the machine's wall clock.

@@ -1,24 +1,25 @@
 //! The bounded mailbox of one actor in this process.
 
 use super::{
-    Letter, Payload, Records,
+    Home, Letter, Payload, Records,
     waits::{self, Waits},
 };
 use crate::{
     activity::{Activity, ActivityCell},
     clock::Moment,
     ident::{ActorId, Epoch, OfActor},
+    sync::{AtomicU32, Mutex, Ordering},
 };
 use futures_util::task::ArcWake;
-use parking_lot::Mutex;
 use std::{
     any::{Any, TypeId},
     fmt, mem,
     sync::{
         Arc,
-        atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU16, AtomicU64},
     },
     task::Waker,
+    time::Duration,
 };
 
 /// Who empties mailboxes.
@@ -38,6 +39,21 @@ pub trait Host: Any + Send + Sync {
     /// # Errors
     /// [`NotHere`]; no turn has run, and the message is where it was.
     fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere>;
+
+    /// What wakes those who wait on this thread, if it is of another host.
+    fn other_home(&self) -> Option<Arc<dyn Home>> {
+        None
+    }
+
+    /// Whether this is the host of this thread.
+    fn is_here(&self) -> bool {
+        false
+    }
+
+    /// How long a caller on another thread looks for its answer before it waits to be woken.
+    fn spin(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The actor cannot run a turn here and now; the message must wait its turn.
@@ -71,8 +87,8 @@ const NO_SLOT: u32 = u32::MAX;
 /// All that is known of one actor in this process while it does nothing, and the messages that wait for it; outlives the
 /// actor's activations.
 ///
-/// Fields that senders write and fields that the owner writes are a cache line apart: on one line they cost a send between
-/// two threads twice the time. What is rarely written stands between.
+/// Fields that senders write and fields that the owner writes are a cache line apart: on one line, each store of the owner would
+/// take it away from senders on other threads. What is rarely written stands between.
 #[repr(C)]
 pub struct Mailbox {
     /// Flags and the number queued. Written under the lock.
@@ -122,9 +138,9 @@ impl Inner {
 }
 
 impl Mailbox {
-    /// An empty mailbox, closed. `capacity`: of messages, 1 to 16,777,215.
+    /// An empty mailbox, closed. `capacity`: of messages, 1 to 16,777,214.
     pub fn new(actor: ActorId, capacity: usize, host: Arc<dyn Host>, now: Moment) -> Self {
-        let capacity = u32::try_from(capacity).unwrap_or(QUEUED).clamp(1, QUEUED);
+        let capacity = u32::try_from(capacity).unwrap_or(QUEUED).clamp(1, QUEUED - 1);
         Self {
             gate: AtomicU32::new(CLOSED),
             capacity,
@@ -156,16 +172,30 @@ impl Mailbox {
     /// # Errors
     /// [`Refused`] with the message.
     pub fn push<P: Payload>(self: &Arc<Self>, payload: P) -> Result<(), Refused<P>> {
+        self.push_within(self.capacity, payload)
+    }
+
+    /// The same with room for one more than anybody else has: for a sender that has one message at a time in here, and would
+    /// never get in while others take all room as soon as there is some.
+    ///
+    /// # Errors
+    /// [`Refused`] with the letter.
+    pub fn push_ahead(self: &Arc<Self>, letter: Letter) -> Result<(), Refused<Letter>> {
+        self.push_within(self.capacity + 1, letter)
+    }
+
+    #[inline]
+    fn push_within<P: Payload>(self: &Arc<Self>, capacity: u32, payload: P) -> Result<(), Refused<P>> {
         let mut inner = self.inner.lock();
         let gate = self.gate.load(Ordering::Relaxed);
         if gate & CLOSED != 0 {
             return Err(Refused::Closed(payload));
         }
         let queued = gate & QUEUED;
-        if queued + inner.taken >= self.capacity {
+        if queued + inner.taken >= capacity {
             // The owner's own count is on the owner's cache line, so it is read when it must be.
             inner.taken = self.activity.waiting();
-            if queued + inner.taken >= self.capacity {
+            if queued + inner.taken >= capacity {
                 return Err(Refused::Full(payload));
             }
         }
@@ -310,7 +340,7 @@ impl Mailbox {
     }
 
     /// Whether it has memory for what waits.
-    #[cfg(test)]
+    #[cfg(all(test, not(quark_loom)))]
     pub(super) fn has_waits(&self) -> bool {
         self.inner.lock().waits.is_some()
     }

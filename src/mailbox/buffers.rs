@@ -19,12 +19,27 @@ thread_local! {
 }
 
 /// A buffer of at least so many words.
+#[inline]
 pub(super) fn take(words: usize) -> Buffer {
-    let size = words.next_power_of_two().max(SMALLEST);
-    let class = (size / SMALLEST).trailing_zeros() as usize;
+    if words <= SMALLEST {
+        of_class(0)
+    } else {
+        of_class(class(words.next_power_of_two()))
+    }
+}
+
+/// The class of a size that [`take`] gives.
+fn class(size: usize) -> usize {
+    (size / SMALLEST).trailing_zeros() as usize
+}
+
+fn of_class(class: usize) -> Buffer {
     // No pool any more: the thread is ending.
     let kept = FREE.try_with(|free| free.borrow_mut().get_mut(class).and_then(Vec::pop));
-    kept.ok().flatten().unwrap_or_else(|| Box::new_uninit_slice(size))
+    match kept {
+        Ok(Some(buffer)) => buffer,
+        _ => Box::new_uninit_slice(SMALLEST << class),
+    }
 }
 
 /// Takes back a buffer that [`take`] gave, on any thread.
@@ -33,7 +48,7 @@ pub(super) fn give_back(buffer: Buffer) {
     if size < SMALLEST {
         return;
     }
-    let class = (size / SMALLEST).trailing_zeros() as usize;
+    let class = if size == SMALLEST { 0 } else { class(size) };
     let _ = FREE.try_with(|free| {
         if let Some(free) = free.borrow_mut().get_mut(class)
             && free.len() * size < KEPT

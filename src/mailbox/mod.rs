@@ -21,11 +21,12 @@ mod bounded;
 mod buffers;
 mod chain;
 mod letter;
+#[cfg(all(test, quark_loom))]
+mod loom_tests;
 mod payload;
-
 mod records;
 mod reply;
-#[cfg(test)]
+#[cfg(all(test, not(quark_loom)))]
 mod tests;
 mod waits;
 
@@ -33,6 +34,5 @@ pub use bounded::{Host, Mailbox, NotHere, Refused};
 pub use chain::Chain;
 pub use letter::{Body, Letter, ReplyTo, TypedMessage};
 pub use payload::{Asked, Call, Form, Payload, Told};
-
 pub use records::{Front, PayloadType, Records};
-pub use reply::{Answer, Replied, ReplySender, ReplySlot, ReplyValue, ReplyWait, reply_pair};
+pub use reply::{Answer, Home, Replied, ReplySender, ReplySlot, ReplyValue, ReplyWait, reply_pair, reply_pair_at};

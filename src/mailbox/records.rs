@@ -94,8 +94,16 @@ impl Records {
         self.len += 1;
     }
 
-    #[cold]
     fn make_room(&mut self, needed: usize) {
+        if self.memory.is_empty() {
+            self.memory = buffers::take(needed);
+        } else {
+            self.grow(needed);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, needed: usize) {
         let used = (self.end - self.start) as usize;
         let mut larger = buffers::take((used * 2).max(used + needed));
         // Payloads may be moved bit by bit; the old buffer is given back as mere memory.
@@ -105,6 +113,7 @@ impl Records {
     }
 
     /// The first.
+    #[inline]
     pub fn front(&mut self) -> Option<Front<'_>> {
         if self.len == 0 {
             return None;
@@ -149,6 +158,7 @@ impl Records {
     }
 
     /// The address of the first payload, which is no longer this list's. There must be one.
+    #[inline]
     fn remove(&mut self, words: u32) -> *mut u64 {
         let at = self.start as usize + 1;
         self.len -= 1;
@@ -169,16 +179,19 @@ pub struct Front<'a> {
 
 impl Front<'_> {
     /// What it is.
+    #[inline]
     pub fn form(&self) -> Form {
         self.of.form
     }
 
     /// The type of its message; of a letter, that of the letter.
+    #[inline]
     pub fn message(&self) -> TypeId {
         self.of.message
     }
 
     /// Takes it out, if it is a `P`.
+    #[inline]
     pub fn take<P: Payload>(self) -> Result<P, Self> {
         if !ptr::eq(self.of, TypeOf::<P>::TYPE) && self.of.payload != TypeId::of::<P>() {
             return Err(self);

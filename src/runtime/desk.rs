@@ -3,11 +3,12 @@
 use super::{meter::Meter, worker::WorkerHandle};
 use crate::{
     actor::{KindEntry, Services},
-    mailbox::{Host, Mailbox, NotHere},
+    mailbox::{Home, Host, Mailbox, NotHere},
 };
 use std::{
     any::{Any, TypeId},
     sync::Arc,
+    time::Duration,
 };
 
 /// What the actors of one kind on one worker have in common, so that none of them keeps it.
@@ -52,5 +53,17 @@ impl Host for Desk {
 
     fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
         self.worker.0.run_here(mailbox, message, call)
+    }
+
+    fn other_home(&self) -> Option<Arc<dyn Home>> {
+        self.worker.0.other_home()
+    }
+
+    fn is_here(&self) -> bool {
+        self.worker.0.is_here()
+    }
+
+    fn spin(&self) -> Duration {
+        self.worker.0.spin()
     }
 }

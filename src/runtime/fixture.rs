@@ -276,22 +276,7 @@ pub(super) async fn bench<T>(run: impl AsyncFnOnce(&Bench) -> T) -> T {
 
 /// The same, where activations that are idle for so long want to end.
 pub(super) async fn bench_with<T>(idle_timeout: Duration, run: impl AsyncFnOnce(&Bench) -> T) -> T {
-    let (clock, hands) = Clock::manual();
-    let around = Arc::new(Around {
-        clock: clock.clone(),
-        events: Mutex::default(),
-        dead: Mutex::default(),
-        ends: true,
-    });
-    let (worker, kind) = (WorkerHandle::new(), Arc::new(KindEntry::of::<Probe>()));
-    let bench = Bench {
-        clock: clock.clone(),
-        hands,
-        desk: Arc::new(Desk::new(worker.clone(), kind, around.services())),
-        worker,
-        around: around.clone(),
-    };
-    let worker = Worker::new(bench.worker.clone(), around, clock, Duration::ZERO, idle_timeout);
+    let (bench, worker) = Bench::new(idle_timeout);
     match select(pin!(worker.run()), pin!(run(&bench))).await {
         Either::Left(_) => panic!("the worker ended by itself"),
         Either::Right((output, _)) => output,
@@ -299,6 +284,27 @@ pub(super) async fn bench_with<T>(idle_timeout: Duration, run: impl AsyncFnOnce(
 }
 
 impl Bench {
+    /// A worker that is yet to be run, and its surroundings.
+    pub(super) fn new(idle_timeout: Duration) -> (Self, Worker) {
+        let (clock, hands) = Clock::manual();
+        let around = Arc::new(Around {
+            clock: clock.clone(),
+            events: Mutex::default(),
+            dead: Mutex::default(),
+            ends: true,
+        });
+        let (worker, kind) = (WorkerHandle::new(Duration::ZERO), Arc::new(KindEntry::of::<Probe>()));
+        let bench = Self {
+            clock: clock.clone(),
+            hands,
+            desk: Arc::new(Desk::new(worker.clone(), kind, around.services())),
+            worker,
+            around: around.clone(),
+        };
+        let worker = Worker::new(bench.worker.clone(), around, clock, idle_timeout);
+        (bench, worker)
+    }
+
     /// A new actor that is not told anything yet, with room for so many messages.
     pub(super) fn actor_with(&self, key: &str, capacity: usize) -> Activation {
         let actor = ActorId::new("probe", key).expect("valid");

@@ -25,7 +25,8 @@ fn ended(events: &[Event]) -> usize {
 
 /// How many places the worker of this thread keeps for activations, and how many it has.
 fn places() -> (usize, usize) {
-    HERE.with_borrow(|here| {
+    HERE.with(|here| {
+        let here = here.borrow();
         let slots = here.as_ref().expect("a worker").places.borrow();
         (slots.capacity(), slots.len())
     })

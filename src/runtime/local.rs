@@ -4,11 +4,12 @@ use super::{
     Activation, Control, Event, Outside,
     answer::fail,
     desk::Desk,
+    gather::Gathered,
     idle::Looks,
     places::{Kept, Place, Places},
     slot::{Due, Slot, State, Visit, drop_fenced},
     watch::{At, NO_MESSAGE},
-    worker::Shared,
+    worker::{Handed, Shared},
 };
 use crate::{
     actor::{AnyActor, Begin, Memory, MessageEntry, Rare, Source, TurnScope, restore_turn, save_turn, swap_actor},
@@ -35,7 +36,7 @@ const BUDGET: u32 = 32;
 const DEPTH: u32 = 16;
 
 /// How many turns run where they are sent within one turn, or between two rounds of the worker, if the coarse clock does not tick
-/// before. What falls back to the queue costs some 50 times as much, so the quota is large.
+/// before. What falls back to the queue costs several times as much and waits for its turn, so the quota is large.
 const HERE_QUOTA: u32 = 4096;
 
 /// More moments than activations may wait for are forgotten in time.
@@ -50,9 +51,16 @@ const TIMED: u32 = 16;
 /// How many slots are kept that no activation needs.
 const SPARE: usize = 256;
 
+#[cfg(not(all(test, quark_loom)))]
 thread_local! {
     /// The worker of this thread.
     pub(super) static HERE: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
+}
+
+#[cfg(all(test, quark_loom))]
+loom::thread_local! {
+    /// The worker of this thread of a model.
+    pub(super) static HERE: RefCell<Option<Rc<Local>>> = RefCell::new(None);
 }
 
 /// What an activation is told.
@@ -70,6 +78,10 @@ pub(super) struct Local {
     pub(super) outside: Arc<dyn Outside>,
     pub(super) clock: Clock,
     pub(super) ready: RefCell<VecDeque<Arc<Mailbox>>>,
+    /// Memory for what other threads hand over.
+    pub(super) handed: Cell<Handed>,
+    /// Whom to wake on other workers' threads once the visit is over.
+    pub(super) gathered: Gathered,
     /// Parked: who makes something ready on this thread wakes it.
     pub(super) idle: Cell<bool>,
     /// What activations were told on this thread, and what was taken over from others.
@@ -110,6 +122,8 @@ impl Local {
             outside,
             clock,
             ready: RefCell::default(),
+            handed: Cell::default(),
+            gathered: Gathered::default(),
             idle: Cell::new(false),
             told: RefCell::default(),
             places: RefCell::default(),
@@ -241,7 +255,9 @@ impl Local {
         let granted = BUDGET.min(quota);
         let mut budget = granted;
         let timed = self.is_timed().then(|| self.clock.now());
+        self.gathered.begin();
         let visit = slot.visit(self, forced, &mut budget);
+        self.gathered.hand_over(&self.clock);
         self.count(&slot, granted - budget, timed);
         self.left(&mut slot);
         self.shared.shown.leave();
@@ -528,9 +544,7 @@ impl Local {
         if self.looks.has_rung() {
             self.look();
         }
-        // At its moment, not only past it: then the alarm has rung.
-        let has_come = |at: Moment| self.clock.is_past(Moment(at.0.saturating_sub(1)));
-        if !self.next_wake().is_some_and(has_come) {
+        if !self.next_wake().is_some_and(|at| self.clock.has_come(at)) {
             return;
         }
         let now = self.clock.now();
@@ -584,6 +598,7 @@ impl Local {
         }
         self.told.borrow_mut().clear();
         self.ready.borrow_mut().clear();
+        self.gathered.end();
         self.looks.stop();
         self.waits.borrow_mut().clear();
         self.shared.forget();

@@ -1,20 +1,22 @@
-//! The runtime: executes actors.
+//! The runtime: when what runs, and on which thread.
 //!
-//! Owns activations with their bounded mailboxes, the workers (one per arbiter) that run their turns one at a time, and the
-//! fence around panics. What ownership means is decided elsewhere: the runtime is told to activate, freeze, resume, start
-//! and end, and reports what came of it through [`Outside`].
+//! Owns activations, the workers (one per arbiter) that give them their turns one at a time, the pauses after panics, timers and
+//! idle activations, blocking work, and dead letters. What ownership means is decided elsewhere: the runtime is told to
+//! activate, freeze, resume, start and end, and reports what came of it through [`Outside`]. Where messages wait is the room
+//! `mailbox`; what a turn does with one, and the fence around its panic, is in `actor`.
 //!
 //! ```text
-//!   sender --push--> Mailbox (letters | control lane) --inject--> Worker: control first, then letters, a budget per turn
-//!                       | closed: the letter comes back             |
-//!                       v                                           v
-//!                    the seat holds or forwards it              reply, dead letter, Event
+//!   Mailbox --inject--> this thread: run queue ---------------+
+//!                       other threads: inbox, which wakes     v
+//!   Activation::control -----------> inbox ----------> Worker: what it was told first, then from each mailbox
+//!   an answer to who waits here ---> inbox                    at most a budget of messages per visit
 //! ```
 //!
-//! **Invariants** (by the names of the tests): `a_panic_is_contained`, `tells_of_one_sender_run_in_order`,
-//! `a_frozen_actor_does_not_tick_and_one_whose_move_is_called_off_goes_on`, `a_flooded_actor_does_not_starve_its_neighbours`.
+//! **Invariants** (by the names of the tests): `one_turn_at_a_time`, `tells_of_one_sender_run_in_order`, `a_panic_is_contained`,
+//! `a_flooded_actor_does_not_starve_its_neighbours`, `what_two_threads_send_runs_whatever_the_worker_is_at`,
+//! `a_frozen_actor_does_not_tick_and_one_whose_move_is_called_off_goes_on`.
 //!
-//! Imports `actor`, `activity`, `clock`, `ident`, `store` (plain values), `wire`.
+//! Imports `actor`, `activity`, `clock`, `ident`, `mailbox`, `sync`, `store` (plain values), `wire`.
 
 mod activation;
 mod answer;
@@ -27,13 +29,17 @@ mod dead_letters;
 mod desk;
 #[cfg(test)]
 mod fixture;
+mod gather;
 mod hooks;
 mod idle;
 #[cfg(test)]
 mod idle_tests;
+mod inbox;
 #[cfg(test)]
 mod lease_tests;
 mod local;
+#[cfg(all(test, quark_loom))]
+mod loom_tests;
 mod meter;
 mod orders;
 mod outside;

@@ -138,7 +138,8 @@ mod tests {
 
     /// How many activations have more than a place.
     fn slots() -> usize {
-        HERE.with_borrow(|here| {
+        HERE.with(|here| {
+            let here = here.borrow();
             let mut places = here.as_ref().expect("a worker").places.borrow_mut();
             let numbers = 0..u32::try_from(places.capacity()).expect("few");
             let is_slot = |number: &u32| {

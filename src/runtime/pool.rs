@@ -55,8 +55,8 @@ impl Pool {
         idle_timeout: Duration,
     ) -> Self {
         let start = |arbiter: &actix_rt::ArbiterHandle| {
-            let handle = WorkerHandle::new();
-            let worker = Worker::new(handle.clone(), outside.clone(), clock.clone(), spin, idle_timeout);
+            let handle = WorkerHandle::new(spin);
+            let worker = Worker::new(handle.clone(), outside.clone(), clock.clone(), idle_timeout);
             arbiter.spawn_fn(move || {
                 actix_rt::spawn(worker.run());
             });

@@ -235,8 +235,13 @@ impl Slot {
         self.awaited = None;
         let mut next = None;
         if let Some(timers) = &mut self.timers {
-            // A tick that is not taken is tried again after the next visit: of who makes room, or lets it run on.
-            timers.send_due(now, |tick| self.activation.mailbox().push(tick).is_ok());
+            // A tick that is not taken is tried again after the next visit: of who makes room, or lets it run on. The first gets in
+            // however full the mailbox is, so all do, one after the other.
+            let mailbox = self.activation.mailbox();
+            timers.send_due(now, |tick, is_first| match is_first {
+                true => mailbox.push_ahead(tick).is_ok(),
+                false => mailbox.push(tick).is_ok(),
+            });
             next = timers.next_after(now);
         }
         if let (State::Busy(_), Some(by)) = (&self.state, self.turn.wake_by()) {
@@ -363,11 +368,17 @@ impl Slot {
         let kind = self.activation.kind();
         let mut rare = Rare::Nothing;
         loop {
+            let left = self.taken.len();
             let Some(front) = self.taken.front().filter(|_| *budget > 0) else {
                 self.state = State::Idle(actor);
                 return;
             };
             *budget -= 1;
+            // What runs waits no more. A store per message costs senders on other threads dearly while many wait.
+            let left = left - 1;
+            if left < 32 || left.is_multiple_of(32) {
+                cell.left(u32::try_from(left).unwrap_or(u32::MAX));
+            }
             local.refill();
             let entry = match front.form() {
                 Form::Letter => None,
@@ -387,11 +398,6 @@ impl Slot {
                 }
                 None => run_letter(local, begin, cx, &mut rare),
             };
-            let left = self.taken.len();
-            // A store per message costs senders on other threads dearly while many wait.
-            if left < 32 || left.is_multiple_of(32) {
-                cell.left(u32::try_from(left).unwrap_or(u32::MAX));
-            }
             match idle {
                 Some(back) => actor = back,
                 None => break,

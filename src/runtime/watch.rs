@@ -157,6 +157,8 @@ struct Watched {
     /// The visit under way when it was looked at last, since when, and whether that was told.
     visit: Option<(u16, Moment, bool)>,
     busy: f64,
+    /// How many messages it had run.
+    turns: u64,
     waiting: Vec<Waiting>,
 }
 
@@ -176,18 +178,22 @@ impl Watcher {
         }
     }
 
-    /// Looks at what the workers are at; to be called every few milliseconds. Answers visits that have become too long.
-    pub fn sample(&mut self, pool: &Pool, now: Moment) -> Vec<Blocked> {
+    /// Looks at what the workers are at. Answers visits that have become too long, and whether all workers are at rest: if they
+    /// are not, to be called again in a few milliseconds.
+    pub fn sample(&mut self, pool: &Pool, now: Moment) -> (Vec<Blocked>, bool) {
         self.workers.resize_with(pool.workers().len(), Watched::default);
-        let mut blocked = Vec::new();
+        let (mut blocked, mut at_rest) = (Vec::new(), true);
         for (worker, (watched, handle)) in self.workers.iter_mut().zip(pool.workers()).enumerate() {
             let (visit, message, slot) = handle.shown().at().parts();
             let is_at_work = slot != NO_SLOT;
-            let busy = f64::from(u8::from(is_at_work || !handle.is_parked()));
-            watched.busy += (busy - watched.busy) / SAMPLES;
+            let is_busy = is_at_work || !handle.is_parked();
+            let turns = handle.turns();
+            let ran = std::mem::replace(&mut watched.turns, turns) != turns;
+            watched.busy += (f64::from(u8::from(is_busy)) - watched.busy) / SAMPLES;
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
             let permille = (watched.busy * 1000.0).round() as u32;
             handle.shown().busy.store(permille, Ordering::Relaxed);
+            at_rest &= !is_busy && !ran && permille == 0;
             match &mut watched.visit {
                 Some((seen, since, told)) if is_at_work && *seen == visit => {
                     if !*told && now.since(*since) >= self.limit {
@@ -204,7 +210,7 @@ impl Watcher {
                 seen => *seen = is_at_work.then_some((visit, now, false)),
             }
         }
-        blocked
+        (blocked, at_rest)
     }
 
     /// Looks at the turns that wait, and has the workers tell of those that do for too long ([`super::Event::Stuck`]).

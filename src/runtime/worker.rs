@@ -3,14 +3,15 @@
 use super::{
     Activation, Control, Outside,
     desk::Desk,
+    inbox::Inbox,
     local::{HERE, Local, Told},
     watch::Shown,
 };
 use crate::{
     clock::{Clock, Moment, Sleep},
-    mailbox::{Mailbox, NotHere, Records},
+    mailbox::{Home, Mailbox, NotHere, Records},
+    sync::{AtomicBool, Ordering},
 };
-use parking_lot::Mutex;
 use std::{
     any::{Any, TypeId},
     collections::VecDeque,
@@ -21,7 +22,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -36,37 +37,43 @@ pub(super) struct WorkerHandle(pub(super) Arc<Shared>);
 
 /// What other threads have of a worker.
 pub(super) struct Shared {
-    injected: Mutex<Injected>,
-    /// Whether `injected` holds anything; spares its lock.
-    has_injected: AtomicBool,
+    inbox: Inbox<Handed>,
     activations: AtomicUsize,
     turns: AtomicU64,
     paused: AtomicBool,
     /// Turns run until this moment; by its nanoseconds.
     until: AtomicU64,
     stopping: AtomicBool,
+    /// Nobody looks into the inbox any more.
+    ended: AtomicBool,
+    /// How long the worker looks for work before it parks.
+    spin: Duration,
     pub(super) shown: Shown,
 }
 
+/// What other threads hand to a worker.
 #[derive(Default)]
-struct Injected {
-    ready: VecDeque<Arc<Mailbox>>,
+pub(super) struct Handed {
+    ready: Vec<Arc<Mailbox>>,
     controls: VecDeque<Told>,
     /// Turns that the watcher asks about, by when they began.
     asked: Vec<(Arc<Mailbox>, Moment)>,
-    parked: Option<Waker>,
+    /// Who waits on the worker's thread for what has happened on another.
+    wakers: Vec<Waker>,
 }
 
 impl WorkerHandle {
-    pub(super) fn new() -> Self {
+    /// `spin`: how long the worker looks for work before it parks; zero for not at all.
+    pub(super) fn new(spin: Duration) -> Self {
         Self(Arc::new(Shared {
-            injected: Mutex::default(),
-            has_injected: AtomicBool::new(false),
+            inbox: Inbox::default(),
             activations: AtomicUsize::new(0),
             turns: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             until: AtomicU64::new(u64::MAX),
             stopping: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            spin,
             shown: Shown::default(),
         }))
     }
@@ -79,9 +86,9 @@ impl WorkerHandle {
         });
         let idle = self.0.here(|local| {
             let mut queue = local.told.borrow_mut();
-            if self.0.has_injected.load(Ordering::Acquire) {
+            if self.0.inbox.has_some() {
                 // What other threads have said before stays before.
-                queue.append(&mut self.0.injected.lock().controls);
+                self.0.inbox.with(|handed| queue.append(&mut handed.controls));
             }
             queue.extend(told.take());
             local.idle.replace(false)
@@ -89,7 +96,7 @@ impl WorkerHandle {
         match idle {
             Some(true) => self.0.wake(),
             Some(false) => {}
-            None => self.0.inject_with(|injected| injected.controls.extend(told)),
+            None => self.0.inbox.put(|handed| handed.controls.extend(told)),
         }
     }
 
@@ -113,13 +120,13 @@ impl WorkerHandle {
 
     /// Whether it sleeps: nothing is there for it.
     pub(super) fn is_parked(&self) -> bool {
-        (self.0.injected.try_lock()).is_some_and(|injected| injected.parked.is_some())
+        self.0.inbox.is_parked()
     }
 
     /// Has the worker tell of a turn that waits since `began`.
     pub(super) fn ask_about(&self, mailbox: Arc<Mailbox>, began: Moment) {
         if !self.0.stopping.load(Ordering::Acquire) {
-            self.0.inject_with(|injected| injected.asked.push((mailbox, began)));
+            self.0.inbox.put(|handed| handed.asked.push((mailbox, began)));
         }
     }
 
@@ -148,23 +155,8 @@ impl WorkerHandle {
 }
 
 impl Shared {
-    fn inject_with(&self, change: impl FnOnce(&mut Injected)) {
-        let parked = {
-            let mut injected = self.injected.lock();
-            change(&mut injected);
-            self.has_injected.store(true, Ordering::Release);
-            injected.parked.take()
-        };
-        if let Some(worker) = parked {
-            worker.wake();
-        }
-    }
-
     pub(super) fn wake(&self) {
-        let parked = self.injected.lock().parked.take();
-        if let Some(worker) = parked {
-            worker.wake();
-        }
+        self.inbox.wake();
     }
 
     /// Does something with the worker, if this is its thread.
@@ -177,10 +169,36 @@ impl Shared {
         here.ok().flatten()
     }
 
-    /// Forgets whom the watcher asks about: the worker has ended.
+    /// The worker has ended: forgets whom the watcher asks about, and wakes whom it was to wake.
     pub(super) fn forget(&self) {
-        self.injected.lock().asked.clear();
+        self.inbox.with(|handed| handed.asked.clear());
         self.shown.forget();
+        self.ended.store(true, Ordering::SeqCst);
+        self.wake_handed();
+    }
+
+    /// Wakes those that were handed over to be woken, and takes nothing else.
+    fn wake_handed(&self) {
+        let wakers = self.inbox.with(|handed| mem::take(&mut handed.wakers));
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) fn is_here(&self) -> bool {
+        self.here(|_| ()).is_some()
+    }
+
+    pub(super) fn spin(&self) -> Duration {
+        self.spin
+    }
+
+    /// The worker of this thread, if that is another.
+    pub(super) fn other_home(&self) -> Option<Arc<dyn Home>> {
+        let home = HERE.try_with(|here| {
+            let here = here.borrow();
+            let other = here.as_ref().filter(|local| !ptr::eq(&*local.shared, self))?;
+            Some(other.shared.clone() as Arc<dyn Home>)
+        });
+        home.ok().flatten()
     }
 
     pub(super) fn removed(&self) {
@@ -198,7 +216,7 @@ impl Shared {
     }
 
     fn is_paused(&self, clock: &Clock) -> bool {
-        self.paused.load(Ordering::Acquire) || clock.is_past(Moment(self.until.load(Ordering::Acquire)))
+        self.paused.load(Ordering::Acquire) || clock.has_come(Moment(self.until.load(Ordering::Acquire)))
     }
 }
 
@@ -216,7 +234,7 @@ impl Shared {
         match idle {
             Some(true) => self.wake(),
             Some(false) => {}
-            None => self.inject_with(|injected| injected.ready.push_back(mailbox.clone())),
+            None => self.inbox.put(|handed| handed.ready.push(mailbox.clone())),
         }
     }
 
@@ -231,12 +249,29 @@ impl Shared {
     }
 }
 
+impl Home for Shared {
+    fn wake(&self, home: &Arc<dyn Home>, waker: Waker) {
+        let local = HERE.try_with(|here| here.borrow().clone()).ok().flatten();
+        match local {
+            Some(local) if !ptr::eq(&*local.shared, self) => local.gathered.wake(home, waker, &local.clock),
+            _ => waker.wake(),
+        }
+    }
+
+    fn wake_all(&self, wakers: &mut Vec<Waker>) {
+        self.inbox.put(|handed| handed.wakers.append(wakers));
+        // Nobody would take them any more; if the worker ends after this, it does.
+        if self.ended.load(Ordering::SeqCst) {
+            self.wake_handed();
+        }
+    }
+}
+
 /// Runs activations on the thread it is spawned on.
 pub(super) struct Worker {
     handle: WorkerHandle,
     outside: Arc<dyn Outside>,
     clock: Clock,
-    spin: Duration,
     idle_timeout: Duration,
 }
 
@@ -253,20 +288,12 @@ impl Drop for Here {
 }
 
 impl Worker {
-    /// `spin`: how long it looks for work before it parks; zero for not at all. `idle_timeout`: how long an activation is idle
-    /// before it wants to end; zero for ever.
-    pub(super) fn new(
-        handle: WorkerHandle,
-        outside: Arc<dyn Outside>,
-        clock: Clock,
-        spin: Duration,
-        idle_timeout: Duration,
-    ) -> Self {
+    /// `idle_timeout`: how long an activation is idle before it wants to end; zero for ever.
+    pub(super) fn new(handle: WorkerHandle, outside: Arc<dyn Outside>, clock: Clock, idle_timeout: Duration) -> Self {
         Self {
             handle,
             outside,
             clock,
-            spin,
             idle_timeout,
         }
     }
@@ -296,23 +323,26 @@ impl Worker {
                     quota = QUOTA;
                     local.fire_due();
                 }
-                self.take_injected(shared, &local);
+                self.take_handed(shared, &local);
             }
         }
     }
 
-    fn take_injected(&self, shared: &Shared, local: &Local) {
-        if shared.has_injected.load(Ordering::Acquire) {
-            let (controls, asked) = {
-                let mut injected = shared.injected.lock();
-                shared.has_injected.store(false, Ordering::Relaxed);
-                local.ready.borrow_mut().append(&mut injected.ready);
-                (mem::take(&mut injected.controls), mem::take(&mut injected.asked))
-            };
-            for (mailbox, began) in asked {
+    /// Takes over what other threads have handed to this one, and does what is to be done at once.
+    fn take_handed(&self, shared: &Shared, local: &Local) {
+        if shared.inbox.has_some() {
+            let mut handed = local.handed.take();
+            shared.inbox.take(&mut handed);
+            local.ready.borrow_mut().extend(handed.ready.drain(..));
+            for waker in handed.wakers.drain(..) {
+                waker.wake();
+            }
+            for (mailbox, began) in handed.asked.drain(..) {
                 local.look_at(&mailbox, began);
             }
-            local.told.borrow_mut().extend(controls);
+            local.told.borrow_mut().append(&mut handed.controls);
+            // Its memory is used again.
+            local.handed.set(handed);
         }
         loop {
             let told = local.told.borrow_mut().pop_front();
@@ -336,28 +366,30 @@ impl Worker {
             if shared.stopping.load(Ordering::Acquire) {
                 return Poll::Ready(false);
             }
-            if mem::take(spun) && !self.spin.is_zero() {
+            if mem::take(spun) && !shared.spin.is_zero() {
                 self.spin(shared, local);
             }
             let held = shared.is_paused(&self.clock);
-            if !held {
-                self.take_injected(shared, local);
+            if held {
+                // Turns stand still; what else waits on this thread does not.
+                shared.wake_handed();
+            } else {
+                self.take_handed(shared, local);
                 local.fire_due();
-            }
-            let mut injected = shared.injected.lock();
-            let idle = held || (!shared.has_injected.load(Ordering::Relaxed) && local.is_empty());
-            if !idle {
-                drop(injected);
-                self.take_injected(shared, local);
-                if local.ready.borrow().is_empty() {
-                    continue;
+                // Whatever of this has made an activation ready: it is looked for after all of it.
+                if !local.ready.borrow().is_empty() {
+                    return Poll::Ready(true);
                 }
-                return Poll::Ready(true);
             }
-            // Under the lock that `inject` takes from other threads; this thread's own look at `idle`.
-            injected.parked = Some(cx.waker().clone());
+            let may_park = |has_some: bool| {
+                // Again: whoever changed one of these meanwhile has found nobody parked to wake.
+                let is_same = shared.is_paused(&self.clock) == held && !shared.stopping.load(Ordering::Relaxed);
+                is_same && (held || (!has_some && local.is_empty()))
+            };
+            if !shared.inbox.park(cx.waker(), may_park) {
+                continue;
+            }
             local.idle.set(true);
-            drop(injected);
             let next = local.next_wake();
             if alarm.as_ref().map(|(at, _)| *at) != next {
                 *alarm = next.map(|at| (at, self.clock.sleep_until(at)));
@@ -374,8 +406,8 @@ impl Worker {
     }
 
     fn spin(&self, shared: &Shared, local: &Local) {
-        let end = self.clock.now() + self.spin;
-        while !shared.has_injected.load(Ordering::Relaxed) && local.is_empty() {
+        let end = self.clock.now() + shared.spin;
+        while !shared.inbox.has_some() && local.is_empty() {
             for _ in 0..32 {
                 std::hint::spin_loop();
             }

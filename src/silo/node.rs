@@ -248,7 +248,7 @@ impl Node {
 
     /// Whether the lease holds: what ran here counts.
     pub(super) fn may_serve(&self) -> bool {
-        !self.clock.is_past(Moment(self.lease_until.load(Ordering::Acquire)))
+        !self.clock.has_come(Moment(self.lease_until.load(Ordering::Acquire)))
     }
 
     /// Whether this silo may take an actor that nobody has.

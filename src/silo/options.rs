@@ -34,8 +34,9 @@ pub struct SiloOptions {
     pub insecure: bool,
     /// Threads that run actors. Default one per processor.
     pub workers: usize,
-    /// How long a thread that runs actors looks for work before it parks. An ask between threads takes a tenth of the time with
-    /// 20 us, and each idle period costs as much of a processor. Default zero.
+    /// How long a thread that runs actors looks for work before it parks, and a task for the answer of an actor of another thread.
+    /// Asks between threads are then answered without a thread that has to be woken, if that takes no longer (see `ask-arbiters` in
+    /// benches/peers); each idle period costs as much of a processor. 20 us is much. Default zero.
     pub spin: Duration,
     /// Threads that do blocking work for actors ([`crate::actor::Context::blocking`]). Default 4, started by the first work.
     pub blocking_threads: usize,

@@ -3,7 +3,7 @@
 
 use super::{
     Node, balancing::TELL_LOAD, membership_service::MembershipSupervisor, migration_service::MigrationSupervisor,
-    rollouts::LOOK, watching::SAMPLE,
+    rollouts::LOOK,
 };
 use crate::migration::Seat;
 use actix::{Actor, Addr, AsyncContext, Context};
@@ -45,6 +45,12 @@ impl SiloSupervisor {
         self.node.services.set_migration(self.migration.clone());
     }
 
+    /// Looks at what the workers are at, again and again.
+    fn sample(&mut self, ctx: &mut Context<Self>) {
+        let again = self.node.sample_workers();
+        ctx.run_later(again, Self::sample);
+    }
+
     /// A service that panicked takes its context with it; the node has what it worked on.
     fn check(&mut self) {
         if !self.membership.connected() {
@@ -66,7 +72,7 @@ impl Actor for SiloSupervisor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(CHECK, |supervisor, _| supervisor.check());
         ctx.run_interval(ACKNOWLEDGE, |supervisor, _| supervisor.node.acknowledge_leaving());
-        ctx.run_interval(SAMPLE, |supervisor, _| supervisor.node.sample_workers());
+        self.sample(ctx);
         ctx.run_interval(self.node.look_interval(), |supervisor, _| {
             supervisor.node.look_at_turns()
         });

@@ -10,8 +10,8 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// How often it is looked at what the workers are at.
-pub(super) const SAMPLE: Duration = Duration::from_millis(10);
+/// How often it is looked at what the workers are at, while they are at anything.
+const SAMPLE: Duration = Duration::from_millis(10);
 
 /// How often at most and at least it is looked which turns wait.
 const LOOK: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
@@ -31,10 +31,10 @@ impl Node {
         (self.options.stuck_turn / 4).clamp(LOOK.0, LOOK.1)
     }
 
-    /// Looks at what the workers are at.
-    pub(super) fn sample_workers(&self) {
+    /// Looks at what the workers are at. Answers after how long to look again: seldom while they are at rest.
+    pub(super) fn sample_workers(&self) -> Duration {
         let pool = self.pool();
-        let found = self.watcher.lock().sample(pool, self.clock.now());
+        let (found, at_rest) = self.watcher.lock().sample(pool, self.clock.now());
         for blocked in found {
             // Seldom enough to visit every seat.
             let at = self.seats.select(|_, place| {
@@ -49,6 +49,7 @@ impl Node {
                 self.stuck(mailbox, message, blocked.since, Some(blocked));
             }
         }
+        if at_rest { self.look_interval() } else { SAMPLE }
     }
 
     /// Looks at the turns that wait.

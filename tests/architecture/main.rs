@@ -12,7 +12,16 @@ use laws::{House, promised};
 use std::{fs, path::Path};
 
 /// Names, time and other plain values.
-const L0: &[&str] = &["activity", "clock", "faults", "ident", "schema", "telemetry", "version"];
+const L0: &[&str] = &[
+    "activity",
+    "clock",
+    "faults",
+    "ident",
+    "schema",
+    "sync",
+    "telemetry",
+    "version",
+];
 /// The contracts: what users, stores and wires have to do with.
 const L1: &[&str] = &["actor", "mailbox", "store", "transport", "wire"];
 /// Pure protocols.
@@ -35,13 +44,14 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
     ("ident", &[]),
     ("schema", &[&["ident"]]),
     ("faults", &[&["ident"]]),
+    ("sync", &[]),
     ("telemetry", &[]),
     ("version", &[]),
-    ("activity", &[&["clock", "ident"]]),
+    ("activity", &[&["clock", "ident", "sync"]]),
     ("wire", &[&["clock", "ident", "store"]]),
     ("store", &[&["clock", "ident", "wire"]]),
     ("transport", &[&["clock", "faults", "ident", "wire"]]),
-    ("mailbox", &[&["activity", "clock", "ident", "wire"]]),
+    ("mailbox", &[&["activity", "clock", "ident", "sync", "wire"]]),
     ("actor", &[&["clock", "ident", "mailbox", "store", "version", "wire"]]),
     ("directory", ENGINE),
     ("lifecycle", ENGINE),

@@ -20,7 +20,11 @@ use std::{
     time::Duration,
 };
 
-pub(crate) struct Quark;
+/// Quark, whose workers look for work for so many microseconds before they park.
+pub(crate) struct Spinning<const MICROS: u64>;
+
+/// Quark with its defaults.
+pub(crate) type Quark = Spinning<0>;
 
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Counter {
@@ -179,7 +183,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     peer::runtime().block_on(future)
 }
 
-fn start(workers: usize) -> SiloHandle {
+fn start(workers: usize, spin: Duration) -> SiloHandle {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let name = format!("bench-{}", LAST.fetch_add(1, Ordering::Relaxed));
     let options = SiloOptions {
@@ -187,6 +191,7 @@ fn start(workers: usize) -> SiloHandle {
         cluster: name.clone(),
         name,
         workers,
+        spin,
         mailbox_capacity: MAILBOX,
         handle_signals: false,
         ..SiloOptions::default()
@@ -235,20 +240,22 @@ impl World {
 /// One worker.
 fn one() -> &'static World {
     static ONE: OnceLock<World> = OnceLock::new();
-    ONE.get_or_init(|| World::new(&start(1), "driver"))
+    ONE.get_or_init(|| World::new(&start(1, Duration::ZERO), "driver"))
 }
 
 /// One worker, pinned.
 fn one_pinned() -> &'static World {
     static ONE: OnceLock<World> = OnceLock::new();
-    ONE.get_or_init(|| World::new(&start(1), "driver").pinned(peer::ACTORS_CORE))
+    ONE.get_or_init(|| World::new(&start(1, Duration::ZERO), "driver").pinned(peer::ACTORS_CORE))
 }
 
 /// Two workers, pinned: that of the actors, and the other.
-fn two_pinned() -> &'static (World, World) {
+fn two_pinned(spin: Duration) -> &'static (World, World) {
     static TWO: OnceLock<(World, World)> = OnceLock::new();
-    TWO.get_or_init(|| {
-        let silo = start(2);
+    static TWO_SPINNING: OnceLock<(World, World)> = OnceLock::new();
+    let two = if spin.is_zero() { &TWO } else { &TWO_SPINNING };
+    two.get_or_init(|| {
+        let silo = start(2, spin);
         let actors = World::new(&silo, "driver-0").pinned(peer::ACTORS_CORE);
         let mut others = (1..100).map(|number| World::new(&silo, &format!("driver-{number}")));
         let is_other = |world: &World| Some(world.run(Place::Turn, async { runs_on() })) != actors.thread;
@@ -257,8 +264,8 @@ fn two_pinned() -> &'static (World, World) {
     })
 }
 
-impl Peer for Quark {
-    const NAME: &'static str = "quark";
+impl<const MICROS: u64> Peer for Spinning<MICROS> {
+    const NAME: &'static str = if MICROS == 0 { "quark" } else { "quark, spin" };
     const VIRTUAL: bool = true;
     const PRODUCER: Place = Place::Turn;
     const SETTLES_IN: Duration = Duration::from_millis(2500); // its lines are swept every second
@@ -272,7 +279,7 @@ impl Peer for Quark {
     }
 
     fn afresh<T: Send + 'static>(place: Place, job: Job<World, T>) -> T {
-        let silo = start(1);
+        let silo = start(1, Duration::ZERO);
         let result = World::new(&silo, "driver").job(place, job);
         // A crowd may take longer than the shutdown timeout, and is stopped by force then.
         let _in_order = block_on(silo.stop());
@@ -291,7 +298,7 @@ impl Peer for Quark {
                 peer::outside(|job| peer::runtime().block_on(job), world, &setup, jobs)
             }
             Far::Arbiter => {
-                let (actors, others) = two_pinned();
+                let (actors, others) = two_pinned(Duration::from_micros(MICROS));
                 let setup = actors.job(Place::Main, setup);
                 let job = jobs.pop().expect("a job");
                 assert!(jobs.is_empty(), "the other arbiter runs one job");

@@ -3,7 +3,7 @@
 use super::{Contender, Effort, Part, rounds};
 use crate::{
     peer::{self, Far, Peer, Place, STARTED, TOUCHED, handled},
-    peers::{Actix, Channel, Kameo, Quark, Ractor, Xtra},
+    peers::{Actix, Channel, Kameo, Quark, Ractor, Spinning, Xtra},
     report::{Goal, Row, Unit, quantile},
 };
 use std::{
@@ -57,6 +57,7 @@ pub(super) fn ask_apart(effort: Effort) -> Vec<Row> {
         Contender::product(Ractor::NAME, move || ask_far::<Ractor>(asks)),
         Contender::product(Xtra::NAME, move || ask_far::<Xtra>(asks)),
         Contender::beside(Channel::NAME, move || ask_far::<Channel>(asks)),
+        Contender::beside(Spinning::<20>::NAME, move || ask_far::<Spinning<20>>(asks)),
     ];
     rounds("ask-arbiters", parts, effort.rounds, contenders)
 }

@@ -1,0 +1,74 @@
+//! What other threads hand to a worker, and how it parks.
+
+use crate::sync::{AtomicBool, Mutex, Ordering};
+use std::{mem, task::Waker};
+
+/// What other threads hand to a worker.
+#[derive(Default)]
+pub(super) struct Inbox<T> {
+    state: Mutex<State<T>>,
+    /// Whether anything is there; spares a look under the lock.
+    has_some: AtomicBool,
+}
+
+#[derive(Default)]
+struct State<T> {
+    handed: T,
+    /// Of the worker, while it is parked.
+    parked: Option<Waker>,
+}
+
+impl<T: Default> Inbox<T> {
+    /// Hands something over; wakes the worker if it is parked.
+    pub(super) fn put(&self, put: impl FnOnce(&mut T)) {
+        let parked = {
+            let mut state = self.state.lock();
+            put(&mut state.handed);
+            self.has_some.store(true, Ordering::Release);
+            state.parked.take()
+        };
+        if let Some(worker) = parked {
+            worker.wake();
+        }
+    }
+
+    /// Wakes the worker if it is parked.
+    pub(super) fn wake(&self) {
+        let parked = self.state.lock().parked.take();
+        if let Some(worker) = parked {
+            worker.wake();
+        }
+    }
+
+    /// Whether something is there: soon, if another thread hands it over now.
+    pub(super) fn has_some(&self) -> bool {
+        self.has_some.load(Ordering::Acquire)
+    }
+
+    /// Exchanges what is there for `empty`.
+    pub(super) fn take(&self, empty: &mut T) {
+        let mut state = self.state.lock();
+        self.has_some.store(false, Ordering::Relaxed);
+        mem::swap(&mut state.handed, empty);
+    }
+
+    /// Parks the worker until somebody hands something over or wakes it, if it `may` with something there or not. What `may`
+    /// reads was written before the wake that would be missed otherwise.
+    pub(super) fn park(&self, worker: &Waker, may: impl FnOnce(bool) -> bool) -> bool {
+        let mut state = self.state.lock();
+        let parks = may(self.has_some.load(Ordering::Relaxed));
+        // Under the lock: who comes later finds the worker there.
+        state.parked = parks.then(|| worker.clone());
+        parks
+    }
+
+    /// Whether the worker is parked; `false` if that cannot be told at once.
+    pub(super) fn is_parked(&self) -> bool {
+        self.state.try_lock().is_some_and(|state| state.parked.is_some())
+    }
+
+    /// Does something with what is there, without taking it.
+    pub(super) fn with<R>(&self, act: impl FnOnce(&mut T) -> R) -> R {
+        act(&mut self.state.lock().handed)
+    }
+}
