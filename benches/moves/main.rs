@@ -1,6 +1,8 @@
 //! How fast actors move, and what others notice of it: the pause of one actor, the drain of many, asks beside a drain, the
 //! throughput of a rolling restart. Nothing is asserted on time; that every actor arrived is. See README.md.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark spawns callers of its own")]
+
 mod figures;
 mod process;
 mod scenarios;

@@ -8,6 +8,7 @@ use super::{
     idle::Looks,
     places::{Kept, Place, Places},
     slot::{Due, Slot, State, Visit, drop_fenced},
+    wait::Wait,
     watch::{At, NO_MESSAGE},
     worker::{Handed, Shared},
 };
@@ -44,9 +45,6 @@ const FEW_WAITS: usize = 64;
 
 /// How many blocks of turns' memory are kept.
 const MEMORIES: usize = 256;
-
-/// Of so many visits one is timed.
-const TIMED: u32 = 16;
 
 /// How many slots are kept that no activation needs.
 const SPARE: usize = 256;
@@ -99,13 +97,7 @@ pub(super) struct Local {
     here_left: Cell<u32>,
     here_tick: Cell<Option<Moment>>,
     ran_here: Cell<u32>,
-    visits: Cell<u32>,
-}
-
-/// An activation whose turn or timers are to be looked after.
-struct Wait {
-    at: Moment,
-    mailbox: Arc<Mailbox>,
+    pub(super) visits: Cell<u32>,
 }
 
 impl Local {
@@ -273,28 +265,6 @@ impl Local {
             _ => self.ready.borrow_mut().push_back(mailbox),
         }
         ran
-    }
-
-    /// Whether the turns of a visit are timed: a clock costs more than a small turn.
-    fn is_timed(&self) -> bool {
-        let visits = self.visits.get().wrapping_add(1);
-        self.visits.set(visits);
-        visits.is_multiple_of(TIMED)
-    }
-
-    /// Counts the turns of a visit.
-    fn count(&self, slot: &Slot, turns: u32, since: Option<Moment>) {
-        if turns == 0 {
-            return;
-        }
-        let meter = &Desk::of(slot.activation.mailbox()).meter;
-        meter.ran(turns);
-        // A turn that waits is timed when it ends.
-        if let Some(since) = since
-            && !slot.has_turn()
-        {
-            meter.took(self.clock.now().since(since) / turns);
-        }
     }
 
     fn left(&self, slot: &mut Slot) {
@@ -602,25 +572,5 @@ impl Local {
         self.looks.stop();
         self.waits.borrow_mut().clear();
         self.shared.forget();
-    }
-}
-
-impl PartialEq for Wait {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Wait {}
-
-impl PartialOrd for Wait {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Wait {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.at.cmp(&other.at)
     }
 }

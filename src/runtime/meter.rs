@@ -1,10 +1,17 @@
 //! What a worker counts of the actors of one kind.
 
-use crate::telemetry::{Durations, KindFigures};
+use super::{desk::Desk, local::Local, slot::Slot};
+use crate::{
+    clock::Moment,
+    telemetry::{Durations, KindFigures},
+};
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
+
+/// Of so many visits one is timed.
+const TIMED: u32 = 16;
 
 /// What a worker counts of the actors of one kind. Its thread counts; any thread reads.
 #[derive(Default)]
@@ -64,6 +71,30 @@ impl Meter {
             decode_failures: count(&self.decode_failures),
             store_conflicts: count(&self.store_conflicts),
             turn_times: self.turn_times.copy(),
+        }
+    }
+}
+
+impl Local {
+    /// Whether the turns of a visit are timed: a clock costs more than a small turn.
+    pub(super) fn is_timed(&self) -> bool {
+        let visits = self.visits.get().wrapping_add(1);
+        self.visits.set(visits);
+        visits.is_multiple_of(TIMED)
+    }
+
+    /// Counts the turns of a visit.
+    pub(super) fn count(&self, slot: &Slot, turns: u32, since: Option<Moment>) {
+        if turns == 0 {
+            return;
+        }
+        let meter = &Desk::of(slot.activation.mailbox()).meter;
+        meter.ran(turns);
+        // A turn that waits is timed when it ends.
+        if let Some(since) = since
+            && !slot.has_turn()
+        {
+            meter.took(self.clock.now().since(since) / turns);
         }
     }
 }

@@ -49,6 +49,7 @@ mod retry;
 mod slot;
 #[cfg(test)]
 mod timer_tests;
+mod wait;
 mod watch;
 mod worker;
 

@@ -524,7 +524,7 @@ mod tests {
         assert_eq!(phase, Some(Some((Phase::Active, Epoch(3)))));
         let (tally, news) = (seats.tally(), seats.take_news());
         assert_eq!((tally.activations, tally.tenants, tally.settled), (1, 1, 1));
-        assert_eq!(news, [one.clone()]);
+        assert_eq!(news, std::slice::from_ref(&one));
         // It is kept otherwise while more is known of it, and at rest again after that.
         assert!(at(&seats, &one, |seat| seat.freeze(SiloId::new("t", 1))));
         assert_eq!(seats.tally().settled, 0);

@@ -73,7 +73,7 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
         &[L0, L1, ENGINES, &["admin", "caller", "client", "runtime", "silo"]],
     ),
     ("fuzzing", &[L0, L1, &["silo"]]),
-    ("bin", &[L0, L1, &["admin", "client", "silo"]]),
+    ("bin", &[L0, L1, &["admin", "client", "rollout", "silo"]]),
 ];
 
 /// Macros that stand at the crate's root because `macro_rules!` must, and the rooms that own them.

@@ -1,6 +1,6 @@
 //! `quark actors`, `quark actor`: one by one.
 
-use crate::{
+use super::{
     connection::Connection,
     output::{Colour, Output, bytes, coloured, table},
 };

@@ -1,6 +1,6 @@
 //! `quark rollout`: a new version, step by step, and back.
 
-use crate::{
+use super::{
     connection::Connection,
     output::{Colour, Output, bytes, coloured, table},
 };

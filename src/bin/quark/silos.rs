@@ -1,6 +1,6 @@
 //! `quark status`, `quark silos`, `quark versions`: the cluster as a whole.
 
-use crate::{
+use super::{
     connection::Connection,
     output::{Colour, Output, coloured, table},
 };
