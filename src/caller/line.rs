@@ -140,7 +140,14 @@ impl Line {
             let to = route.silo.clone();
             state.way.sent_directly();
             return match board.deliver(&self.actor, &to, letter, self.mailbox.get()) {
-                Delivered::Done => Ok(()),
+                Delivered::Done => {
+                    let mut steps = Vec::new();
+                    state.way.pace(&mut steps);
+                    if !steps.is_empty() {
+                        self.carry_out(board, &mut state, steps);
+                    }
+                    Ok(())
+                }
                 Delivered::Direct(mailbox) => {
                     self.set_direct(Some(mailbox));
                     Ok(())

@@ -75,7 +75,12 @@ impl Clock {
 
     /// Whether a moment has come: from the moment itself on, as a sleep until then is over. Cheap as long as it is far off.
     pub fn has_come(&self, moment: Moment) -> bool {
-        self.recently() + Self::COARSE >= moment && self.now() >= moment
+        self.has_come_after(self.recently(), moment)
+    }
+
+    /// The same for who has just read [`Clock::recently`].
+    pub fn has_come_after(&self, recent: Moment, moment: Moment) -> bool {
+        recent + Self::COARSE >= moment && self.now() >= moment
     }
 
     /// Microseconds since the Unix epoch by the machine's wall clock.

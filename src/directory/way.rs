@@ -55,6 +55,18 @@ enum Stage {
     Locating,
 }
 
+/// What a fence is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Purpose {
+    /// To find out where the way leads next.
+    #[default]
+    Switch,
+    /// Only to show that the way can be forgotten.
+    Retire,
+    /// Only to show that what was sent has come to rest, so that more can be.
+    Pace,
+}
+
 /// The way of one process to one actor, for all its senders. `I` is a message.
 ///
 /// Steps are put into the vector that each event is given, to be carried out in order.
@@ -71,8 +83,8 @@ pub struct Way<I> {
     attempt: u32,
     /// Whether something came back since the last `Fenced` that is not to be sent again at once.
     full: bool,
-    /// Whether the fence under way is only to show that the way can be forgotten.
-    retiring: bool,
+    /// What the fence under way is for.
+    purpose: Purpose,
     returned: VecDeque<I>,
     held: VecDeque<I>,
 }
@@ -88,7 +100,7 @@ impl<I> Default for Way<I> {
             came_back: 0,
             attempt: 0,
             full: false,
-            retiring: false,
+            purpose: Purpose::Switch,
             returned: VecDeque::new(),
             held: VecDeque::new(),
         }
@@ -98,6 +110,10 @@ impl<I> Default for Way<I> {
 impl<I> Way<I> {
     /// The most messages that wait for a way; more are for the caller to hold back.
     pub const MAX_HELD: usize = 1000;
+
+    /// The most messages that are sent before it is known that they have come to rest. With those that may wait meanwhile a
+    /// default mailbox and a half.
+    pub const WINDOW: u64 = 500;
 
     /// The silo that messages go to, if they can go now.
     pub fn open_route(&self) -> Option<&Hint> {
@@ -133,7 +149,16 @@ impl<I> Way<I> {
     /// message that is sent meanwhile waits for the fence and goes on as before.
     pub fn retire(&mut self, steps: &mut Vec<Step<I>>) {
         if self.stage == Stage::Open && self.sent > 0 {
-            self.retiring = true;
+            self.purpose = Purpose::Retire;
+            self.start_fence(steps);
+        }
+    }
+
+    /// A message was sent on another link than the process's own. After [`Way::WINDOW`] of them the next wait until a fence shows that
+    /// all have come to rest: else a mailbox that is full would send back whatever fits into a link.
+    pub fn pace(&mut self, steps: &mut Vec<Step<I>>) {
+        if self.stage == Stage::Open && self.sent >= Self::WINDOW {
+            self.purpose = Purpose::Pace;
             self.start_fence(steps);
         }
     }
@@ -317,8 +342,8 @@ impl<I> Way<I> {
             }
             Stage::Fencing => {
                 self.learn(hint);
-                if lost && self.retiring && !self.waits() {
-                    self.retiring = false;
+                if lost && self.purpose == Purpose::Retire && !self.waits() {
+                    self.purpose = Purpose::Switch;
                     self.want = None;
                     self.stage = Stage::Dead;
                 } else if lost {
@@ -353,8 +378,8 @@ impl<I> Way<I> {
     }
 
     fn finish_fence(&mut self, steps: &mut Vec<Step<I>>) {
-        let retires = std::mem::take(&mut self.retiring);
-        if retires && !self.waits() {
+        let purpose = std::mem::take(&mut self.purpose);
+        if purpose == Purpose::Retire && !self.waits() {
             return self.forget_route();
         }
         if self.came_back < self.sent {
@@ -371,8 +396,8 @@ impl<I> Way<I> {
                 self.attempt = 0;
                 self.switched(steps);
             }
-            // It was in use after all, and nothing says that it leads elsewhere.
-            _ if retires && self.came_back == 0 => self.switched(steps),
+            // It is in use, and nothing says that it leads elsewhere.
+            _ if purpose != Purpose::Switch && self.came_back == 0 => self.switched(steps),
             _ => self.locate(Stage::Locating, steps),
         }
     }
@@ -398,7 +423,7 @@ impl<I> Way<I> {
         self.unlearn(silo);
         if self.leads_to(silo) {
             // It is not to be used again after the fence.
-            self.retiring = false;
+            self.purpose = Purpose::Switch;
         }
         if self.stage == Stage::Open && self.leads_to(silo) {
             self.k += 1;
@@ -411,7 +436,7 @@ impl<I> Way<I> {
         if !self.leads_to(silo) {
             return;
         }
-        self.retiring = false;
+        self.purpose = Purpose::Switch;
         match self.stage {
             Stage::Open | Stage::Fencing | Stage::Lost if !self.waits() => self.forget_route(),
             Stage::Open | Stage::Fencing | Stage::Lost => self.finish_fence(steps),
@@ -445,7 +470,7 @@ impl<I> Way<I> {
             Stage::Open if self.sent > 0 => self.stage = Stage::Lost,
             Stage::Fencing => {
                 self.stage = Stage::Lost;
-                self.retiring = false;
+                self.purpose = Purpose::Switch;
             }
             Stage::Entering => {
                 // Until the silo is known to be dead the directory may go on naming it.
@@ -470,7 +495,7 @@ impl<I> Way<I> {
         if !self.leads_to(silo) {
             return;
         }
-        self.retiring = false;
+        self.purpose = Purpose::Switch;
         match self.stage {
             Stage::Open | Stage::Fencing | Stage::Lost => {
                 let unsent = self.stage == Stage::Open && self.sent == 0;

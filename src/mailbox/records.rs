@@ -149,6 +149,13 @@ impl Records {
         std::iter::from_fn(move || self.front().map(Front::into_letter))
     }
 
+    /// The same, if it is more than so many words.
+    pub fn shrink_above(&mut self, words: usize) {
+        if self.memory.len() > words {
+            self.shrink();
+        }
+    }
+
     /// Gives the memory back, if none is left.
     pub fn shrink(&mut self) {
         if self.len == 0 && !self.memory.is_empty() {

@@ -11,6 +11,9 @@ pub(super) struct Waits {
     pub(super) senders: Vec<Waker>,
 }
 
+/// A queue keeps that much memory, in words, for the next mailbox.
+const SMALL: usize = 16;
+
 /// How many a thread keeps.
 const KEPT: usize = 1024;
 
@@ -28,7 +31,7 @@ pub(super) fn take() -> Box<Waits> {
 
 /// Takes back an empty one.
 pub(super) fn give_back(mut waits: Box<Waits>) {
-    waits.queue.shrink();
+    waits.queue.shrink_above(SMALL);
     if waits.senders.capacity() > 0 {
         waits.senders = Vec::new();
     }

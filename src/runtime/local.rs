@@ -31,7 +31,7 @@ use std::{
 };
 
 /// How many messages an activation runs before the next one's turn.
-const BUDGET: u32 = 32;
+pub(super) const BUDGET: u32 = 32;
 
 /// How deep turns run within each other.
 const DEPTH: u32 = 16;
@@ -94,6 +94,10 @@ pub(super) struct Local {
     memories: RefCell<Vec<Memory>>,
     waits: RefCell<BinaryHeap<Reverse<Wait>>>,
     depth: Cell<u32>,
+    /// By the coarse clock, as it was last read: before each visit, and before each turn that runs where it is sent.
+    pub(super) recent: Cell<Moment>,
+    /// Memory for the messages of a round.
+    pub(super) round: Cell<Records>,
     here_left: Cell<u32>,
     here_tick: Cell<Option<Moment>>,
     ran_here: Cell<u32>,
@@ -107,6 +111,7 @@ impl Local {
         clock: Clock,
         idle_timeout: Duration,
     ) -> Rc<Self> {
+        let recent = Cell::new(clock.recently());
         Rc::new_cyclic(|this| Self {
             this: this.clone(),
             looks: Looks::new(idle_timeout, shared.clone()),
@@ -124,6 +129,8 @@ impl Local {
             memories: RefCell::default(),
             waits: RefCell::default(),
             depth: Cell::new(0),
+            recent,
+            round: Cell::default(),
             here_left: Cell::new(HERE_QUOTA),
             here_tick: Cell::new(None),
             ran_here: Cell::new(0),
@@ -132,10 +139,15 @@ impl Local {
     }
 
     pub(super) fn next_ready(&self) -> Option<Arc<Mailbox>> {
-        if self.shared.is_held(&self.clock) {
+        if self.is_held() {
             return None;
         }
         self.ready.borrow_mut().pop_front()
+    }
+
+    fn is_held(&self) -> bool {
+        self.recent.set(self.clock.recently());
+        self.shared.is_held(&self.clock, self.recent.get())
     }
 
     pub(super) fn take_memory(&self) -> Option<Memory> {
@@ -170,13 +182,12 @@ impl Local {
         self.ready.borrow().is_empty() && self.told.borrow().is_empty()
     }
 
-    fn new_slot(&self) -> Box<Slot> {
+    pub(super) fn new_slot(&self) -> Box<Slot> {
         self.spare.borrow_mut().pop().unwrap_or_default()
     }
 
-    /// Takes an activation out of its place, to do something with it; `None` if that runs already, further out. Takes what is
-    /// in `mailbox`, if it needs one.
-    fn take_out(&self, number: u32, mailbox: &mut Option<Arc<Mailbox>>) -> Option<Box<Slot>> {
+    /// Takes an activation out of its place, to tell it something; `None` if that runs already, further out.
+    fn take_out(&self, number: u32, mailbox: Arc<Mailbox>) -> Option<Box<Slot>> {
         let mut places = self.places.borrow_mut();
         let place = places.get(number)?;
         match std::mem::take(&mut place.kept) {
@@ -184,7 +195,6 @@ impl Local {
             Kept::Idle(actor) => {
                 let lent = place.mailbox.take();
                 drop(places);
-                let mailbox = mailbox.take().or_else(|| lent.clone())?;
                 let mut slot = self.new_slot();
                 slot.begin_for(Activation::running(mailbox), lent, State::Idle(actor));
                 Some(slot)
@@ -217,8 +227,8 @@ impl Local {
         }
     }
 
-    /// Goes on with an activation. `forced`: also if nothing has woken it. Answers how many messages were run.
-    pub(super) fn visit(&self, mailbox: Arc<Mailbox>, forced: bool, quota: u32) -> u32 {
+    /// Goes on with an activation. Answers how many messages were run.
+    pub(super) fn visit(&self, mailbox: Arc<Mailbox>, quota: u32) -> u32 {
         let Some(number) = mailbox.slot() else {
             // Nothing runs here yet; control comes by its own way.
             if !mailbox.rest(true) {
@@ -227,21 +237,23 @@ impl Local {
             }
             return 0;
         };
-        let mut mailbox = Some(mailbox);
-        match self.take_out(number, &mut mailbox) {
-            Some(slot) => self.visit_slot(number, slot, mailbox, forced, quota),
-            None => unreachable!("invariant: a visit begins when none is under way"),
+        let mut places = self.places.borrow_mut();
+        let place = places.get(number).expect("invariant: what runs has its place");
+        match std::mem::take(&mut place.kept) {
+            Kept::Idle(actor) => {
+                let lent = place.mailbox.take();
+                drop(places);
+                self.visit_idle(number, mailbox, lent, actor, quota)
+            }
+            Kept::Slot(Some(slot)) => {
+                drop(places);
+                self.visit_slot(number, slot, mailbox, false, quota)
+            }
+            Kept::Slot(None) => unreachable!("invariant: a visit begins when none is under way"),
         }
     }
 
-    fn visit_slot(
-        &self,
-        number: u32,
-        mut slot: Box<Slot>,
-        mailbox: Option<Arc<Mailbox>>,
-        forced: bool,
-        quota: u32,
-    ) -> u32 {
+    fn visit_slot(&self, number: u32, mut slot: Box<Slot>, mailbox: Arc<Mailbox>, forced: bool, quota: u32) -> u32 {
         (self.shared.shown).enter(number, slot.message);
         slot.enter();
         let granted = BUDGET.min(quota);
@@ -250,20 +262,42 @@ impl Local {
         self.gathered.begin();
         let visit = slot.visit(self, forced, &mut budget);
         self.gathered.hand_over(&self.clock);
-        self.count(&slot, granted - budget, timed);
+        let turns = granted - budget;
+        if turns > 0 {
+            // A turn that waits is timed when it ends.
+            self.count(&Desk::of(&mailbox).meter, turns, timed.filter(|_| !slot.has_turn()));
+        }
+        self.visited(number, slot, mailbox, visit, turns)
+    }
+
+    /// After a visit that needed a slot. Answers how many messages were run.
+    pub(super) fn visited(
+        &self,
+        number: u32,
+        mut slot: Box<Slot>,
+        mailbox: Arc<Mailbox>,
+        visit: Visit,
+        turns: u32,
+    ) -> u32 {
         self.left(&mut slot);
         self.shared.shown.leave();
-        let ran = granted - budget + self.ran_here.replace(0);
-        self.shared.ran(ran);
+        let ran = self.ran(turns);
         if visit == Visit::Over {
             self.remove(number, slot.activation.mailbox());
             return ran;
         }
-        let mailbox = self.put_back(number, slot, mailbox);
+        let mailbox = self.put_back(number, slot, Some(mailbox));
         match visit {
             Visit::Rests { busy } if mailbox.rest(busy) => {}
             _ => self.ready.borrow_mut().push_back(mailbox),
         }
+        ran
+    }
+
+    /// Counts what a visit ran, with what ran where it was sent within it. Answers it.
+    pub(super) fn ran(&self, turns: u32) -> u32 {
+        let ran = turns + self.ran_here.replace(0);
+        self.shared.ran(ran);
         ran
     }
 
@@ -322,7 +356,7 @@ impl Local {
         let mailbox = activation.mailbox().clone();
         let (number, mut slot) = match mailbox.slot() {
             Some(number) if mailbox.runs() == activation.number() => {
-                let slot = self.take_out(number, &mut Some(activation.into_mailbox()));
+                let slot = self.take_out(number, activation.into_mailbox());
                 (number, slot.expect("invariant: a visit begins when none is under way"))
             }
             other => {
@@ -347,13 +381,13 @@ impl Local {
             }
         };
         slot.obey(self, control, queued);
-        self.visit_slot(number, slot, Some(mailbox), true, BUDGET);
+        self.visit_slot(number, slot, mailbox, true, BUDGET);
     }
 
     // Turns where they are sent.
 
     pub(super) fn may_run_here(&self) -> bool {
-        self.here_left.get() > 0 && self.depth.get() < DEPTH && !self.shared.is_held(&self.clock)
+        self.here_left.get() > 0 && self.depth.get() < DEPTH && !self.is_held()
     }
 
     pub(super) fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
@@ -385,7 +419,7 @@ impl Local {
                 drop(places);
                 let (at, outer) = self.enter_here(number, mailbox);
                 slot.enter();
-                let ran = slot.run_here(self, self.clock.recently(), message, call);
+                let ran = slot.run_here(self, self.recent.get(), message, call);
                 self.left(&mut slot);
                 self.leave_here(at, outer);
                 self.ran_slot(number, slot);
@@ -401,7 +435,7 @@ impl Local {
 
     fn enter_here(&self, number: u32, mailbox: &Mailbox) -> (At, Option<TurnScope>) {
         Desk::of(mailbox).meter.ran(1);
-        self.use_up(self.clock.recently());
+        self.use_up(self.recent.get());
         self.depth.set(self.depth.get() + 1);
         ((self.shared.shown).nest(number), save_turn())
     }
@@ -425,7 +459,7 @@ impl Local {
     ) -> Result<Place, Box<Slot>> {
         let (cell, mut timers) = (mailbox.cell(), None);
         swap_actor(&mut lent, &mut timers);
-        cell.turns_started(self.clock.recently());
+        cell.turns_started(self.recent.get());
         self.shared.shown.turn(entry.number());
         let mut memory = self.take_memory();
         let begin = Begin {

@@ -1,6 +1,6 @@
 //! What a worker counts of the actors of one kind.
 
-use super::{desk::Desk, local::Local, slot::Slot};
+use super::local::Local;
 use crate::{
     clock::Moment,
     telemetry::{Durations, KindFigures},
@@ -83,17 +83,10 @@ impl Local {
         visits.is_multiple_of(TIMED)
     }
 
-    /// Counts the turns of a visit.
-    pub(super) fn count(&self, slot: &Slot, turns: u32, since: Option<Moment>) {
-        if turns == 0 {
-            return;
-        }
-        let meter = &Desk::of(slot.activation.mailbox()).meter;
+    /// Counts the turns of a visit; `since`: when it began, if they are timed. Not none.
+    pub(super) fn count(&self, meter: &Meter, turns: u32, since: Option<Moment>) {
         meter.ran(turns);
-        // A turn that waits is timed when it ends.
-        if let Some(since) = since
-            && !slot.has_turn()
-        {
+        if let Some(since) = since {
             meter.took(self.clock.now().since(since) / turns);
         }
     }

@@ -46,6 +46,7 @@ mod outside;
 mod places;
 mod pool;
 mod retry;
+mod round;
 mod slot;
 #[cfg(test)]
 mod timer_tests;

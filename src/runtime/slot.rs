@@ -8,18 +8,19 @@ use super::{
     local::Local,
     meter::Meter,
     places::{Kept, Place},
+    round::Round,
     watch::NO_MESSAGE,
 };
 use crate::{
     actor::{
         ActivationError, AnyActor, Begin, DeactivateReason, Frame, Memory as FrameMemory, Rare, SaveError, Source,
-        Timers, TurnScope, panic_text, swap_actor, swap_turn, with_timers,
+        Timers, TurnScope, panic_text, swap_actor, swap_turn,
     },
     clock::Moment,
     ident::ActorId,
-    mailbox::{Form, Mailbox, NotHere, Records, ReplyTo},
+    mailbox::{Mailbox, NotHere, Records},
     store::{StoreError, StoredState},
-    wire::{self, Failure, FailureCode},
+    wire::FailureCode,
 };
 use futures_util::{future::LocalBoxFuture, task::waker_ref};
 use std::{
@@ -358,52 +359,18 @@ impl Slot {
 
     /// Runs what was taken, until it is all run, the budget is used up, or the actor is not idle any more. It is now.
     fn run_taken(&mut self, local: &Local, memory: &mut Option<FrameMemory>, budget: &mut u32) {
-        let State::Idle(mut actor) = std::mem::replace(&mut self.state, State::Gone) else {
+        let State::Idle(actor) = std::mem::replace(&mut self.state, State::Gone) else {
             unreachable!("invariant: only an idle actor runs messages");
         };
-        let mailbox = self.activation.mailbox();
-        let waker = waker_ref(mailbox);
-        let cx = &mut Context::from_waker(&waker);
-        let cell = mailbox.cell();
-        let kind = self.activation.kind();
-        let mut rare = Rare::Nothing;
-        loop {
-            let left = self.taken.len();
-            let Some(front) = self.taken.front().filter(|_| *budget > 0) else {
-                self.state = State::Idle(actor);
-                return;
-            };
-            *budget -= 1;
-            // What runs waits no more. A store per message costs senders on other threads dearly while many wait.
-            let left = left - 1;
-            if left < 32 || left.is_multiple_of(32) {
-                cell.left(u32::try_from(left).unwrap_or(u32::MAX));
-            }
-            local.refill();
-            let entry = match front.form() {
-                Form::Letter => None,
-                Form::Told | Form::Asked => kind.message_of(front.message(), &mut self.last_message),
-            };
-            let begin = Begin {
-                actor,
-                source: Source::Queue(front),
-                kind,
-                clock: &local.clock,
-                memory,
-            };
-            let idle = match entry {
-                Some(entry) => {
-                    local.shared.shown.turn(entry.number());
-                    entry.run(begin, cx, &mut rare)
-                }
-                None => run_letter(local, begin, cx, &mut rare),
-            };
-            match idle {
-                Some(back) => actor = back,
-                None => break,
-            }
+        let round = Round {
+            mailbox: self.activation.mailbox(),
+            taken: &mut self.taken,
+            last_message: &mut self.last_message,
+        };
+        match round.run(local, actor, memory, budget) {
+            Ok(actor) => self.state = State::Idle(actor),
+            Err(rare) => self.after(local, rare),
         }
-        self.after(local, rare);
     }
 
     pub(super) fn after(&mut self, local: &Local, rare: Rare) {
@@ -544,36 +511,6 @@ impl Slot {
         }
         self.state = State::Idle(actor);
     }
-}
-
-/// Runs a message that is found by its name: it came by the wire, or by another type of that name.
-#[cold]
-fn run_letter(local: &Local, begin: Begin<'_>, cx: &mut Context<'_>, rare: &mut Rare) -> Option<Box<dyn AnyActor>> {
-    let Source::Queue(front) = begin.source else {
-        unreachable!("invariant: a caller here knows its message's type");
-    };
-    let (letter, kind) = (front.into_letter(), begin.kind);
-    if let ReplyTo::Timer(number) = letter.reply {
-        let now = local.clock.now();
-        if !with_timers(|timers| timers.as_mut().is_some_and(|timers| timers.begins(number, now))) {
-            return Some(begin.actor);
-        }
-    }
-    let Some(entry) = kind.message(letter.body.name()) else {
-        let (kind, version, name) = (kind.kind(), kind.version(), letter.body.name());
-        let text = format!("{kind} {version} does not know the message {name:?}");
-        let failure = Failure::new(FailureCode::UnknownMessage, wire::Ran::No, text);
-        *rare = Rare::Refused {
-            actor: begin.actor,
-            refused: Box::new((letter, failure)),
-        };
-        return None;
-    };
-    local.shared.shown.turn(entry.number());
-    let mut one = Records::new();
-    one.push(letter);
-    let source = Source::Queue(one.front().expect("invariant: it was put there"));
-    entry.run(Begin { source, ..begin }, cx, rare)
 }
 
 fn earlier(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {

@@ -211,12 +211,14 @@ impl Shared {
         self.turns.store(so_far + u64::from(turns), Ordering::Relaxed);
     }
 
-    pub(super) fn is_held(&self, clock: &Clock) -> bool {
-        self.is_paused(clock) || self.stopping.load(Ordering::Relaxed)
+    /// `recent`: by the coarse clock.
+    pub(super) fn is_held(&self, clock: &Clock, recent: Moment) -> bool {
+        self.is_paused(clock, recent) || self.stopping.load(Ordering::Relaxed)
     }
 
-    fn is_paused(&self, clock: &Clock) -> bool {
-        self.paused.load(Ordering::Acquire) || clock.has_come(Moment(self.until.load(Ordering::Acquire)))
+    fn is_paused(&self, clock: &Clock, recent: Moment) -> bool {
+        let until = Moment(self.until.load(Ordering::Acquire));
+        self.paused.load(Ordering::Acquire) || clock.has_come_after(recent, until)
     }
 }
 
@@ -314,7 +316,7 @@ impl Worker {
         while poll_fn(|cx| self.poll_work(&local, &mut alarm, &mut spun, cx)).await {
             let mut quota = QUOTA;
             while let Some(mailbox) = local.next_ready() {
-                let ran = local.visit(mailbox, false, quota);
+                let ran = local.visit(mailbox, quota);
                 quota = quota.saturating_sub(ran);
                 spun |= ran > 0;
                 if quota == 0 {
@@ -369,7 +371,7 @@ impl Worker {
             if mem::take(spun) && !shared.spin.is_zero() {
                 self.spin(shared, local);
             }
-            let held = shared.is_paused(&self.clock);
+            let held = shared.is_paused(&self.clock, self.clock.recently());
             if held {
                 // Turns stand still; what else waits on this thread does not.
                 shared.wake_handed();
@@ -383,7 +385,8 @@ impl Worker {
             }
             let may_park = |has_some: bool| {
                 // Again: whoever changed one of these meanwhile has found nobody parked to wake.
-                let is_same = shared.is_paused(&self.clock) == held && !shared.stopping.load(Ordering::Relaxed);
+                let is_same = shared.is_paused(&self.clock, self.clock.recently()) == held
+                    && !shared.stopping.load(Ordering::Relaxed);
                 is_same && (held || (!has_some && local.is_empty()))
             };
             if !shared.inbox.park(cx.waker(), may_park) {

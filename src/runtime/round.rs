@@ -1,0 +1,204 @@
+//! Rounds: the messages that an idle actor has waiting, run one after the other.
+//!
+//! Most visits are a round of an actor that is idle before and after it. Those need no slot: the actor is taken out of its place and
+//! put back, and all else that a visit needs is the worker's.
+
+use super::{
+    Activation,
+    desk::Desk,
+    local::{BUDGET, Local},
+    places::{Kept, Place},
+    slot::State,
+    watch::NO_MESSAGE,
+};
+use crate::{
+    actor::{AnyActor, Begin, Memory, Rare, Source, swap_actor, with_timers},
+    mailbox::{Form, Mailbox, Records, ReplyTo},
+    wire::{self, Failure, FailureCode},
+};
+use futures_util::task::waker_ref;
+use std::{sync::Arc, task::Context};
+
+/// Of more words than these the memory of a round is not kept: a worker's rounds are of all sizes.
+const KEPT: usize = 512;
+
+/// The messages of one actor that are run now.
+pub(super) struct Round<'a> {
+    pub(super) mailbox: &'a Arc<Mailbox>,
+    pub(super) taken: &'a mut Records,
+    /// Which of the kind's messages came last: likely the next.
+    pub(super) last_message: &'a mut u32,
+}
+
+impl Round<'_> {
+    /// Runs what was taken, until it is all run, the budget is used up, or the actor is not idle any more. Lowers `budget`.
+    ///
+    /// # Errors
+    /// What became of the actor, if it is not simply idle.
+    pub(super) fn run(
+        self,
+        local: &Local,
+        mut actor: Box<dyn AnyActor>,
+        memory: &mut Option<Memory>,
+        budget: &mut u32,
+    ) -> Result<Box<dyn AnyActor>, Rare> {
+        let Self {
+            mailbox,
+            taken,
+            last_message,
+        } = self;
+        let waker = waker_ref(mailbox);
+        let cx = &mut Context::from_waker(&waker);
+        let cell = mailbox.cell();
+        let kind = &*Desk::of(mailbox).kind;
+        let mut rare = Rare::Nothing;
+        loop {
+            let left = taken.len();
+            let Some(front) = taken.front().filter(|_| *budget > 0) else {
+                return Ok(actor);
+            };
+            *budget -= 1;
+            // What runs waits no more. A store per message costs senders on other threads dearly while many wait.
+            let left = left - 1;
+            if left < 32 || left.is_multiple_of(32) {
+                cell.left(u32::try_from(left).unwrap_or(u32::MAX));
+            }
+            local.refill();
+            let entry = match front.form() {
+                Form::Letter => None,
+                Form::Told | Form::Asked => kind.message_of(front.message(), last_message),
+            };
+            let begin = Begin {
+                actor,
+                source: Source::Queue(front),
+                kind,
+                clock: &local.clock,
+                memory,
+            };
+            let idle = match entry {
+                Some(entry) => {
+                    local.shared.shown.turn(entry.number());
+                    entry.run(begin, cx, &mut rare)
+                }
+                None => run_letter(local, begin, cx, &mut rare),
+            };
+            match idle {
+                Some(back) => actor = back,
+                None => return Err(rare),
+            }
+        }
+    }
+}
+
+impl Local {
+    /// Visits an actor that is idle and nothing else; `lent` is the mailbox of its place. Answers how many messages were run.
+    pub(super) fn visit_idle(
+        &self,
+        number: u32,
+        mailbox: Arc<Mailbox>,
+        mut lent: Option<Arc<Mailbox>>,
+        actor: Box<dyn AnyActor>,
+        quota: u32,
+    ) -> u32 {
+        let mut taken = self.round.take();
+        if !mailbox.take(&mut taken) {
+            self.round.set(taken);
+            self.rests(number, mailbox, lent, actor);
+            return 0;
+        }
+        self.shared.shown.enter(number, NO_MESSAGE);
+        let mut timers = None;
+        swap_actor(&mut lent, &mut timers);
+        let granted = BUDGET.min(quota);
+        let mut budget = granted;
+        let timed = self.is_timed().then(|| self.clock.now());
+        self.gathered.begin();
+        mailbox.cell().turns_started(self.recent.get());
+        let mut memory = self.take_memory();
+        let round = Round {
+            mailbox: &mailbox,
+            taken: &mut taken,
+            last_message: &mut 0,
+        };
+        let ended = round.run(self, actor, &mut memory, &mut budget);
+        self.keep_memory(memory);
+        let turns = granted - budget;
+        let waits = matches!(ended, Err(Rare::Waits(_)));
+        self.count(&Desk::of(&mailbox).meter, turns, timed.filter(|_| !waits));
+        match ended {
+            Ok(actor) if taken.is_empty() && !with_timers(|timers| timers.is_some()) => {
+                self.gathered.hand_over(&self.clock);
+                mailbox.cell().turns_ended();
+                swap_actor(&mut lent, &mut timers);
+                self.shared.shown.leave();
+                taken.shrink_above(KEPT);
+                self.round.set(taken);
+                self.rests(number, mailbox, lent, actor);
+                self.ran(turns)
+            }
+            ended => {
+                // There is more to it: it goes on as a visit of a slot, whose scope this is.
+                let mut slot = self.new_slot();
+                slot.begin_for(Activation::running(mailbox.clone()), lent, State::Gone);
+                slot.timers = timers;
+                slot.taken = taken;
+                match ended {
+                    Ok(actor) => slot.state = State::Idle(actor),
+                    Err(rare) => slot.after(self, rare),
+                }
+                // What a turn left to be done was not polled yet.
+                let forced = slot.has_step();
+                let so_far = budget;
+                let visit = slot.visit(self, forced, &mut budget);
+                self.gathered.hand_over(&self.clock);
+                if so_far > budget {
+                    self.count(slot.meter(), so_far - budget, None);
+                }
+                self.visited(number, slot, mailbox, visit, granted - budget)
+            }
+        }
+    }
+
+    /// Puts back an actor that is idle and nothing else.
+    fn rests(&self, number: u32, mailbox: Arc<Mailbox>, lent: Option<Arc<Mailbox>>, actor: Box<dyn AnyActor>) {
+        if let Some(place) = self.places.borrow_mut().get(number) {
+            *place = Place {
+                mailbox: lent,
+                kept: Kept::Idle(actor),
+            };
+        }
+        if !mailbox.rest(false) {
+            self.ready.borrow_mut().push_back(mailbox);
+        }
+    }
+}
+
+/// Runs a message that is found by its name: it came by the wire, or by another type of that name.
+#[cold]
+fn run_letter(local: &Local, begin: Begin<'_>, cx: &mut Context<'_>, rare: &mut Rare) -> Option<Box<dyn AnyActor>> {
+    let Source::Queue(front) = begin.source else {
+        unreachable!("invariant: a caller here knows its message's type");
+    };
+    let (letter, kind) = (front.into_letter(), begin.kind);
+    if let ReplyTo::Timer(number) = letter.reply {
+        let now = local.clock.now();
+        if !with_timers(|timers| timers.as_mut().is_some_and(|timers| timers.begins(number, now))) {
+            return Some(begin.actor);
+        }
+    }
+    let Some(entry) = kind.message(letter.body.name()) else {
+        let (kind, version, name) = (kind.kind(), kind.version(), letter.body.name());
+        let text = format!("{kind} {version} does not know the message {name:?}");
+        let failure = Failure::new(FailureCode::UnknownMessage, wire::Ran::No, text);
+        *rare = Rare::Refused {
+            actor: begin.actor,
+            refused: Box::new((letter, failure)),
+        };
+        return None;
+    };
+    local.shared.shown.turn(entry.number());
+    let mut one = Records::new();
+    one.push(letter);
+    let source = Source::Queue(one.front().expect("invariant: it was put there"));
+    entry.run(Begin { source, ..begin }, cx, rare)
+}
