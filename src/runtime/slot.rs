@@ -5,6 +5,7 @@ use super::{
     answer::{fail, send},
     backoff::Panics,
     desk::Desk,
+    letters::run_letter,
     local::Local,
     meter::Meter,
     places::{Kept, Place},
@@ -13,13 +14,13 @@ use super::{
 use crate::{
     actor::{
         ActivationError, AnyActor, Begin, DeactivateReason, Frame, Memory as FrameMemory, Rare, SaveError, Source,
-        Timers, TurnScope, panic_text, swap_actor, swap_turn, with_timers,
+        Timers, TurnScope, panic_text, swap_actor, swap_turn,
     },
     clock::Moment,
     ident::ActorId,
-    mailbox::{Form, Mailbox, NotHere, Records, ReplyTo},
+    mailbox::{Form, Mailbox, NotHere, Records},
     store::{StoreError, StoredState},
-    wire::{self, Failure, FailureCode},
+    wire::FailureCode,
 };
 use futures_util::{future::LocalBoxFuture, task::waker_ref};
 use std::{
@@ -38,6 +39,7 @@ pub(super) enum Step {
     Freezes(Box<dyn AnyActor>, u64),
     Paused,
     Saved(Result<(), SaveError>),
+    SavedBehind(Box<dyn AnyActor>, Result<(), SaveError>),
     Loaded(Result<Option<StoredState>, StoreError>),
 }
 
@@ -50,6 +52,8 @@ pub(super) enum Doing {
     HookBeforeFreeze,
     HookBeforeEnd,
     Saving,
+    /// Between two turns.
+    SavingBehind,
     /// After one panic too many.
     Pausing,
     Loading,
@@ -535,45 +539,21 @@ impl Slot {
     }
 
     /// What an actor wants after a turn or hook.
-    pub(super) fn wants(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
+    pub(super) fn wants(&mut self, local: &Local, mut actor: Box<dyn AnyActor>) {
         if actor.is_stale() {
             return self.lost(local, actor);
+        }
+        if actor.takes_save() {
+            return self.begin(Doing::SavingBehind, async move {
+                let (actor, result) = actor.save_if_changed().await;
+                Step::SavedBehind(actor, result)
+            });
         }
         if actor.wants_to_end() {
             local.outside.report(&self.activation, Event::WantsToEnd);
         }
         self.state = State::Idle(actor);
     }
-}
-
-/// Runs a message that is found by its name: it came by the wire, or by another type of that name.
-#[cold]
-fn run_letter(local: &Local, begin: Begin<'_>, cx: &mut Context<'_>, rare: &mut Rare) -> Option<Box<dyn AnyActor>> {
-    let Source::Queue(front) = begin.source else {
-        unreachable!("invariant: a caller here knows its message's type");
-    };
-    let (letter, kind) = (front.into_letter(), begin.kind);
-    if let ReplyTo::Timer(number) = letter.reply {
-        let now = local.clock.now();
-        if !with_timers(|timers| timers.as_mut().is_some_and(|timers| timers.begins(number, now))) {
-            return Some(begin.actor);
-        }
-    }
-    let Some(entry) = kind.message(letter.body.name()) else {
-        let (kind, version, name) = (kind.kind(), kind.version(), letter.body.name());
-        let text = format!("{kind} {version} does not know the message {name:?}");
-        let failure = Failure::new(FailureCode::UnknownMessage, wire::Ran::No, text);
-        *rare = Rare::Refused {
-            actor: begin.actor,
-            refused: Box::new((letter, failure)),
-        };
-        return None;
-    };
-    local.shared.shown.turn(entry.number());
-    let mut one = Records::new();
-    one.push(letter);
-    let source = Source::Queue(one.front().expect("invariant: it was put there"));
-    entry.run(Begin { source, ..begin }, cx, rare)
 }
 
 fn earlier(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {
