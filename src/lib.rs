@@ -36,9 +36,11 @@ pub mod wire;
 
 pub mod prelude {
     //! What most programs need. Serde's derives want `serde` among the program's own dependencies too.
-    pub use crate::actor::{ActivationError, Actor, ActorRef, CallError, Context, DeactivateReason, Handler, Message};
+    pub use crate::actor::{
+        ActivationError, Actor, ActorRef, CallError, Context, DeactivateReason, Handler, Message, State,
+    };
     pub use crate::schema::Shape;
-    pub use quark_macros::{Message, Shape, actor, actor_interface};
+    pub use quark_macros::{Message, Shape, State, actor, actor_interface};
     pub use serde::{Deserialize, Serialize};
 }
 
@@ -46,7 +48,8 @@ pub mod prelude {
 pub mod macro_support {
     //! What the macros' output names.
     pub use crate::actor::{
-        Accepts, Hosted, Kind, KindEntry, Message, MessageEntry, assert_distinct, registry::LINKED,
+        Accepts, Back, Forms, FormsOf, Hosted, Kind, KindEntry, Message, MessageEntry, NoSchema, Older, State,
+        assert_distinct, registry::LINKED,
     };
     pub use crate::schema::{self, Shape};
     pub use linkme;
@@ -62,6 +65,9 @@ struct Readme;
 mod docs {
     #[doc = include_str!("../docs/operations.md")]
     struct Operations;
+
+    #[doc = include_str!("../docs/state.md")]
+    struct State;
 
     #[doc = include_str!("../docs/upgrade-guide.md")]
     struct UpgradeGuide;

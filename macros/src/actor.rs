@@ -144,6 +144,11 @@ pub(crate) fn expand(keys: TokenStream, item: TokenStream) -> TokenStream {
             const VERSION: &'static str = #version;
             const VOLATILE: bool = #is_volatile;
             const MOVABLE: bool = #is_movable;
+            const FORMS: #support::Forms<Self> = {
+                #[allow(unused_imports, reason = "for types that name no schema")]
+                use #support::NoSchema as _;
+                <#support::FormsOf<#type_>>::FORMS
+            };
             fn messages() -> ::std::vec::Vec<#support::MessageEntry> {
                 ::std::vec![#(#entries),*]
             }

@@ -1,4 +1,5 @@
-//! The macros of Quark: `#[actor]`, `#[actor_interface]`, `#[derive(Message)]` and `#[derive(Shape)]`.
+//! The macros of Quark: `#[actor]`, `#[actor_interface]`, `#[derive(Message)]`, `#[derive(State)]` and
+//! `#[derive(Shape)]`.
 //!
 //! Owns what users write above their types and the text of the errors they get for it. Each macro has a file of its own;
 //! `keys` reads what stands in the parentheses, `names` holds the rules that names and versions must keep. The output
@@ -13,6 +14,7 @@ mod names;
 mod output;
 mod serde_names;
 mod shape;
+mod state;
 
 use proc_macro::TokenStream;
 
@@ -58,6 +60,7 @@ pub fn actor_interface(keys: TokenStream, item: TokenStream) -> TokenStream {
 /// |---|---|
 /// | `name = "cart.add"` | the stable wire name; 1 to 128 printable ASCII characters without spaces |
 /// | `reply = usize` | the type of the reply; `()` if not given |
+/// | `idempotent` | an ask of it is sent again if what became of it is not known, and has one effect: the actor is saved with the reply before it answers, and answers again from what it remembers |
 /// | `crate = path::to::quark` | where Quark is, if the crate is re-exported by another |
 #[proc_macro_derive(Message, attributes(message))]
 pub fn message(item: TokenStream) -> TokenStream {
@@ -71,4 +74,20 @@ pub fn message(item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Shape)]
 pub fn shape(item: TokenStream) -> TokenStream {
     shape::expand(item.into()).into()
+}
+
+/// Derives `State`: what the schema of a state is called, and which older ones it reads and writes.
+///
+/// `#[derive(Serialize, Deserialize, State)] #[state(schema = "cart.2", from(CartV1), back = CartV1)]`
+///
+/// | key | meaning |
+/// |---|---|
+/// | `schema = "cart.2"` | the stable name; 1 to 128 printable ASCII characters without spaces |
+/// | `from(CartV1)` | older schemas that it reads: each a `State` of which there is an `impl From<CartV1>` for this one |
+/// | `back = CartV1` | the older schema that is written while silos of an older version may read it: there is an `impl From<&Cart> for CartV1` |
+/// | `unnamed` | what was written before its type named a schema is of this one, and it is written without a name as before |
+/// | `crate = path::to::quark` | where Quark is, if the crate is re-exported by another |
+#[proc_macro_derive(State, attributes(state))]
+pub fn state(item: TokenStream) -> TokenStream {
+    state::expand(item.into()).into()
 }

@@ -18,6 +18,10 @@ const KEYS: &[Key] = &[
         name: "reply",
         usage: "reply = usize",
     },
+    Key {
+        name: "idempotent",
+        usage: "idempotent",
+    },
     CRATE,
 ];
 
@@ -25,6 +29,7 @@ const KEYS: &[Key] = &[
 struct Keys {
     name: Option<LitStr>,
     reply: Option<Type>,
+    is_idempotent: bool,
     quark: Option<Path>,
 }
 
@@ -64,6 +69,7 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
             type Reply = ();
         ),
     };
+    let is_idempotent = keys.is_idempotent;
     let shape = shape::shape(&input, &support, &mut errors);
     let errors = errors.into_items();
     quote! {
@@ -72,6 +78,7 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
         impl #support::Message for #type_ {
             #reply
             const NAME: &'static str = #name;
+            const IDEMPOTENT: bool = #is_idempotent;
         }
         #shape
     }
@@ -96,6 +103,7 @@ fn read(input: &DeriveInput, errors: &mut Errors) -> Keys {
             match key {
                 "name" => keys.name = Some(keys::text(input)?),
                 "reply" => keys.reply = Some(keys::type_(input)?),
+                "idempotent" => keys.is_idempotent = true,
                 _ => keys.quark = Some(keys::path(input)?),
             }
             Ok(())

@@ -40,6 +40,18 @@ pub(crate) fn check_message_name(name: &LitStr, errors: &mut Errors) {
     }
 }
 
+/// Checks the name of a schema, by the same rule.
+pub(crate) fn check_schema_name(name: &LitStr, errors: &mut Errors) {
+    if let Some(why) = message_name_error(&name.value()) {
+        errors.at(
+            name.span(),
+            format!(
+                "this name of a schema cannot be used: {why}; a name is 1 to 128 printable ASCII characters without spaces, such as `cart.2`"
+            ),
+        );
+    }
+}
+
 fn message_name_error(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         Some("it is empty")

@@ -1,9 +1,9 @@
 //! Calls under way.
 
-use super::{CallError, Message, Port, Undelivered, scope};
+use super::{CallError, Message, Port, Undelivered, once, scope};
 use crate::{
     clock::{Clock, Moment, Sleep},
-    ident::{ActorId, TraceContext},
+    ident::{ActorId, OnceId, TraceContext},
     mailbox::{
         Answer, Asked, Call, Chain, Letter, Mailbox, Payload, Refused, Replied, ReplySender, ReplyWait, Told,
         reply_pair, reply_pair_at,
@@ -119,6 +119,8 @@ impl Until {
 enum State<M: Message> {
     New(M),
     NoRoom(Box<NoRoom<M::Reply>>),
+    /// It is to have one effect.
+    Once(BoxFuture<'static, Result<M::Reply, CallError>>),
     Waiting {
         wait: ReplyWait<M::Reply>,
         until: Until,
@@ -178,8 +180,15 @@ impl<M: Message> Unpin for Tell<'_, M> {}
 pub struct Ask<'a, M: Message> {
     port: Line<'a>,
     timeout: Option<Duration>,
-    trace: Option<Box<TraceContext>>,
+    says: Option<Box<Says>>,
     state: State<M>,
+}
+
+/// What few asks say.
+#[derive(Default)]
+struct Says {
+    trace: Option<TraceContext>,
+    once: Option<OnceId>,
 }
 
 impl<'a, M: Message> Ask<'a, M> {
@@ -187,7 +196,7 @@ impl<'a, M: Message> Ask<'a, M> {
         Self {
             port: Line::Borrowed(port),
             timeout: None,
-            trace: None,
+            says: None,
             state: State::New(message),
         }
     }
@@ -200,7 +209,7 @@ impl<'a, M: Message> Ask<'a, M> {
         Self {
             port: Line::Borrowed(port),
             timeout: None,
-            trace: None,
+            says: None,
             state: State::Waiting { wait, until, far },
         }
     }
@@ -210,15 +219,24 @@ impl<'a, M: Message> Ask<'a, M> {
         Ask {
             port: self.port.owned(),
             timeout: self.timeout,
-            trace: self.trace,
+            says: self.says,
             state: self.state,
         }
+    }
+
+    /// Says what the message is to do, so that asks that say the same have one effect: the first runs, the others are answered with
+    /// its reply, as long as the actor remembers it (10 minutes, and [`Effects::MAX_DONE`](super::Effects::MAX_DONE) others). The ask
+    /// is sent again until its deadline if what became of it is not known. An idempotent message says an id of its own otherwise. Has
+    /// no effect on what was sent already.
+    pub fn once(mut self, id: OnceId) -> Self {
+        self.says.get_or_insert_default().once = Some(id);
+        self
     }
 
     /// Says which trace the message belongs to: else that of the turn which asks, if it has one. Has no effect on what was
     /// sent already.
     pub fn traced(mut self, trace: TraceContext) -> Self {
-        self.trace = Some(Box::new(trace));
+        self.says.get_or_insert_default().trace = Some(trace);
         self
     }
 
@@ -230,7 +248,13 @@ impl<'a, M: Message> Ask<'a, M> {
 
     /// Sends the message, or runs it; what is to be waited for is in `state` then.
     fn start(&mut self, message: M) -> Option<Answer<M::Reply>> {
-        let terms = Terms::now(&*self.port, self.timeout, self.trace.as_deref().copied());
+        let says = self.says.as_deref();
+        let (trace, id) = says.map_or((None, None), |says| (says.trace, says.once));
+        let terms = Terms::now(&*self.port, self.timeout, trace);
+        if M::IDEMPOTENT || id.is_some() {
+            self.start_once(id, message, terms);
+            return None;
+        }
         let no_cycle = |_: &&Arc<Mailbox>| terms.chain.is_empty() || !terms.chain.contains(self.port.actor());
         let direct = self.port.direct().or_else(|| self.port.open()).filter(no_cycle);
         let mut asked = Asked {
@@ -295,6 +319,12 @@ impl<'a, M: Message> Ask<'a, M> {
         None
     }
 
+    #[cold]
+    fn start_once(&mut self, id: Option<OnceId>, message: M, terms: Terms) {
+        let id = id.unwrap_or_else(OnceId::random);
+        self.state = State::Once(Box::pin(once::ask(self.port.shared(), id, message, terms)));
+    }
+
     fn wait(&mut self, wait: ReplyWait<M::Reply>, at: Option<Moment>, far: Far) {
         let until = Until { at, sleep: None };
         self.state = State::Waiting { wait, until, far };
@@ -319,7 +349,7 @@ fn full_of_own(actor: &ActorId, name: &str) -> Failure {
     Failure::new(FailureCode::Full, Ran::No, text)
 }
 
-fn timed_out(port: &dyn Port, name: &str, ran: Ran) -> CallError {
+pub(super) fn timed_out(port: &dyn Port, name: &str, ran: Ran) -> CallError {
     let what = match ran {
         Ran::No => "it did not run",
         _ => "it may have run",
@@ -395,10 +425,24 @@ impl<M: Message> Future for Ask<'_, M> {
                         Err(Undelivered::Full(letter)) => this.wait_for_room(letter, wait, until),
                     }
                 }
+                State::Once(ask) => {
+                    let answer = std::task::ready!(ask.as_mut().poll(cx));
+                    this.state = State::Done;
+                    return Poll::Ready(answer);
+                }
                 State::Done => panic!("an ask was polled after it had ended"),
             }
         }
     }
+}
+
+/// What an ask comes to that was answered so.
+pub(super) fn answered<R: serde::de::DeserializeOwned>(
+    reply: Option<Answer<R>>,
+    port: &dyn Port,
+    name: &str,
+) -> Result<R, CallError> {
+    typed(reply, port, name)
 }
 
 #[inline]

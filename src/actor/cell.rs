@@ -1,10 +1,13 @@
 //! An actor with its context, and the erased tables by which the runtime runs it.
 
-use super::{ActivationError, Actor, Begin, Context, DeactivateReason, Handler, Message, Rare, SaveError, turn::run};
+use super::{
+    ActivationError, Actor, Begin, Context, DeactivateReason, Handler, Message, Rare, SaveError, StateError, save,
+    turn::run,
+};
 use crate::{
     mailbox::Mailbox,
     store::ETag,
-    wire::{self, DecodeError, EncodeError},
+    wire::{EncodeError, Failure},
 };
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -38,12 +41,24 @@ pub trait AnyActor: Any {
 
     /// Whether the actor asked to be deactivated.
     fn wants_to_end(&self) -> bool;
+
+    /// What the caller of the last turn is to hear instead of its reply.
+    fn take_failure(&mut self) -> Option<Failure>;
+
+    /// Whether the actor is to be saved before its next turn; not asked twice.
+    fn takes_save(&mut self) -> bool;
+
+    /// Such a save has failed, and is to be tried again.
+    fn save_again(&mut self);
+
+    /// Takes a message of its silo, one of [`OWN_MESSAGES`](super::OWN_MESSAGES).
+    fn told_by_silo(&mut self, message: &str, body: &[u8]);
 }
 
 /// An actor as it travels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dehydrated {
-    /// Named MessagePack.
+    /// Named MessagePack, with what is to be said of it.
     pub memory: Bytes,
     /// The number of the state that is saved.
     pub etag: Option<ETag>,
@@ -69,16 +84,20 @@ pub(super) struct Cell<A> {
 }
 
 impl<A: Actor> Cell<A> {
-    fn hydrate(from: Hydrate) -> Result<Box<dyn AnyActor>, DecodeError> {
+    fn hydrate(from: Hydrate) -> Result<Box<dyn AnyActor>, StateError> {
+        let mut ctx = Context::new(from.mailbox);
         let actor = match &from.memory {
-            Some(memory) => wire::decode(memory)?,
+            Some(memory) => {
+                let (actor, kept, schema, effects) = save::read(memory)?;
+                ctx.came_with(kept, schema, effects);
+                actor
+            }
             None => A::default(),
         };
         let saved_hash = match (&from.memory, from.etag, from.unsaved) {
             (Some(memory), Some(_), false) => Some(xxh3_64(memory)),
             _ => None,
         };
-        let mut ctx = Context::new(from.mailbox);
         if from.etag.is_some() {
             ctx.saved(from.etag, saved_hash);
         }
@@ -89,7 +108,7 @@ impl<A: Actor> Cell<A> {
         Ok(match (self.ctx.saved_hash(), self.ctx.etag()) {
             (Some(saved), _) => saved != xxh3_64(memory),
             // Nothing is saved: what equals a new actor need not be.
-            (None, None) => wire::encode(&A::default())? != memory,
+            (None, None) => self.ctx.anew().image(&A::default())? != memory,
             (None, Some(_)) => true,
         })
     }
@@ -107,6 +126,9 @@ impl<A: Actor> AnyActor for Cell<A> {
         Box::pin(async move {
             let cell = &mut *self;
             let result = cell.actor.on_activate(&mut cell.ctx).await;
+            if result.is_ok() {
+                cell.ctx.resume_posts();
+            }
             (self as Box<dyn AnyActor>, result)
         })
     }
@@ -136,7 +158,7 @@ impl<A: Actor> AnyActor for Cell<A> {
     }
 
     fn dehydrate(&self) -> Result<Dehydrated, EncodeError> {
-        let memory = wire::encode(&self.actor)?;
+        let memory = self.ctx.image(&self.actor)?;
         let unsaved = self.is_changed(&memory)?;
         Ok(Dehydrated {
             memory,
@@ -151,6 +173,22 @@ impl<A: Actor> AnyActor for Cell<A> {
 
     fn wants_to_end(&self) -> bool {
         self.ctx.wants_to_end()
+    }
+
+    fn take_failure(&mut self) -> Option<Failure> {
+        self.ctx.take_failure()
+    }
+
+    fn takes_save(&mut self) -> bool {
+        self.ctx.takes_save()
+    }
+
+    fn save_again(&mut self) {
+        self.ctx.save_again();
+    }
+
+    fn told_by_silo(&mut self, message: &str, body: &[u8]) {
+        self.ctx.told_by_silo(message, body);
     }
 }
 
@@ -203,7 +241,7 @@ pub struct KindEntry {
     type_id: TypeId,
     type_name: &'static str,
     messages: Vec<MessageEntry>,
-    hydrate: fn(Hydrate) -> Result<Box<dyn AnyActor>, DecodeError>,
+    hydrate: fn(Hydrate) -> Result<Box<dyn AnyActor>, StateError>,
     keeps_panicked: bool,
     movable: bool,
 }
@@ -285,7 +323,7 @@ impl KindEntry {
     ///
     /// # Errors
     /// If its memory cannot be read by this version.
-    pub fn hydrate(&self, from: Hydrate) -> Result<Box<dyn AnyActor>, DecodeError> {
+    pub fn hydrate(&self, from: Hydrate) -> Result<Box<dyn AnyActor>, StateError> {
         (self.hydrate)(from)
     }
 }

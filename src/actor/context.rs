@@ -1,16 +1,15 @@
 //! What an actor can do and know while it runs.
 
 use super::{
-    ActorRef, Handler, Hosted, Job, Kind, Message, Port, scope, scope::with_timers, timers::SHORTEST, unusable_port,
+    ActorRef, Handler, Job, Kind, Message, Port, Posted, SaveError, Saving, save::Rest, scope, scope::with_timers,
+    timers::SHORTEST, unusable_port,
 };
 use crate::{
     clock::{Clock, Moment},
-    ident::{ActorId, Epoch, TraceContext},
+    ident::{ActorId, Epoch, OnceId, TraceContext},
     mailbox::Mailbox,
-    store::{ETag, Entry, StoreError},
-    wire::{self, EncodeError},
+    store::ETag,
 };
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use std::{marker::PhantomData, sync::Arc, time::Duration};
@@ -18,13 +17,18 @@ use std::{marker::PhantomData, sync::Arc, time::Duration};
 /// What the silo does for an actor.
 pub trait Services: Send + Sync + 'static {
     /// Saves a state, checked against ownership and e-tag in one step.
-    fn save(
-        &self,
-        actor: ActorId,
-        grant: Grant,
-        version: &'static str,
-        body: Bytes,
-    ) -> BoxFuture<'static, Result<ETag, SaveError>>;
+    fn save(&self, actor: ActorId, saving: Saving) -> BoxFuture<'static, Result<ETag, SaveError>>;
+
+    /// Sends what an actor has posted and saved, in order per receiver, until it is taken; tells the actor so by
+    /// [`SETTLED`](super::SETTLED). Tells the receivers in `forget` by [`FORGET`](super::FORGET) that nothing up to that number is
+    /// sent again.
+    fn send_posts(&self, from: Arc<Mailbox>, outbox: OnceId, posts: Vec<Posted>, forget: Vec<(ActorId, u64)>);
+
+    /// Whether actors of the kind are written in the older form that they have: silos of an older version may have to read them.
+    fn writes_older(&self, kind: &str) -> bool {
+        let _none_is_older = kind;
+        false
+    }
 
     /// The way to an actor.
     fn port(&self, actor: ActorId) -> Arc<dyn Port>;
@@ -36,73 +40,12 @@ pub trait Services: Send + Sync + 'static {
     fn blocking(&self, job: Job) -> BoxFuture<'static, bool>;
 }
 
-/// By what right an activation writes: the epoch it owns the actor by and the state it builds on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grant {
-    /// The epoch of the directory entry.
-    pub epoch: Epoch,
-    /// The number of the state that is saved; `None` if none is.
-    pub etag: Option<ETag>,
-}
-
-/// Why a state was not saved.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SaveError {
-    /// Another activation has saved meanwhile; this one is discarded when its turn ends.
-    #[error(
-        "the saved state of {actor} is number {actual:?}, not {expected:?}: another activation has saved it; this one is discarded"
-    )]
-    Conflict {
-        /// Whose.
-        actor: ActorId,
-        /// The number that this activation builds on.
-        expected: Option<ETag>,
-        /// The number that is saved.
-        actual: Option<ETag>,
-    },
-    /// The silo does not own the actor any more; this activation is discarded when its turn ends.
-    #[error("{actor} is owned by {entry:?} by now; this activation is discarded")]
-    NotOwner {
-        /// Whose.
-        actor: ActorId,
-        /// The directory entry.
-        entry: Entry,
-    },
-    /// The state cannot be serialized.
-    #[error("the state of {actor} cannot be serialized: {source}")]
-    Unwritable {
-        /// Whose.
-        actor: ActorId,
-        /// Why.
-        source: EncodeError,
-    },
-    /// The store failed; whether the state was saved may not be known.
-    #[error("the state of {actor} could not be saved: {source}")]
-    Store {
-        /// Whose.
-        actor: ActorId,
-        /// Why.
-        source: StoreError,
-    },
-}
-
 /// What an actor can do and know while it runs.
 pub struct Context<A> {
     mailbox: Arc<Mailbox>,
     /// Nothing for most actors that were never saved.
-    rest: Option<Box<Rest>>,
+    pub(super) rest: Option<Box<Rest>>,
     actor: PhantomData<fn(&A)>,
-}
-
-/// What is to be known of few contexts.
-#[derive(Default)]
-struct Rest {
-    etag: Option<ETag>,
-    /// The hash of the saved state's bytes, as far as this activation knows them.
-    saved_hash: Option<u64>,
-    discard: bool,
-    deactivate: bool,
 }
 
 impl<A> Context<A> {
@@ -115,7 +58,12 @@ impl<A> Context<A> {
         }
     }
 
-    fn rest(&mut self) -> &mut Rest {
+    /// The context of the same actor, if nothing were known of it.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.mailbox.clone())
+    }
+
+    pub(super) fn rest(&mut self) -> &mut Rest {
         self.rest.get_or_insert_default()
     }
 
@@ -135,6 +83,20 @@ impl<A> Context<A> {
 
     pub(super) fn wants_to_end(&self) -> bool {
         self.rest.as_ref().is_some_and(|rest| rest.deactivate)
+    }
+
+    /// Whether something is to be done after a turn besides answering it.
+    #[inline]
+    pub(super) fn wants(&self) -> bool {
+        self.rest.as_ref().is_some_and(|rest| rest.wants())
+    }
+
+    pub(super) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
+    pub(super) fn is_overtaken(&self) -> bool {
+        self.mailbox.is_overtaken()
     }
 
     pub(super) fn services(&self) -> &Arc<dyn Services> {
@@ -170,46 +132,6 @@ impl<A: Serialize> Context<A> {
     /// The number of the saved state; `None` if none is saved.
     pub fn etag(&self) -> Option<ETag> {
         self.rest.as_ref()?.etag
-    }
-
-    /// Saves the actor as it is now; when this returns, the state survives a crash.
-    ///
-    /// Without it the state is saved when the actor is deactivated, and moves along when it migrates.
-    ///
-    /// # Errors
-    /// [`SaveError`]; after a conflict or a loss of ownership this activation is discarded at the end of its turn.
-    pub async fn save(&mut self, actor: &A) -> Result<ETag, SaveError>
-    where
-        A: Hosted,
-    {
-        let id = self.id().clone();
-        let body = match wire::encode(actor) {
-            Ok(body) => body,
-            Err(source) => return Err(SaveError::Unwritable { actor: id, source }),
-        };
-        let hash = xxhash_rust::xxh3::xxh3_64(&body);
-        let grant = Grant {
-            epoch: self.epoch(),
-            etag: self.etag(),
-        };
-        if self.mailbox.is_overtaken() {
-            // The epoch is another activation's; this one was told to end while its turn ran.
-            self.rest().discard = true;
-            let entry = Entry::free(grant.epoch);
-            return Err(SaveError::NotOwner { actor: id, entry });
-        }
-        match self.services().save(id, grant, A::VERSION, body).await {
-            Ok(etag) => {
-                self.saved(Some(etag), Some(hash));
-                Ok(etag)
-            }
-            Err(error) => {
-                if matches!(error, SaveError::Conflict { .. } | SaveError::NotOwner { .. }) {
-                    self.rest().discard = true;
-                }
-                Err(error)
-            }
-        }
     }
 
     /// A reference to another actor. Calls through it fail if the key cannot be used ([`ActorId::new`]).

@@ -2,22 +2,30 @@
 //!
 //! Owns the traits that users implement, the references they send through, the errors they see, the erased tables by which a
 //! silo finds and runs actor types, and the turn: how one message meets its handler, with the fence around a panic, the memory
-//! of the handler's future, and what calls made in it inherit. When a turn is run, and for which activation, is the runtime's
+//! of the handler's future, and what calls made in it inherit. Also the bytes that an actor is saved as, the schemas of its state, and
+//! what it remembers of effects that happen once. When a turn is run, and for which activation, is the runtime's
 //! affair; calls leave through [`Port`], all else through [`Services`].
 //!
 //! Imports `ident`, `clock`, `mailbox`, `wire` and the plain values of `store`.
 
 mod ask;
+mod behind;
 mod blocking;
 mod cell;
 mod check;
 mod context;
+mod effects;
 mod error;
 mod frame;
+mod image;
+mod once;
+mod outbox;
 mod port;
 mod reference;
 pub mod registry;
+mod save;
 mod scope;
+mod state;
 mod timers;
 mod traits;
 mod turn;
@@ -26,12 +34,17 @@ pub use ask::{Ask, Tell};
 pub use blocking::{BlockingError, Job};
 pub use cell::{AnyActor, Dehydrated, Hydrate, KindEntry, MessageEntry};
 pub use check::assert_distinct;
-pub use context::{Context, Grant, SaveError, Services};
+pub use context::{Context, Services};
+pub use effects::{Effect, Effects};
 pub use error::{ActivationError, CallError, TryError};
 pub use frame::{Frame, Memory};
+pub use once::seal;
+pub use outbox::{FORGET, Forget, OWN_MESSAGES, PostError, Posted, SETTLED, Settled, WAKE};
 pub use port::{Port, Undelivered, unusable_port};
 pub use reference::ActorRef;
+pub use save::{Grant, SaveError, Saving};
 pub use scope::{TurnScope, clear_turn, restore_turn, save_turn, swap_actor, swap_turn, with_timers};
+pub use state::{Back, Forms, FormsOf, NoSchema, Older, Read, State, StateError, ToWrite, Written};
 pub use timers::Timers;
 pub use traits::{Accepts, Actor, DeactivateReason, Handler, Hosted, Kind, Message};
 pub(crate) use turn::panic_text;

@@ -1,6 +1,6 @@
 //! The traits that users implement.
 
-use super::{ActivationError, Context, MessageEntry};
+use super::{ActivationError, Context, Forms, MessageEntry};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A type of actor as its callers know it: a stable wire name and the messages it takes ([`Accepts`]).
@@ -82,6 +82,10 @@ pub trait Message: Serialize + DeserializeOwned + Send + 'static {
 
     /// The stable wire name; unique among the messages of a kind.
     const NAME: &'static str;
+
+    /// Whether an ask of it is sent again when what became of it is not known, and has one effect all the same: the actor is saved
+    /// with the reply before it answers, and answers a second time from what it remembers.
+    const IDEMPOTENT: bool = false;
 }
 
 /// A virtual actor: a value that is its own state.
@@ -174,6 +178,9 @@ pub trait Hosted: Kind + Sized {
 
     /// Whether it may go to another silo. What may not is deactivated with its silo, its state saved.
     const MOVABLE: bool;
+
+    /// The schemas of its state.
+    const FORMS: Forms<Self> = Forms::PLAIN;
 
     /// Its messages.
     fn messages() -> Vec<MessageEntry>;

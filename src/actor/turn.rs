@@ -1,10 +1,10 @@
 //! The turn of one message: the handler's future, the actor that it borrows, and the reply.
 
 use super::{
-    Actor, AnyActor, Handler, KindEntry, Message,
+    Actor, AnyActor, Effect, Handler, KindEntry, Message,
     cell::Cell,
     frame::{Frame, Memory, Turn},
-    scope,
+    once, scope,
 };
 use crate::{
     clock::{Clock, Moment},
@@ -124,6 +124,8 @@ struct Parts<M: Message> {
     reply: Reply<M::Reply>,
     deadline: Option<Moment>,
     callers: Chain,
+    /// The effect that it is to have once.
+    once: Option<Box<Effect>>,
 }
 
 impl<M: Message> Parts<M> {
@@ -173,18 +175,35 @@ pub(super) fn run<A: Handler<M>, M: Message>(
                 reply: Reply::Nobody,
                 deadline: asked.deadline,
                 callers: asked.chain,
+                once: None,
             }
         }
     };
     scope::set_turn(parts.deadline, parts.callers);
     let (message, mut cell) = (parts.message, Cell::<A>::of(actor));
+    let mut reply = parts.reply;
+    if let Some(effect) = parts.once
+        && let Some(failure) = cell.ctx.begin_once::<M>(*effect)
+    {
+        let remote = reply.send(M::NAME, Err(failure));
+        let wants = cell.ctx.wants();
+        let actor: Box<dyn AnyActor> = cell;
+        *rare = Rare::Ended { actor, wants, remote };
+        return None;
+    }
     let turn = Running::<_, M> {
         future: async move {
             let Cell { actor, ctx, .. } = &mut *cell;
-            let reply = actor.handle(message, ctx).await;
+            let reply = match ctx.known_reply::<M>() {
+                None => actor.handle(message, ctx).await,
+                Some(reply) => reply,
+            };
+            if let Some(rest) = ctx.finish::<M>(actor, &reply) {
+                rest.await;
+            }
             (cell, reply)
         },
-        reply: parts.reply,
+        reply,
         end: end::<A, M>,
     };
     let ran = Frame::start(memory, turn, |turn| {
@@ -222,11 +241,15 @@ fn go_on<F: Future, M: Message>(
         let Poll::Ready(output) = future.poll(cx) else {
             return None;
         };
-        let (actor, wants, value) = end(output);
+        let (mut actor, wants, value) = end(output);
+        let value = match wants {
+            false => Ok(value),
+            true => actor.take_failure().map_or(Ok(value), Err),
+        };
         let remote = if matches!(reply, Reply::Nobody) {
             None
         } else {
-            reply.send(M::NAME, Ok(value))
+            reply.send(M::NAME, value)
         };
         if !wants && remote.is_none() {
             return Some(actor);
@@ -256,11 +279,13 @@ fn go_here<F: Future, M: Message>(
 ) -> Option<Box<dyn AnyActor>> {
     match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
         Ok(Poll::Ready(output)) => {
-            let (actor, wants, value) = end(output);
-            call.answer = Some(Ok(Replied::Typed(value)));
+            let (mut actor, wants, value) = end(output);
             if !wants {
+                call.answer = Some(Ok(Replied::Typed(value)));
                 return Some(actor);
             }
+            let value = Ok(Replied::Typed(value));
+            call.answer = Some(actor.take_failure().map_or(value, Err));
             let remote = None;
             *rare = Rare::Ended { actor, wants, remote };
         }
@@ -301,6 +326,7 @@ fn unpack<M: Message>(front: Front<'_>, kind: &KindEntry, clock: &Clock) -> Resu
                 reply: Reply::Nobody,
                 deadline: None,
                 callers: Chain::NONE,
+                once: None,
             }),
             Err(front) => unpack_letter(front.into_letter(), kind, clock),
         },
@@ -315,6 +341,7 @@ fn unpack<M: Message>(front: Front<'_>, kind: &KindEntry, clock: &Clock) -> Resu
                 reply: asked.reply.map_or(Reply::Nobody, Reply::Sender),
                 deadline: asked.deadline,
                 callers: asked.chain,
+                once: None,
             }),
             Err(front) => unpack_letter(front.into_letter(), kind, clock),
         },
@@ -344,8 +371,13 @@ fn unpack_letter<M: Message>(
         deadline,
         chain,
     } = letter;
+    let mut once = None;
     let (message, body) = match body {
-        Body::Encoded { name, bytes } => (decode::<M>(&bytes), Body::Encoded { name, bytes }),
+        Body::Encoded { name, bytes } => {
+            let (effect, document) = once::open(&bytes);
+            once = effect.map(Box::new);
+            (decode::<M>(document), Body::Encoded { name, bytes })
+        }
         Body::Typed(message) if (&*message as &dyn Any).is::<M>() => {
             let message = message
                 .into_any()
@@ -356,6 +388,7 @@ fn unpack_letter<M: Message>(
                 reply: reply_of(reply),
                 deadline,
                 callers: chain,
+                once,
             };
             return Ok(parts);
         }
@@ -384,6 +417,7 @@ fn unpack_letter<M: Message>(
             reply: reply_of(reply),
             deadline,
             callers: chain,
+            once,
         }),
         Err(error) => {
             let text = format!(
@@ -509,7 +543,7 @@ pin_project_lite::pin_project! {
 }
 
 fn end<A: Actor, M: Message>((cell, reply): Handled<A, M>) -> (Box<dyn AnyActor>, bool, M::Reply) {
-    let wants = cell.is_stale() || cell.wants_to_end();
+    let wants = cell.ctx.wants();
     (cell, wants, reply)
 }
 

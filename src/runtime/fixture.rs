@@ -7,16 +7,15 @@ use super::{
 };
 use crate::{
     actor::{
-        Accepts, Actor, Context, Grant, Handler, Hosted, Job, Kind, KindEntry, Message, MessageEntry, Port, SaveError,
-        Services, unusable_port,
+        Accepts, Actor, Context, Handler, Hosted, Job, Kind, KindEntry, Message, MessageEntry, Port, Posted, SaveError,
+        Saving, Services, unusable_port,
     },
     clock::{Clock, ManualClock},
-    ident::{ActorId, Epoch, InvalidName, ProcessId, RequestId, SiloId},
+    ident::{ActorId, Epoch, InvalidName, OnceId, ProcessId, RequestId, SiloId},
     mailbox::{Answer, Asked, Chain, Letter, Mailbox, Replied, ReplyWait, Told, reply_pair},
     store::{ETag, StoreError, StoredState},
     wire::{Call, EncodeError, Failure, Outcome},
 };
-use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either, FutureExt, select};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -206,9 +205,11 @@ struct Around {
 struct Nothing(Clock);
 
 impl Services for Nothing {
-    fn save(&self, _: ActorId, _: Grant, _: &'static str, _: Bytes) -> BoxFuture<'static, Result<ETag, SaveError>> {
+    fn save(&self, _: ActorId, _: Saving) -> BoxFuture<'static, Result<ETag, SaveError>> {
         std::future::ready(Ok(ETag(1))).boxed()
     }
+
+    fn send_posts(&self, _: Arc<Mailbox>, _: OnceId, _: Vec<Posted>, _: Vec<(ActorId, u64)>) {}
 
     fn port(&self, _: ActorId) -> Arc<dyn Port> {
         let why = InvalidName::check("key", "").expect_err("empty");

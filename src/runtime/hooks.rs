@@ -50,6 +50,15 @@ impl Slot {
                 self.state = State::Gone;
                 local.outside.report(&self.activation, Event::Ended(result));
             }
+            (Doing::SavingBehind, Step::SavedBehind(mut actor, result)) => {
+                if let Err(error) = result
+                    && !actor.is_stale()
+                {
+                    tracing::warn!(actor = %self.actor_id(), %error, "an actor could not be saved; it is tried again");
+                    actor.save_again();
+                }
+                self.wants(local, actor);
+            }
             (Doing::Pausing, Step::Paused) => self.load(local),
             (Doing::Loading, Step::Loaded(Ok(state))) => {
                 let epoch = self.activation.mailbox().epoch();
@@ -70,7 +79,7 @@ impl Slot {
             Doing::Activating | Doing::Pausing | Doing::Loading => {
                 self.activation_failed(local, &format!("on_activate panicked: {text}"));
             }
-            Doing::Reactivating => self.reload(local),
+            Doing::Reactivating | Doing::SavingBehind => self.reload(local),
             Doing::HookBeforeFreeze => {
                 // The memory is gone with the panic; what is saved is what there is.
                 if !std::mem::take(&mut self.thaws) {

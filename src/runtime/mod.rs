@@ -37,6 +37,7 @@ mod idle_tests;
 mod inbox;
 #[cfg(test)]
 mod lease_tests;
+mod letters;
 mod local;
 #[cfg(all(test, quark_loom))]
 mod loom_tests;

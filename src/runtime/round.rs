@@ -6,6 +6,7 @@
 use super::{
     Activation,
     desk::Desk,
+    letters::run_letter,
     local::{BUDGET, Local},
     places::{Kept, Place},
     slot::State,
@@ -13,8 +14,7 @@ use super::{
 };
 use crate::{
     actor::{AnyActor, Begin, Memory, Rare, Source, swap_actor, with_timers},
-    mailbox::{Form, Mailbox, Records, ReplyTo},
-    wire::{self, Failure, FailureCode},
+    mailbox::{Form, Mailbox, Records},
 };
 use futures_util::task::waker_ref;
 use std::{sync::Arc, task::Context};
@@ -171,34 +171,4 @@ impl Local {
             self.ready.borrow_mut().push_back(mailbox);
         }
     }
-}
-
-/// Runs a message that is found by its name: it came by the wire, or by another type of that name.
-#[cold]
-fn run_letter(local: &Local, begin: Begin<'_>, cx: &mut Context<'_>, rare: &mut Rare) -> Option<Box<dyn AnyActor>> {
-    let Source::Queue(front) = begin.source else {
-        unreachable!("invariant: a caller here knows its message's type");
-    };
-    let (letter, kind) = (front.into_letter(), begin.kind);
-    if let ReplyTo::Timer(number) = letter.reply {
-        let now = local.clock.now();
-        if !with_timers(|timers| timers.as_mut().is_some_and(|timers| timers.begins(number, now))) {
-            return Some(begin.actor);
-        }
-    }
-    let Some(entry) = kind.message(letter.body.name()) else {
-        let (kind, version, name) = (kind.kind(), kind.version(), letter.body.name());
-        let text = format!("{kind} {version} does not know the message {name:?}");
-        let failure = Failure::new(FailureCode::UnknownMessage, wire::Ran::No, text);
-        *rare = Rare::Refused {
-            actor: begin.actor,
-            refused: Box::new((letter, failure)),
-        };
-        return None;
-    };
-    local.shared.shown.turn(entry.number());
-    let mut one = Records::new();
-    one.push(letter);
-    let source = Source::Queue(one.front().expect("invariant: it was put there"));
-    entry.run(Begin { source, ..begin }, cx, rare)
 }

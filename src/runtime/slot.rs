@@ -39,6 +39,7 @@ pub(super) enum Step {
     Freezes(Box<dyn AnyActor>, u64),
     Paused,
     Saved(Result<(), SaveError>),
+    SavedBehind(Box<dyn AnyActor>, Result<(), SaveError>),
     Loaded(Result<Option<StoredState>, StoreError>),
 }
 
@@ -51,6 +52,8 @@ pub(super) enum Doing {
     HookBeforeFreeze,
     HookBeforeEnd,
     Saving,
+    /// Between two turns.
+    SavingBehind,
     /// After one panic too many.
     Pausing,
     Loading,
@@ -502,9 +505,15 @@ impl Slot {
     }
 
     /// What an actor wants after a turn or hook.
-    pub(super) fn wants(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
+    pub(super) fn wants(&mut self, local: &Local, mut actor: Box<dyn AnyActor>) {
         if actor.is_stale() {
             return self.lost(local, actor);
+        }
+        if actor.takes_save() {
+            return self.begin(Doing::SavingBehind, async move {
+                let (actor, result) = actor.save_if_changed().await;
+                Step::SavedBehind(actor, result)
+            });
         }
         if actor.wants_to_end() {
             local.outside.report(&self.activation, Event::WantsToEnd);

@@ -2,17 +2,16 @@
 
 use super::{Gate, Node, parcels::Parcel, place::Arriving};
 use crate::{
-    actor::{Grant, Job, Port, SaveError, Services},
+    actor::{Job, Port, Posted, SaveError, Saving, Services},
     caller::from_call,
     clock::Clock,
-    ident::{ActorId, Epoch, ProcessId, RequestId, SiloId},
+    ident::{ActorId, Epoch, OnceId, ProcessId, RequestId, SiloId},
     mailbox::{Letter, Mailbox},
     migration::Phase,
     runtime::{Activation, Control, Event, FreezeError, Memory, Outside, fail},
     store::{ETag, Owner, RegisterOutcome, Registered, SaveOutcome, SaveRequest, Store, StoreError, StoredState},
     wire::{ArrivedActor, Call, EncodeError, Failure, FailureCode, MoveFailure, Outcome, Package, Ran, Refusal},
 };
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use std::sync::{Arc, Weak};
 
@@ -227,23 +226,22 @@ impl NodeServices {
 }
 
 impl Services for NodeServices {
-    fn save(
-        &self,
-        actor: ActorId,
-        grant: Grant,
-        version: &'static str,
-        body: Bytes,
-    ) -> BoxFuture<'static, Result<ETag, SaveError>> {
+    fn save(&self, actor: ActorId, saving: Saving) -> BoxFuture<'static, Result<ETag, SaveError>> {
         let node = self.node();
+        let (bytes, max) = (saving.body.len(), node.options.max_state_bytes);
+        if bytes > max {
+            return Box::pin(std::future::ready(Err(SaveError::TooLarge { actor, bytes, max })));
+        }
         let request = SaveRequest {
             actor: actor.clone(),
             owner: Owner {
                 silo: node.me.clone(),
-                epoch: grant.epoch,
+                epoch: saving.grant.epoch,
             },
-            expected: grant.etag,
-            version: version.to_owned(),
-            body,
+            expected: saving.grant.etag,
+            version: saving.version.to_owned(),
+            body: saving.body,
+            has_posts: saving.has_posts,
         };
         Box::pin(async move {
             match save(&*node.store, request).await {
@@ -258,6 +256,14 @@ impl Services for NodeServices {
                 Err(source) => Err(SaveError::Store { actor, source }),
             }
         })
+    }
+
+    fn send_posts(&self, from: Arc<Mailbox>, outbox: OnceId, posts: Vec<Posted>, forget: Vec<(ActorId, u64)>) {
+        self.node().send_posts(from, outbox, posts, forget);
+    }
+
+    fn writes_older(&self, kind: &str) -> bool {
+        self.node().writes_older(kind)
     }
 
     fn port(&self, actor: ActorId) -> Arc<dyn Port> {

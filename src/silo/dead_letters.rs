@@ -2,7 +2,7 @@
 
 use super::{Node, SiloHandle};
 use crate::{
-    actor::Undelivered,
+    actor::{OWN_MESSAGES, Undelivered},
     ident::ActorId,
     mailbox::{Body, Chain, Letter, ReplyTo, reply_pair},
     runtime::{DeadLetter, NotClaimed},
@@ -126,6 +126,10 @@ impl SiloHandle {
 impl Node {
     /// A tell was not delivered, or its handler panicked.
     pub(super) fn undelivered(self: &Arc<Self>, actor: &ActorId, letter: &Letter, why: &Failure) {
+        if letter.body.name().starts_with(OWN_MESSAGES) {
+            // Nobody misses it: it is said again, or need not be.
+            return tracing::debug!(%actor, message = letter.body.name(), %why, "a message of a silo's own was not delivered");
+        }
         let body = letter.body.encode().unwrap_or_default();
         self.retry_or_keep(actor, letter.body.name().to_owned(), body, why.clone());
     }

@@ -42,6 +42,8 @@ pub struct SiloOptions {
     pub blocking_threads: usize,
     /// The most messages that wait for an actor. Default 1000.
     pub mailbox_capacity: usize,
+    /// The most bytes that an actor's state may have to be saved. Default 16 MiB.
+    pub max_state_bytes: usize,
     /// The most dead letters that are kept; the oldest make room. Default 10,000.
     pub dead_letter_capacity: usize,
     /// Whether a tell whose handler panics is a dead letter. Every tell is serialized before it runs then. Default no.
@@ -103,6 +105,7 @@ impl Default for SiloOptions {
             spin: Duration::ZERO,
             blocking_threads: 4,
             mailbox_capacity: 1000,
+            max_state_bytes: 16 * 1024 * 1024,
             dead_letter_capacity: 10_000,
             dead_letters_of_panics: false,
             tell_retry: None,
@@ -139,6 +142,7 @@ impl SiloOptions {
             ("workers", self.workers),
             ("blocking_threads", self.blocking_threads),
             ("mailbox_capacity", self.mailbox_capacity),
+            ("max_state_bytes", self.max_state_bytes),
             ("max_concurrent_migrations", self.max_concurrent_migrations),
             ("migration_batch", self.migration_batch),
             ("migration_bytes", self.migration_bytes),
@@ -227,6 +231,7 @@ mod tests {
             spin,
             blocking_threads,
             mailbox_capacity,
+            max_state_bytes,
             dead_letter_capacity,
             dead_letters_of_panics,
             tell_retry,
@@ -282,6 +287,7 @@ mod tests {
             ("dead_letter_capacity", dead_letter_capacity),
             ("max_concurrent_migrations", max_concurrent_migrations),
             ("migration_batch", migration_batch),
+            ("max_state_bytes", max_state_bytes / 1024 / 1024),
             ("migration_bytes", migration_bytes / 1024 / 1024),
             ("migration_attempts", migration_attempts as usize),
         ] {

@@ -16,7 +16,9 @@ use crate::{
 use bytes::Bytes;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
+use semver::Version;
 use std::{
+    cmp,
     collections::BTreeMap,
     sync::{
         Arc,
@@ -63,6 +65,14 @@ struct Known {
 impl Rollouts {
     fn record(&self) -> Option<(ETag, Arc<Rollout>)> {
         self.known.lock().record.clone()
+    }
+
+    /// Whether a rollout of the kind to this version goes on, so that its actors may go back.
+    pub(super) fn may_go_back(&self, kind: &str, version: &Version) -> bool {
+        let known = self.known.lock();
+        let goes_on = known.record.as_ref().filter(|(_, rollout)| !rollout.is_over());
+        let target = goes_on.and_then(|(_, rollout)| rollout.kinds.get(kind));
+        target.is_some_and(|target| target.to.cmp_precedence(version) == cmp::Ordering::Equal)
     }
 
     /// Whether it is time to look for actors on the wrong side.

@@ -3,7 +3,7 @@
 
 use super::{
     Node, balancing::TELL_LOAD, membership_service::MembershipSupervisor, migration_service::MigrationSupervisor,
-    rollouts::LOOK,
+    outboxes::WAKE_INTERVAL, rollouts::LOOK,
 };
 use crate::migration::Seat;
 use actix::{Actor, Addr, AsyncContext, Context};
@@ -85,6 +85,7 @@ impl Actor for SiloSupervisor {
             );
         });
         ctx.run_interval(LOOK, |supervisor, _| supervisor.node.look_after_rollout());
+        ctx.run_interval(WAKE_INTERVAL, |supervisor, _| supervisor.node.wake_posters());
         ctx.run_interval(TELL_LOAD, |supervisor, _| supervisor.node.tell_load());
         if let Some(options) = &self.node.options.rebalance {
             ctx.run_interval(options.interval, |supervisor, _| supervisor.node.rebalance());

@@ -71,6 +71,9 @@ pub trait Store: Send + Sync + 'static {
     /// e-tag. A batch that names an actor twice saves in order.
     fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>>;
 
+    /// The actors whose saved states have messages that are still to be sent ([`SaveRequest::has_posts`]), ordered by id.
+    fn posters(&self) -> StoreFuture<'_, Vec<ActorId>>;
+
     /// A document of the cluster: what it has once and changes seldom, as its rollout. `None` if there is none of that name.
     fn document(&self, name: &str) -> StoreFuture<'_, Option<Document>>;
 

@@ -43,4 +43,5 @@ pub(crate) use record::{decode as decode_record, encode as encode_record};
 pub use redis::RedisStore;
 pub use state::{ETag, SaveOutcome, SaveRequest, StoredState};
 pub use unknown::Unknown;
+pub(crate) use unknown::Value;
 pub use url::open;

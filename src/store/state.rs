@@ -41,6 +41,9 @@ pub struct SaveRequest {
     pub version: String,
     /// Named MessagePack.
     pub body: Bytes,
+    /// Whether there are messages in it that are still to be sent: the actor is among [`super::Store::posters`] until it is saved
+    /// without.
+    pub has_posts: bool,
 }
 
 /// How a save ended.

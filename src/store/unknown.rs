@@ -22,7 +22,7 @@ impl Unknown {
 
 /// Any value of MessagePack but extensions, which no record has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Value {
+pub(crate) enum Value {
     Nil,
     Bool(bool),
     Unsigned(u64),

@@ -16,6 +16,7 @@ pub mod documents;
 pub mod entries;
 pub mod members;
 pub mod names;
+pub mod posts;
 mod race;
 pub mod states;
 mod values;
@@ -111,6 +112,9 @@ macro_rules! store_conformance {
             states::states_are_loaded_in_order_whoever_owns_the_actors,
             states::a_state_of_a_megabyte_comes_back_whole,
             states::an_empty_state_is_a_state,
+            posts::who_is_saved_with_posts_is_a_poster_until_saved_without,
+            posts::a_save_that_is_refused_changes_no_poster,
+            posts::posters_are_ordered_and_stay_whoever_owns_them,
             documents::a_document_comes_back_as_it_was_last_put,
             documents::a_put_that_expects_another_number_tells_the_document_as_it_is,
             documents::concurrent_puts_of_a_document_have_one_winner,

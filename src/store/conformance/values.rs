@@ -69,7 +69,12 @@ pub(super) fn request(actor: &ActorId, owner: &SiloId, epoch: u64, expected: Opt
         expected: expected.map(ETag),
         version: "1.0.0".into(),
         body: body.to_owned().into(),
+        has_posts: false,
     }
+}
+
+pub(super) async fn posters(store: &dyn Store) -> Vec<ActorId> {
+    store.posters().await.expect("posters answers")
 }
 
 pub(super) async fn table(store: &dyn Store) -> MembershipTable {

@@ -263,6 +263,10 @@ impl Store for EmbeddedStore {
         })
     }
 
+    fn posters(&self) -> StoreFuture<'_, Vec<ActorId>> {
+        self.submit(Access::Reads, 1, states::posters)
+    }
+
     fn document(&self, name: &str) -> StoreFuture<'_, Option<Document>> {
         let name = name.to_owned();
         self.submit(Access::Reads, 1, move |file| documents::read(file, &name))

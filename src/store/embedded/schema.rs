@@ -54,6 +54,12 @@ const LATER_TABLES: &str = "
         body BLOB NOT NULL,
         PRIMARY KEY (cluster, name)
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS posters (
+        cluster INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        PRIMARY KEY (cluster, kind, key)
+    ) STRICT, WITHOUT ROWID;
 ";
 
 /// Whose file it is.

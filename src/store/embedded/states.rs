@@ -51,6 +51,10 @@ pub(super) fn save(file: &File, saves: &[SaveRequest]) -> Result<Vec<SaveOutcome
         "INSERT INTO states (cluster, kind, key, etag, version, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT DO UPDATE SET etag = excluded.etag, version = excluded.version, body = excluded.body",
     )?;
+    let mut add = file.prepare("INSERT OR IGNORE INTO posters (cluster, kind, key) VALUES (?1, ?2, ?3)")?;
+    let mut remove = file.prepare("DELETE FROM posters WHERE cluster = ?1 AND kind = ?2 AND key = ?3")?;
+    let mut any = file.prepare("SELECT EXISTS (SELECT 1 FROM posters)")?;
+    let mut may_be_poster = any.query_row([], |row| row.get::<_, bool>(0))?;
     let mut save = |save: &SaveRequest| {
         let (kind, key) = (save.actor.kind(), save.actor.key());
         let entry = entries.read(&save.actor)?;
@@ -82,7 +86,25 @@ pub(super) fn save(file: &File, saves: &[SaveRequest]) -> Result<Vec<SaveOutcome
             save.version,
             &body[..]
         ])?;
+        may_be_poster |= save.has_posts;
+        if may_be_poster {
+            let posters = if save.has_posts { &mut add } else { &mut remove };
+            posters.execute(params![file.cluster(), kind, key])?;
+        }
         Ok(SaveOutcome::Saved(ETag(etag)))
     };
     saves.iter().map(&mut save).collect()
+}
+
+/// The actors whose states have messages that are still to be sent, ordered as [`ActorId`] is.
+pub(super) fn posters(file: &File) -> Result<Vec<ActorId>, Failure> {
+    let mut select = file.prepare("SELECT kind, key FROM posters WHERE cluster = ?1 ORDER BY kind, key")?;
+    let mut found = select.query(params![file.cluster()])?;
+    let mut posters = Vec::new();
+    while let Some(row) = found.next()? {
+        let (kind, key): (String, String) = (row.get(0)?, row.get(1)?);
+        let what = format!("the poster {kind}/{key}");
+        posters.push(ActorId::new(kind, key).map_err(|why| Failure::corrupt(what, why))?);
+    }
+    Ok(posters)
 }

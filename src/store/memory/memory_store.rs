@@ -141,6 +141,10 @@ impl Store for MemoryStore {
         self.run(move |tables| Ok(saves.into_iter().map(|save| tables.save(save)).collect()))
     }
 
+    fn posters(&self) -> StoreFuture<'_, Vec<ActorId>> {
+        self.run(|tables| Ok(tables.posters()))
+    }
+
     fn document(&self, name: &str) -> StoreFuture<'_, Option<Document>> {
         let name = name.to_owned();
         self.run(move |tables| Ok(tables.document(&name)))

@@ -9,13 +9,14 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 #[derive(Default)]
 pub(super) struct Tables {
     view: u64,
     members: BTreeMap<SiloId, MemberRow>,
     rows: Rows,
+    posters: BTreeSet<ActorId>,
     documents: BTreeMap<String, Document>,
 }
 
@@ -108,6 +109,10 @@ impl Tables {
         owned
     }
 
+    pub(super) fn posters(&self) -> Vec<ActorId> {
+        self.posters.iter().cloned().collect()
+    }
+
     pub(super) fn save(&mut self, save: SaveRequest) -> SaveOutcome {
         let entry = self.entry(&save.actor);
         if !entry.is_owned_by(&save.owner) {
@@ -127,6 +132,11 @@ impl Tables {
             body: save.body,
         };
         self.rows.set_state(&save.actor, &state);
+        if save.has_posts {
+            self.posters.insert(save.actor);
+        } else if !self.posters.is_empty() {
+            self.posters.remove(&save.actor);
+        }
         SaveOutcome::Saved(etag)
     }
 }

@@ -53,6 +53,11 @@ impl Keys {
         format!("quark:{{{}/{}}}:actor:{}", self.tag, partition(actor), name(actor))
     }
 
+    /// The names of the actors of a partition whose states have messages that are still to be sent.
+    pub(super) fn posters(&self, partition: u64) -> String {
+        format!("quark:{{{}/{partition}}}:posters", self.tag)
+    }
+
     /// The names of the actors of a partition that the silo owns.
     pub(super) fn owned(&self, partition: u64, silo: &SiloId) -> String {
         format!("quark:{{{}/{partition}}}:owned:{silo}", self.tag)

@@ -10,7 +10,8 @@
 //!
 //!   quark:{CLUSTER}:members           hash: layout, view, r:SILO (record), h:SILO (heartbeat)
 //!   quark:{CLUSTER}:views:DB          channel: the number of each new view
-//!   quark:{CLUSTER/P}:actor:KIND:KEY  hash: owner, incarnation, epoch | etag, version, body
+//!   quark:{CLUSTER/P}:actor:KIND:KEY  hash: owner, incarnation, epoch | etag, version, body | poster
+//!   quark:{CLUSTER/P}:posters         set: the actors of partition P whose states have messages that are still to be sent
 //!   quark:{CLUSTER/P}:owned:SILO      set: the actors of partition P that the silo owns
 //! ```
 //!

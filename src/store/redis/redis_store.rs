@@ -239,6 +239,10 @@ impl Store for RedisStore {
         self.submit(move |server| async move { states::save(&server, saves).await })
     }
 
+    fn posters(&self) -> StoreFuture<'_, Vec<ActorId>> {
+        self.submit(|server| async move { states::posters(&server).await })
+    }
+
     fn document(&self, name: &str) -> StoreFuture<'_, Option<Document>> {
         let name = name.to_owned();
         self.submit(move |server| async move { documents::read(&server, &name).await })

@@ -130,19 +130,21 @@ end
 return answers"
 );
 
-/// Saves states. KEYS: actors. ARGV, for each: owner, incarnation, epoch, expected e-tag ('' for none), version, body.
+/// Saves states. KEYS: the partition's posters, actors. ARGV, for each: owner, incarnation, epoch, expected e-tag ('' for none),
+/// version, body, its name if it has posts ('' if not).
 pub(super) static SAVE: LazyLock<Script> = script!(
     count!(),
     entry!(),
     r"
 local answers = {}
-for i, actor in ipairs(KEYS) do
-  local a = 6 * (i - 1)
+for i = 1, #KEYS - 1 do
+  local actor, a = KEYS[i + 1], 7 * (i - 1)
   local owner, incarnation, epoch = entry(actor)
   if incarnation == '' or owner ~= ARGV[a + 1] or incarnation ~= ARGV[a + 2] or epoch ~= ARGV[a + 3] then
     answers[i] = {'not_owner', owner, incarnation, epoch}
   else
-    local etag = redis.call('HGET', actor, 'etag')
+    local found = redis.call('HMGET', actor, 'etag', 'poster')
+    local etag, poster = found[1], found[2]
     local after = count(etag or '0')
     if (etag or '') ~= ARGV[a + 4] then
       answers[i] = {'conflict', etag}
@@ -150,6 +152,13 @@ for i, actor in ipairs(KEYS) do
       answers[i] = {'corrupt', 'e-tag ' .. etag}
     else
       redis.call('HSET', actor, 'etag', after, 'version', ARGV[a + 5], 'body', ARGV[a + 6])
+      if ARGV[a + 7] ~= '' then
+        redis.call('HSET', actor, 'poster', ARGV[a + 7])
+        redis.call('SADD', KEYS[1], ARGV[a + 7])
+      elseif poster then
+        redis.call('HDEL', actor, 'poster')
+        redis.call('SREM', KEYS[1], poster)
+      end
       answers[i] = {'saved', after}
     end
   end

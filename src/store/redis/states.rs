@@ -3,7 +3,7 @@
 use super::{
     batch::{Item, by_partition},
     failure::Failure,
-    keys::partition,
+    keys::{self, PARTITIONS, partition},
     reply::{Reader, Reply},
     scripts::SAVE,
     server::Server,
@@ -45,8 +45,8 @@ pub(super) async fn save(server: &Server, saves: Vec<SaveRequest>) -> Result<Vec
         bytes: save.body.len(),
         item: save,
     });
-    by_partition(items, |_, saves: Vec<SaveRequest>, bytes| async move {
-        let mut call = SAVE.prepare_invoke();
+    by_partition(items, |partition, saves: Vec<SaveRequest>, bytes| async move {
+        let mut call = SAVE.key(server.keys().posters(partition));
         for save in &saves {
             let expected = save.expected.map(|etag| etag.to_string());
             call.key(server.keys().actor(&save.actor))
@@ -55,7 +55,12 @@ pub(super) async fn save(server: &Server, saves: Vec<SaveRequest>) -> Result<Vec
                 .arg(save.owner.epoch.to_string())
                 .arg(expected.unwrap_or_default())
                 .arg(&save.version)
-                .arg(&save.body[..]);
+                .arg(&save.body[..])
+                .arg(if save.has_posts {
+                    keys::name(&save.actor)
+                } else {
+                    String::new()
+                });
         }
         let replies: Vec<Reply> = server.script_with(&call, bytes).await?;
         saves
@@ -65,6 +70,22 @@ pub(super) async fn save(server: &Server, saves: Vec<SaveRequest>) -> Result<Vec
             .collect()
     })
     .await
+}
+
+/// The actors whose states have messages that are still to be sent, ordered by id.
+pub(super) async fn posters(server: &Server) -> Result<Vec<ActorId>, Failure> {
+    let mut reads = pipe();
+    for partition in 0..PARTITIONS {
+        reads.cmd("SMEMBERS").arg(server.keys().posters(partition));
+    }
+    let sets: Vec<Vec<Vec<u8>>> = server.pipeline_apart(&reads).await?;
+    let actor = |name: Vec<u8>| {
+        let text = || format!("{:?} is no actor's name", String::from_utf8_lossy(&name));
+        keys::actor(&name).ok_or_else(|| Failure::corrupt("the posters", text()))
+    };
+    let mut posters: Vec<ActorId> = sets.into_iter().flatten().map(actor).collect::<Result<_, _>>()?;
+    posters.sort_unstable();
+    Ok(posters)
 }
 
 fn saved(save: &SaveRequest, reply: Reply) -> Result<SaveOutcome, Failure> {

@@ -38,6 +38,7 @@ fn all_that_was_answered_is_there_after_reopening() {
         expected: None,
         version: "1.0.0".into(),
         body: "body".into(),
+        has_posts: false,
     };
     block_on(async {
         let store = place.open();

@@ -178,6 +178,10 @@ impl Store for Handles {
         self.next().save(saves)
     }
 
+    fn posters(&self) -> StoreFuture<'_, Vec<ActorId>> {
+        self.next().posters()
+    }
+
     fn document(&self, name: &str) -> StoreFuture<'_, Option<Document>> {
         self.next().document(name)
     }

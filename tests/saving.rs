@@ -1,0 +1,144 @@
+//! How states are saved: behind, within their bounds.
+
+mod common;
+
+use common::{cluster_name, know_each_other, silo, until};
+use quark::{
+    clock::Clock,
+    ident::ActorId,
+    prelude::*,
+    silo::{Silo, SiloOptions},
+    store::{self, ETag, Store},
+};
+use std::{sync::Arc, time::Duration};
+
+/// Adds so many bytes, and has them saved within so many milliseconds.
+#[derive(Message, Serialize, Deserialize)]
+#[message(name = "notes.write", reply = usize)]
+struct Write {
+    bytes: usize,
+    within_ms: u64,
+}
+
+/// Saves; answers what went wrong.
+#[derive(Message, Serialize, Deserialize)]
+#[message(name = "notes.save", reply = Option<String>)]
+struct Save;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Notes {
+    text: String,
+}
+
+#[actor(kind = "notes", messages(Write, Save))]
+impl Actor for Notes {}
+
+impl Handler<Write> for Notes {
+    async fn handle(&mut self, write: Write, ctx: &mut Context<Self>) -> usize {
+        self.text.push_str(&"x".repeat(write.bytes));
+        ctx.save_within(Duration::from_millis(write.within_ms));
+        self.text.len()
+    }
+}
+
+impl Handler<Save> for Notes {
+    async fn handle(&mut self, _: Save, ctx: &mut Context<Self>) -> Option<String> {
+        ctx.save(self).await.err().map(|error| error.to_string())
+    }
+}
+
+fn store_of(cluster: &str) -> Arc<dyn Store> {
+    store::open(&format!("memory:{cluster}"), cluster).expect("opens")
+}
+
+/// The number of what is saved of an actor.
+async fn etag(store: &dyn Store, key: &str) -> Option<ETag> {
+    let actor = ActorId::new("notes", key).expect("valid");
+    let states = store.load(vec![actor]).await.expect("answers");
+    states.into_iter().next().flatten().map(|state| state.etag)
+}
+
+#[tokio::test]
+async fn turns_within_the_window_share_one_save() {
+    let cluster = cluster_name();
+    let store = store_of(&cluster);
+    let silo = silo(&cluster, "one").start().await.expect("starts");
+    let (notes, clock) = (silo.actor::<Notes>("a"), Clock::system());
+    let began = clock.now();
+    let write = || Write {
+        bytes: 1,
+        within_ms: 150,
+    };
+    for _ in 0..20 {
+        notes.ask(write()).await.expect("answered");
+    }
+    if clock.now().since(began) < Duration::from_millis(150) {
+        assert_eq!(etag(&*store, "a").await, None, "not before the window's end");
+    }
+    while etag(&*store, "a").await.is_none() {
+        assert!(clock.now().since(began) < Duration::from_secs(20), "it is never saved");
+        clock.sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(etag(&*store, "a").await, Some(ETag(1)), "all of them at once");
+    notes.ask(write()).await.expect("answered");
+    while etag(&*store, "a").await != Some(ETag(2)) {
+        assert!(clock.now().since(began) < Duration::from_secs(20), "another window");
+        clock.sleep(Duration::from_millis(5)).await;
+    }
+    silo.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn a_window_goes_with_the_actor_and_so_does_what_is_not_saved() {
+    let cluster = cluster_name();
+    let store = store_of(&cluster);
+    let a = silo(&cluster, "a").start().await.expect("starts");
+    let hour = Write {
+        bytes: 3,
+        within_ms: 1500,
+    };
+    assert_eq!(a.actor::<Notes>("a").ask(hour).await.expect("answered"), 3);
+    let b = silo(&cluster, "b").start().await.expect("starts");
+    know_each_other(&[&a, &b]).await;
+    let id = ActorId::new("notes", "a").expect("valid");
+    a.migrate(&id, Some(b.id())).await.expect("moves");
+    a.stop().await.expect("stops");
+    let clock = Clock::system();
+    let end = clock.now() + Duration::from_secs(20);
+    while etag(&*store, "a").await.is_none() {
+        assert!(clock.now() < end, "the window was lost on the way");
+        clock.sleep(Duration::from_millis(5)).await;
+    }
+    until("it is still there", || b.status().activations.contains_key("notes")).await;
+    b.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn a_state_that_is_too_large_is_not_saved_and_says_so() {
+    let cluster = cluster_name();
+    let store = store_of(&cluster);
+    let options = SiloOptions {
+        name: "one".into(),
+        cluster: cluster.clone(),
+        store: format!("memory:{cluster}"),
+        max_state_bytes: 1000,
+        handle_signals: false,
+        ..SiloOptions::default()
+    };
+    let silo = Silo::builder().options(options).start().await.expect("starts");
+    let notes = silo.actor::<Notes>("a");
+    let write = |bytes| Write {
+        bytes,
+        within_ms: 3_600_000,
+    };
+    notes.ask(write(900)).await.expect("answered");
+    assert_eq!(notes.ask(Save).await.expect("answered"), None);
+    notes.ask(write(100)).await.expect("answered");
+    let error = notes.ask(Save).await.expect("answered").expect("too large");
+    for part in ["notes/a", "1000 at the most", "max_state_bytes"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    assert_eq!(etag(&*store, "a").await, Some(ETag(1)));
+    assert_eq!(notes.ask(write(0)).await.expect("answered"), 1000, "it goes on");
+    silo.stop().await.expect("stops");
+}
