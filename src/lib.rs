@@ -23,6 +23,7 @@ pub mod mailbox;
 pub mod membership;
 pub mod migration;
 pub mod placement;
+pub mod reminder;
 pub mod rollout;
 pub mod runtime;
 pub mod schema;

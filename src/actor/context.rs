@@ -1,7 +1,8 @@
 //! What an actor can do and know while it runs.
 
 use super::{
-    ActorRef, Handler, Hosted, Job, Kind, Message, Port, scope, scope::with_timers, timers::SHORTEST, unusable_port,
+    ActorRef, Asker, Handler, Hosted, Job, Kind, Message, Port, ReminderAnswer, ReminderAsk, ReminderError, scope,
+    scope::with_timers, timers::SHORTEST, unusable_port,
 };
 use crate::{
     clock::{Clock, Moment},
@@ -34,6 +35,9 @@ pub trait Services: Send + Sync + 'static {
 
     /// Has blocking work done on a thread that runs no actors; ready with whether it will be when that is certain.
     fn blocking(&self, job: Job) -> BoxFuture<'static, bool>;
+
+    /// Sets, removes or reads reminders of an actor.
+    fn remind(&self, asker: Asker, ask: ReminderAsk) -> BoxFuture<'static, Result<ReminderAnswer, ReminderError>>;
 }
 
 /// By what right an activation writes: the epoch it owns the actor by and the state it builds on.
@@ -131,6 +135,11 @@ impl<A> Context<A> {
 
     pub(super) fn is_stale(&self) -> bool {
         self.rest.as_ref().is_some_and(|rest| rest.discard)
+    }
+
+    /// This activation has lost its right to be.
+    pub(super) fn discard(&mut self) {
+        self.rest().discard = true;
     }
 
     pub(super) fn wants_to_end(&self) -> bool {

@@ -17,10 +17,12 @@ mod frame;
 mod port;
 mod reference;
 pub mod registry;
+mod reminders;
 mod scope;
 mod timers;
 mod traits;
 mod turn;
+mod wrapped;
 
 pub use ask::{Ask, Tell};
 pub use blocking::{BlockingError, Job};
@@ -31,8 +33,12 @@ pub use error::{ActivationError, CallError, TryError};
 pub use frame::{Frame, Memory};
 pub use port::{Port, Undelivered, unusable_port};
 pub use reference::ActorRef;
+pub use reminders::{
+    Asker, ReminderAnswer, ReminderAsk, ReminderError, ReminderInfo, Schedule, Tick, encode_tick, reminder_id,
+};
 pub use scope::{TurnScope, clear_turn, restore_turn, save_turn, swap_actor, swap_turn, with_timers};
 pub use timers::Timers;
 pub use traits::{Accepts, Actor, DeactivateReason, Handler, Hosted, Kind, Message};
 pub(crate) use turn::panic_text;
+use wrapped::{Suffix, wrapped_name};
 pub use turn::{Begin, Rare, Remote, Source};

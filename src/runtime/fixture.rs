@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     actor::{
+        Asker, ReminderAnswer, ReminderAsk, ReminderError,
         Accepts, Actor, Context, Grant, Handler, Hosted, Job, Kind, KindEntry, Message, MessageEntry, Port, SaveError,
         Services, unusable_port,
     },
@@ -221,6 +222,10 @@ impl Services for Nothing {
 
     fn blocking(&self, _: Job) -> BoxFuture<'static, bool> {
         std::future::ready(false).boxed()
+    }
+
+    fn remind(&self, _: Asker, _: ReminderAsk) -> BoxFuture<'static, Result<ReminderAnswer, ReminderError>> {
+        std::future::ready(Ok(ReminderAnswer::Done { was: false })).boxed()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Gate, Node, parcels::Parcel, place::Arriving};
 use crate::{
-    actor::{Grant, Job, Port, SaveError, Services},
+    actor::{Asker, Grant, Job, Port, ReminderAnswer, ReminderAsk, ReminderError, SaveError, Services},
     caller::from_call,
     clock::Clock,
     ident::{ActorId, Epoch, ProcessId, RequestId, SiloId},
@@ -270,6 +270,11 @@ impl Services for NodeServices {
 
     fn blocking(&self, job: Job) -> BoxFuture<'static, bool> {
         self.node().blocking.run(job)
+    }
+
+    fn remind(&self, asker: Asker, ask: ReminderAsk) -> BoxFuture<'static, Result<ReminderAnswer, ReminderError>> {
+        let node = self.node();
+        Box::pin(async move { node.remind(asker, ask).await })
     }
 }
 

@@ -7,6 +7,7 @@
 //!   SiloSupervisor (actix)
 //!     |- MembershipSupervisor --- membership engine ---> views, leases, deaths
 //!     |- MigrationSupervisor  --- offers, time limits of moves
+//!     |- ReminderSupervisor   --- reminder engine ---> claims, ticks, hand-over of buckets
 //!   link threads -- frames --> Node: Seats (migration engine per actor) --> runtime, directory, links
 //! ```
 //!
@@ -40,6 +41,7 @@ mod options;
 mod parcels;
 mod place;
 mod queries;
+mod reminders;
 mod retries;
 mod rollouts;
 mod run;
@@ -58,6 +60,7 @@ pub use end::{CordonError, Ended};
 pub use error::StartError;
 pub use handle::SiloHandle;
 pub use options::SiloOptions;
+pub use reminders::ReminderStatus;
 #[cfg(fuzzing)]
 pub(crate) use queries::Notice;
 

@@ -1,6 +1,6 @@
 //! What the cluster shares: the contract of a store and its backends.
 //!
-//! Owns membership rows, directory entries, actor state and documents, and every check-and-set on them. Every change is atomic in
+//! Owns membership rows, directory entries, actor state, reminders and documents, and every check-and-set on them. Every change is atomic in
 //! the backend. The caller decides what an answer means; a store never retries a check-and-set on its own.
 //! Imports `clock` and `ident`.
 //!
@@ -24,6 +24,7 @@ mod ownership;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
+mod reminder;
 mod state;
 mod unknown;
 mod url;
@@ -41,6 +42,10 @@ pub use ownership::{Entry, EntryChange, EntryOutcome, Owner, RegisterOutcome, Re
 pub(crate) use record::{decode as decode_record, encode as encode_record};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
+pub use reminder::{
+    Bucket, BucketRead, BucketRow, Missed, Reminder, ReminderId, ReminderSpec, ReminderWrite, ReminderWritten, TickOutcome,
+    TickRef, TickStep, Window,
+};
 pub use state::{ETag, SaveOutcome, SaveRequest, StoredState};
 pub use unknown::Unknown;
 pub use url::open;

@@ -4,6 +4,7 @@
 //! Imports the contract and `ident`.
 
 mod memory_store;
+mod reminders;
 mod rows;
 mod tables;
 

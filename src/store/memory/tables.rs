@@ -1,11 +1,11 @@
 //! The tables of a memory store and the exact meaning of every operation on them.
 
-use super::rows::Rows;
+use super::{reminders::Reminders, rows::Rows};
 use crate::{
     ident::{ActorId, SiloId},
     store::{
         Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
-        Registered, SaveOutcome, SaveRequest, StoredState,
+        Registered, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, StoredState,
     },
 };
 use bytes::Bytes;
@@ -17,6 +17,7 @@ pub(super) struct Tables {
     members: BTreeMap<SiloId, MemberRow>,
     rows: Rows,
     documents: BTreeMap<String, Document>,
+    pub(super) reminders: Reminders,
 }
 
 impl Tables {
@@ -100,6 +101,11 @@ impl Tables {
         }
         self.rows.set_entry(&change.actor, &change.new);
         EntryOutcome::Changed
+    }
+
+    pub(super) fn write_reminder(&mut self, write: ReminderWrite) -> ReminderWritten {
+        let entry = self.entry(&write.id.actor);
+        self.reminders.write(write, entry)
     }
 
     pub(super) fn owned_by(&self, owner: &SiloId) -> Vec<ActorId> {

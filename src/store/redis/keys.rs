@@ -3,7 +3,10 @@
 //! Names cannot be confused whatever they are made of: what ends at a sign does not contain it, and a kind says its
 //! length. What stands in braces is the hash tag: the slot of a Redis Cluster.
 
-use crate::ident::{ActorId, SiloId};
+use crate::{
+    ident::{ActorId, SiloId},
+    store::Bucket,
+};
 use std::fmt::Write;
 
 /// Over how many slots the actors of a cluster are spread. Part of the layout: another number would look elsewhere.
@@ -51,6 +54,16 @@ impl Keys {
     /// An actor's entry and state.
     pub(super) fn actor(&self, actor: &ActorId) -> String {
         format!("quark:{{{}/{}}}:actor:{}", self.tag, partition(actor), name(actor))
+    }
+
+    /// Who looks after a bucket of reminders: a bucket is a partition.
+    pub(super) fn bucket(&self, bucket: Bucket) -> String {
+        format!("quark:{{{}/{bucket}}}:bucket", self.tag)
+    }
+
+    /// Something of the reminders of a bucket.
+    pub(super) fn reminders(&self, bucket: Bucket, what: &str) -> String {
+        format!("quark:{{{}/{bucket}}}:reminders{what}", self.tag)
     }
 
     /// The names of the actors of a partition that the silo owns.
@@ -107,6 +120,15 @@ mod tests {
             assert_eq!(tag(&keys.actor(&alice)), tag(&owned));
             assert!(tag(&owned).ends_with(&format!("/{}", partition(&alice))), "{owned}");
         }
+    }
+
+    #[test]
+    fn an_actor_and_its_reminders_have_one_tag() {
+        let keys = Keys::new("shop", 0);
+        let alice = id("cart", "alice");
+        let bucket = Bucket::of(&alice);
+        assert_eq!(tag(&keys.actor(&alice)), tag(&keys.bucket(bucket)));
+        assert_eq!(tag(&keys.actor(&alice)), tag(&keys.reminders(bucket, ":due")));
     }
 
     #[test]

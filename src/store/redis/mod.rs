@@ -12,6 +12,9 @@
 //!   quark:{CLUSTER}:views:DB          channel: the number of each new view
 //!   quark:{CLUSTER/P}:actor:KIND:KEY  hash: owner, incarnation, epoch | etag, version, body
 //!   quark:{CLUSTER/P}:owned:SILO      set: the actors of partition P that the silo owns
+//!   quark:{CLUSTER/P}:bucket          hash: owner, incarnation, epoch, changes: who looks after the reminders of partition P
+//!   quark:{CLUSTER/P}:reminders       hash: REMINDER (record), where REMINDER is LENGTH:KIND:KEY, a zero byte and its name
+//!   quark:{CLUSTER/P}:reminders:due   sorted set: REMINDER by due time; :set by number; :names by name alone
 //! ```
 //!
 //! **Invariants.** *One slot per step*: what one script touches has one hash tag, so that a Redis Cluster would take it;
@@ -35,6 +38,8 @@ mod keys;
 mod members;
 mod push;
 mod redis_store;
+mod reminder_scripts;
+mod reminders;
 mod reply;
 mod scripts;
 mod server;
