@@ -29,6 +29,7 @@ pub mod runtime;
 pub mod schema;
 pub mod silo;
 pub mod store;
+pub mod stream;
 mod sync;
 pub mod telemetry;
 pub mod transport;
@@ -63,6 +64,12 @@ struct Readme;
 mod docs {
     #[doc = include_str!("../docs/operations.md")]
     struct Operations;
+
+    #[doc = include_str!("../docs/reminders.md")]
+    struct Reminders;
+
+    #[doc = include_str!("../docs/streams.md")]
+    struct Streams;
 
     #[doc = include_str!("../docs/upgrade-guide.md")]
     struct UpgradeGuide;

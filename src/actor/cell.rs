@@ -4,7 +4,7 @@ use super::{ActivationError, Actor, Begin, Context, DeactivateReason, Handler, M
 use crate::{
     mailbox::Mailbox,
     store::ETag,
-    wire::{self, DecodeError, EncodeError},
+    wire::{self, DecodeError, EncodeError, PackedSubscription},
 };
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -49,6 +49,8 @@ pub struct Dehydrated {
     pub etag: Option<ETag>,
     /// Whether `memory` differs from what is saved.
     pub unsaved: bool,
+    /// What it is subscribed to.
+    pub streams: Vec<PackedSubscription>,
 }
 
 /// What an actor is made of.
@@ -61,6 +63,8 @@ pub struct Hydrate {
     pub etag: Option<ETag>,
     /// Whether `memory` differs from what is saved.
     pub unsaved: bool,
+    /// What it is subscribed to, as far as is known.
+    pub streams: Vec<PackedSubscription>,
 }
 
 pub(super) struct Cell<A> {
@@ -82,6 +86,7 @@ impl<A: Actor> Cell<A> {
         if from.etag.is_some() {
             ctx.saved(from.etag, saved_hash);
         }
+        ctx.set_streams(from.streams);
         Ok(Box::new(Self { actor, ctx }))
     }
 
@@ -142,6 +147,7 @@ impl<A: Actor> AnyActor for Cell<A> {
             memory,
             etag: self.ctx.etag(),
             unsaved,
+            streams: self.ctx.streams().to_vec(),
         })
     }
 
@@ -206,6 +212,7 @@ pub struct KindEntry {
     hydrate: fn(Hydrate) -> Result<Box<dyn AnyActor>, DecodeError>,
     keeps_panicked: bool,
     movable: bool,
+    streams: &'static [&'static str],
 }
 
 impl KindEntry {
@@ -222,6 +229,7 @@ impl KindEntry {
             hydrate: Cell::<A>::hydrate,
             keeps_panicked: false,
             movable: A::MOVABLE,
+            streams: A::STREAMS,
         }
     }
 
@@ -238,6 +246,11 @@ impl KindEntry {
     /// Whether its actors may go to other silos.
     pub fn is_movable(&self) -> bool {
         self.movable
+    }
+
+    /// The namespaces of streams whose events its actors get without subscribing.
+    pub fn streams(&self) -> &'static [&'static str] {
+        self.streams
     }
 
     /// The stable wire name.

@@ -8,13 +8,13 @@ use crate::{
     clock::{Clock, Moment},
     ident::{ActorId, Epoch, TraceContext},
     mailbox::Mailbox,
-    store::{ETag, Entry, StoreError},
-    wire::{self, EncodeError},
+    store::{ETag, Entry, StoreError, SubscriptionId, SubscriptionSpec, SubscriptionWritten},
+    wire::{self, EncodeError, PackedSubscription},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, marker::PhantomData, sync::Arc, time::Duration};
 
 /// What the silo does for an actor.
 pub trait Services: Send + Sync + 'static {
@@ -38,7 +38,27 @@ pub trait Services: Send + Sync + 'static {
 
     /// Sets, removes or reads reminders of an actor.
     fn remind(&self, asker: Asker, ask: ReminderAsk) -> BoxFuture<'static, Result<ReminderAnswer, ReminderError>>;
+
+    /// Whose kinds get the events of which streams without subscribing; the same `Arc` until that changes.
+    fn audience(&self) -> Arc<Audience>;
+
+    /// The subscriptions to a stream.
+    fn subscriptions(
+        &self,
+        stream: ActorId,
+    ) -> BoxFuture<'static, Result<Vec<(SubscriptionId, SubscriptionSpec)>, StoreError>>;
+
+    /// Makes a subscription or ends it, checked against the ownership of the stream by `epoch` in one step.
+    fn write_subscription(
+        &self,
+        id: SubscriptionId,
+        epoch: Epoch,
+        new: Option<SubscriptionSpec>,
+    ) -> BoxFuture<'static, Result<SubscriptionWritten, StoreError>>;
 }
+
+/// The kinds that are declared for a namespace of streams: the actor of such a kind gets the events of the stream whose key is its own.
+pub type Audience = BTreeMap<String, Vec<String>>;
 
 /// By what right an activation writes: the epoch it owns the actor by and the state it builds on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +127,8 @@ struct Rest {
     saved_hash: Option<u64>,
     discard: bool,
     deactivate: bool,
+    /// What the actor is subscribed to, as far as this activation knows, and the ones before it that moved here.
+    streams: Vec<PackedSubscription>,
 }
 
 impl<A> Context<A> {
@@ -138,15 +160,57 @@ impl<A> Context<A> {
     }
 
     /// This activation has lost its right to be.
-    pub(super) fn discard(&mut self) {
+    pub(crate) fn discard(&mut self) {
         self.rest().discard = true;
+    }
+
+    /// What the actor is subscribed to, as far as is known here.
+    pub(super) fn streams(&self) -> &[PackedSubscription] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.streams)
+    }
+
+    /// What the actor is subscribed to has come along.
+    pub(super) fn set_streams(&mut self, streams: Vec<PackedSubscription>) {
+        if !streams.is_empty() {
+            self.rest().streams = streams;
+        }
+        // The mailbox may know of an activation before this one.
+        if self.mailbox.activity().streams as usize != self.streams().len() {
+            self.count_streams();
+        }
+    }
+
+    fn count_streams(&self) {
+        let now = self.services().clock().recently();
+        self.mailbox.set_streams(now, self.streams().len());
+    }
+
+    /// The actor is subscribed to a stream: its activity score counts that.
+    pub(crate) fn subscribed(&mut self, stream: ActorId, event: &'static str) {
+        let subscription = PackedSubscription {
+            stream,
+            event: event.to_owned(),
+        };
+        let streams = &mut self.rest().streams;
+        if !streams.contains(&subscription) {
+            streams.push(subscription);
+        }
+        self.count_streams();
+    }
+
+    /// The actor is subscribed no more.
+    pub(crate) fn unsubscribed(&mut self, stream: &ActorId, event: &str) {
+        let streams = &mut self.rest().streams;
+        streams.retain(|known| known.stream != *stream || known.event != event);
+        self.count_streams();
     }
 
     pub(super) fn wants_to_end(&self) -> bool {
         self.rest.as_ref().is_some_and(|rest| rest.deactivate)
     }
 
-    pub(super) fn services(&self) -> &Arc<dyn Services> {
+    /// What the silo does for the actor.
+    pub(crate) fn services(&self) -> &Arc<dyn Services> {
         let offered = self.mailbox.host().offers();
         offered
             .downcast_ref()

@@ -28,7 +28,7 @@ pub use ask::{Ask, Tell};
 pub use blocking::{BlockingError, Job};
 pub use cell::{AnyActor, Dehydrated, Hydrate, KindEntry, MessageEntry};
 pub use check::assert_distinct;
-pub use context::{Context, Grant, SaveError, Services};
+pub use context::{Audience, Context, Grant, SaveError, Services};
 pub use error::{ActivationError, CallError, TryError};
 pub use frame::{Frame, Memory};
 pub use port::{Port, Undelivered, unusable_port};
@@ -40,5 +40,5 @@ pub use scope::{TurnScope, clear_turn, restore_turn, save_turn, swap_actor, swap
 pub use timers::Timers;
 pub use traits::{Accepts, Actor, DeactivateReason, Handler, Hosted, Kind, Message};
 pub(crate) use turn::panic_text;
-use wrapped::{Suffix, wrapped_name};
 pub use turn::{Begin, Rare, Remote, Source};
+pub(crate) use wrapped::{Suffix, wrapped_name};

@@ -175,6 +175,9 @@ pub trait Hosted: Kind + Sized {
     /// Whether it may go to another silo. What may not is deactivated with its silo, its state saved.
     const MOVABLE: bool;
 
+    /// The namespaces of streams whose events it gets without subscribing: the actor whose key is the stream's.
+    const STREAMS: &'static [&'static str] = &[];
+
     /// Its messages.
     fn messages() -> Vec<MessageEntry>;
 }

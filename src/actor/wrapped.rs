@@ -7,7 +7,8 @@ use std::marker::PhantomData;
 const MAX_LEN: usize = 256;
 
 /// What stands behind the name.
-pub(super) trait Suffix {
+pub(crate) trait Suffix {
+    /// The text.
     const TEXT: &'static str;
 }
 
@@ -37,6 +38,6 @@ impl<M: Message, S: Suffix> Joined<M, S> {
 }
 
 /// The name of `M` with the ending of `S`.
-pub(super) const fn wrapped_name<M: Message, S: Suffix>() -> &'static str {
+pub(crate) const fn wrapped_name<M: Message, S: Suffix>() -> &'static str {
     Joined::<M, S>::NAME
 }

@@ -7,14 +7,14 @@ use super::{
 };
 use crate::{
     actor::{
-        Asker, ReminderAnswer, ReminderAsk, ReminderError,
+        Asker, Audience, ReminderAnswer, ReminderAsk, ReminderError,
         Accepts, Actor, Context, Grant, Handler, Hosted, Job, Kind, KindEntry, Message, MessageEntry, Port, SaveError,
         Services, unusable_port,
     },
     clock::{Clock, ManualClock},
     ident::{ActorId, Epoch, InvalidName, ProcessId, RequestId, SiloId},
     mailbox::{Answer, Asked, Chain, Letter, Mailbox, Replied, ReplyWait, Told, reply_pair},
-    store::{ETag, StoreError, StoredState},
+    store::{ETag, StoreError, StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWritten},
     wire::{Call, EncodeError, Failure, Outcome},
 };
 use bytes::Bytes;
@@ -226,6 +226,26 @@ impl Services for Nothing {
 
     fn remind(&self, _: Asker, _: ReminderAsk) -> BoxFuture<'static, Result<ReminderAnswer, ReminderError>> {
         std::future::ready(Ok(ReminderAnswer::Done { was: false })).boxed()
+    }
+
+    fn audience(&self) -> Arc<Audience> {
+        Arc::default()
+    }
+
+    fn subscriptions(
+        &self,
+        _: ActorId,
+    ) -> BoxFuture<'static, Result<Vec<(SubscriptionId, SubscriptionSpec)>, StoreError>> {
+        std::future::ready(Ok(Vec::new())).boxed()
+    }
+
+    fn write_subscription(
+        &self,
+        _: SubscriptionId,
+        _: Epoch,
+        _: Option<SubscriptionSpec>,
+    ) -> BoxFuture<'static, Result<SubscriptionWritten, StoreError>> {
+        std::future::ready(Ok(SubscriptionWritten::Written { replaced: false })).boxed()
     }
 }
 

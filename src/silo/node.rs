@@ -17,7 +17,7 @@ use super::{
     watching::Stuck,
 };
 use crate::{
-    actor::registry::Registry,
+    actor::{Audience, registry::Registry},
     caller::{LinkEvents, Switchboard},
     clock::{Clock, Moment},
     ident::{ActorId, ProcessId, SiloId},
@@ -105,6 +105,8 @@ pub(super) struct Node {
     pub(super) retries: Retries,
     pub(super) rollouts: Rollouts,
     pub(super) reminding: Reminding,
+    /// The kinds that are declared for namespaces of streams, by the view.
+    pub(super) audience: RwLock<Arc<Audience>>,
     pub(super) blocking: BlockingPool,
     pub(super) watcher: Mutex<Watcher>,
     pub(super) stuck: Mutex<Vec<Stuck>>,
@@ -167,6 +169,7 @@ impl Node {
             retries: Retries::default(),
             rollouts: Rollouts::default(),
             reminding: Reminding::new(parts.me.clone()),
+            audience: RwLock::default(),
             watcher: Mutex::new(Watcher::new(parts.options.stuck_turn)),
             stuck: Mutex::default(),
             blocking: BlockingPool::new(parts.options.blocking_threads),

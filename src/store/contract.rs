@@ -3,7 +3,7 @@
 use super::{
     Bucket, BucketRead, BucketRow, Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow,
     MembershipTable, RegisterOutcome, Reminder, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, StoreError,
-    StoredState, TickOutcome, TickStep, Window,
+    StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten, TickOutcome, TickStep, Window,
 };
 use crate::ident::{ActorId, SiloId};
 use bytes::Bytes;
@@ -106,4 +106,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// The same, and those that are go on to their next tick, or are removed if there is none.
     fn advance_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>>;
+
+    /// The subscriptions to a stream, by subscriber and event.
+    fn subscriptions(&self, stream: &ActorId) -> StoreFuture<'_, Vec<(SubscriptionId, SubscriptionSpec)>>;
+
+    /// Makes and ends subscriptions. Each is checked in the same atomic step against its stream's directory entry.
+    fn write_subscriptions(&self, writes: Vec<SubscriptionWrite>) -> StoreFuture<'_, Vec<SubscriptionWritten>>;
 }

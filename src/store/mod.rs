@@ -1,6 +1,6 @@
 //! What the cluster shares: the contract of a store and its backends.
 //!
-//! Owns membership rows, directory entries, actor state, reminders and documents, and every check-and-set on them. Every change is atomic in
+//! Owns membership rows, directory entries, actor state, reminders, subscriptions to streams and documents, and every check-and-set on them. Every change is atomic in
 //! the backend. The caller decides what an answer means; a store never retries a check-and-set on its own.
 //! Imports `clock` and `ident`.
 //!
@@ -26,6 +26,7 @@ mod record;
 mod redis;
 mod reminder;
 mod state;
+mod subscription;
 mod unknown;
 mod url;
 mod views;
@@ -47,5 +48,6 @@ pub use reminder::{
     TickRef, TickStep, Window,
 };
 pub use state::{ETag, SaveOutcome, SaveRequest, StoredState};
+pub use subscription::{BackPressure, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten};
 pub use unknown::Unknown;
 pub use url::open;

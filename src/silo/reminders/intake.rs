@@ -18,10 +18,13 @@ const SOON: Duration = Duration::from_secs(30);
 
 type Answer = Result<ReminderWritten, StoreError>;
 
+/// A write, and who waits for its end.
+type Waiting = (ReminderWrite, oneshot::Sender<Answer>);
+
 /// What waits to be written: at most one of each turn that is under way.
 #[derive(Default)]
 pub(super) struct Intake {
-    waiting: Vec<(ReminderWrite, oneshot::Sender<Answer>)>,
+    waiting: Vec<Waiting>,
     writes: bool,
 }
 
@@ -77,10 +80,11 @@ impl Node {
 
     async fn write_reminder(self: &Arc<Self>, write: ReminderWrite) -> Answer {
         let (tell, told) = oneshot::channel();
-        let mut intake = self.reminding.intake.lock();
-        intake.waiting.push((write, tell));
-        let begins = !mem::replace(&mut intake.writes, true);
-        drop(intake);
+        let begins = {
+            let mut intake = self.reminding.intake.lock();
+            intake.waiting.push((write, tell));
+            !mem::replace(&mut intake.writes, true)
+        };
         if begins {
             let node = self.clone();
             self.spawn(async move { node.write_waiting().await });
@@ -94,16 +98,8 @@ impl Node {
     }
 
     async fn write_waiting(&self) {
-        loop {
-            let mut intake = self.reminding.intake.lock();
-            if intake.waiting.is_empty() {
-                intake.writes = false;
-                return;
-            }
-            let left = intake.waiting.len().min(MAX_BATCH);
-            let rest = intake.waiting.split_off(left);
-            let (writes, tell): (Vec<_>, Vec<_>) = mem::replace(&mut intake.waiting, rest).into_iter().unzip();
-            drop(intake);
+        while let Some(batch) = self.next_writes() {
+            let (writes, tell): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
             match self.store.write_reminders(writes).await {
                 Ok(outcomes) => {
                     for (tell, outcome) in tell.into_iter().zip(outcomes) {
@@ -118,6 +114,16 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// What is written next, together; `None` ends the writing.
+    fn next_writes(&self) -> Option<Vec<Waiting>> {
+        let mut intake = self.reminding.intake.lock();
+        intake.writes = !intake.waiting.is_empty();
+        let count = intake.waiting.len().min(MAX_BATCH);
+        let rest = intake.waiting.split_off(count);
+        let batch = mem::replace(&mut intake.waiting, rest);
+        (!batch.is_empty()).then_some(batch)
     }
 
     /// Tells whoever looks after its bucket, if that has to know before it reads on.

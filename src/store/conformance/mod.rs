@@ -19,6 +19,7 @@ pub mod names;
 mod race;
 pub mod reminders;
 pub mod states;
+pub mod subscriptions;
 mod values;
 
 pub use values::row;
@@ -127,6 +128,8 @@ macro_rules! store_conformance {
             reminders::a_tick_is_advanced_once,
             reminders::an_advance_neither_reverts_nor_revives,
             reminders::a_large_batch_of_reminders_is_answered_whole,
+            subscriptions::subscriptions_come_back_until_they_are_ended,
+            subscriptions::who_does_not_own_a_stream_subscribes_nobody_to_it,
             names::equal_keys_of_different_kinds_are_different_actors,
             names::odd_names_do_not_collide,
             names::odd_silo_names_do_not_collide,

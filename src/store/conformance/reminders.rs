@@ -203,7 +203,7 @@ pub async fn a_bucket_is_read_in_windows(store: Arc<dyn Store>) {
     assert_eq!(dues(Window { limit: 2, ..window }).await, [46, 49]);
     assert_eq!(dues(Window { set_after: 16, ..window }).await, [46, 49, 52]);
     assert_eq!(dues(Window { set_after: 18, ..ALL }).await, [43, 46]);
-    assert_eq!(dues(Window { set_after: 20, ..ALL }).await, []);
+    assert_eq!(dues(Window { set_after: 20, ..ALL }).await, Vec::<u64>::new());
     let other = Bucket::all().find(|other| *other != bucket).expect("there are several");
     assert_eq!(read(&*store, other, ALL).await, BucketRead::default());
 }

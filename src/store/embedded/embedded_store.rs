@@ -5,7 +5,7 @@ use super::{
     failure::Failure,
     file::{File, LOCK_ATTEMPTS},
     job::{Access, Job, Lane, Task},
-    members, reminders, states,
+    members, reminders, states, subscriptions,
     worker::{MAX_WEIGHT, Worker},
 };
 use crate::{
@@ -13,7 +13,8 @@ use crate::{
     store::{
         Bucket, BucketRead, BucketRow, Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow,
         MembershipTable, RegisterOutcome, Reminder, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, Store,
-        StoreError, StoreFuture, StoredState, TickOutcome, TickStep, Window, views::Views,
+        StoreError, StoreFuture, StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten,
+        TickOutcome, TickStep, Window, views::Views,
     },
 };
 use bytes::Bytes;
@@ -317,6 +318,17 @@ impl Store for EmbeddedStore {
         let owner = owner.clone();
         self.submit(Access::Writes, ticks.len(), move |file| {
             reminders::advance(file, &owner, &ticks)
+        })
+    }
+
+    fn subscriptions(&self, stream: &ActorId) -> StoreFuture<'_, Vec<(SubscriptionId, SubscriptionSpec)>> {
+        let stream = stream.clone();
+        self.submit(Access::Reads, 1, move |file| subscriptions::of(file, &stream))
+    }
+
+    fn write_subscriptions(&self, writes: Vec<SubscriptionWrite>) -> StoreFuture<'_, Vec<SubscriptionWritten>> {
+        self.submit(Access::Writes, writes.len(), move |file| {
+            subscriptions::write(file, &writes)
         })
     }
 }

@@ -33,6 +33,7 @@ mod members;
 mod reminders;
 mod schema;
 mod states;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod worker;

@@ -76,6 +76,16 @@ const LATER_TABLES: &str = "
         PRIMARY KEY (cluster, kind, key, name)
     ) STRICT;
     CREATE INDEX IF NOT EXISTS reminders_by_due ON reminders (cluster, bucket, due, number);
+    CREATE TABLE IF NOT EXISTS subscriptions (
+        cluster INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        subscriber_kind TEXT NOT NULL,
+        subscriber_key TEXT NOT NULL,
+        event TEXT NOT NULL,
+        spec BLOB NOT NULL,
+        PRIMARY KEY (cluster, kind, key, subscriber_kind, subscriber_key, event)
+    ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS reminders_by_number ON reminders (cluster, bucket, number);
 ";
 

@@ -6,7 +6,8 @@ use crate::{
     store::{
         Bucket, BucketRead, BucketRow, Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow,
         MembershipTable, RegisterOutcome, Reminder, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, Store,
-        StoreError, StoreFuture, StoredState, TickOutcome, TickStep, Window, views::Views,
+        StoreError, StoreFuture, StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten,
+        TickOutcome, TickStep, Window, views::Views,
     },
 };
 use bytes::Bytes;
@@ -186,6 +187,15 @@ impl Store for MemoryStore {
     fn advance_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>> {
         let owner = owner.clone();
         self.run(move |tables| Ok(ticks.iter().map(|tick| tables.reminders.advance(&owner, tick)).collect()))
+    }
+
+    fn subscriptions(&self, stream: &ActorId) -> StoreFuture<'_, Vec<(SubscriptionId, SubscriptionSpec)>> {
+        let stream = stream.clone();
+        self.run(move |tables| Ok(tables.subscriptions.of(&stream)))
+    }
+
+    fn write_subscriptions(&self, writes: Vec<SubscriptionWrite>) -> StoreFuture<'_, Vec<SubscriptionWritten>> {
+        self.run(move |tables| Ok(writes.into_iter().map(|write| tables.write_subscription(write)).collect()))
     }
 }
 

@@ -6,6 +6,7 @@
 mod memory_store;
 mod reminders;
 mod rows;
+mod subscriptions;
 mod tables;
 
 pub use memory_store::MemoryStore;

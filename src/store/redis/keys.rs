@@ -56,6 +56,11 @@ impl Keys {
         format!("quark:{{{}/{}}}:actor:{}", self.tag, partition(actor), name(actor))
     }
 
+    /// The subscriptions to a stream.
+    pub(super) fn subscriptions(&self, stream: &ActorId) -> String {
+        format!("quark:{{{}/{}}}:subscriptions:{}", self.tag, partition(stream), name(stream))
+    }
+
     /// Who looks after a bucket of reminders: a bucket is a partition.
     pub(super) fn bucket(&self, bucket: Bucket) -> String {
         format!("quark:{{{}/{bucket}}}:bucket", self.tag)

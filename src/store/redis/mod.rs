@@ -12,6 +12,7 @@
 //!   quark:{CLUSTER}:views:DB          channel: the number of each new view
 //!   quark:{CLUSTER/P}:actor:KIND:KEY  hash: owner, incarnation, epoch | etag, version, body
 //!   quark:{CLUSTER/P}:owned:SILO      set: the actors of partition P that the silo owns
+//!   quark:{CLUSTER/P}:subscriptions:KIND:KEY  hash: LENGTH:KIND:KEY of the subscriber, a zero byte and the event (record)
 //!   quark:{CLUSTER/P}:bucket          hash: owner, incarnation, epoch, changes: who looks after the reminders of partition P
 //!   quark:{CLUSTER/P}:reminders       hash: REMINDER (record), where REMINDER is LENGTH:KIND:KEY, a zero byte and its name
 //!   quark:{CLUSTER/P}:reminders:due   sorted set: REMINDER by due time; :set by number; :names by name alone
@@ -44,6 +45,7 @@ mod reply;
 mod scripts;
 mod server;
 mod states;
+mod subscriptions;
 mod suitability;
 
 pub use redis_store::RedisStore;

@@ -7,7 +7,7 @@ use super::{
     members, push,
     reminders::{self, Step},
     server::Server,
-    states, suitability,
+    states, subscriptions, suitability,
 };
 use crate::{
     clock::Clock,
@@ -15,7 +15,8 @@ use crate::{
     store::{
         Bucket, BucketRead, BucketRow, Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow,
         MembershipTable, RegisterOutcome, Reminder, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, Store,
-        StoreError, StoreFuture, StoredState, TickOutcome, TickStep, Window, views::Views,
+        StoreError, StoreFuture, StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten,
+        TickOutcome, TickStep, Window, views::Views,
     },
 };
 use bytes::Bytes;
@@ -290,5 +291,14 @@ impl Store for RedisStore {
     fn advance_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>> {
         let owner = owner.clone();
         self.submit(move |server| async move { reminders::step(&server, &owner, ticks, Step::Advance).await })
+    }
+
+    fn subscriptions(&self, stream: &ActorId) -> StoreFuture<'_, Vec<(SubscriptionId, SubscriptionSpec)>> {
+        let stream = stream.clone();
+        self.submit(|server| async move { subscriptions::of(&server, &stream).await })
+    }
+
+    fn write_subscriptions(&self, writes: Vec<SubscriptionWrite>) -> StoreFuture<'_, Vec<SubscriptionWritten>> {
+        self.submit(|server| async move { subscriptions::write(&server, writes).await })
     }
 }

@@ -121,3 +121,27 @@ for a = 3, #ARGV - 1, 5 do
 end
 return answers"
 );
+
+/// Makes and ends subscriptions. KEYS, for each: stream, its subscriptions. ARGV, for each: owner, incarnation and epoch of the stream,
+/// the subscription, record ('': it is ended).
+pub(super) static SUBSCRIBE: LazyLock<Script> = script!(
+    entry!(),
+    own!(),
+    r"
+local answers = {}
+for i = 1, #KEYS / 2 do
+  local stream, all, a = KEYS[2 * i - 1], KEYS[2 * i], 5 * (i - 1)
+  if not own(stream, ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]) then
+    answers[i] = {'not_owner', entry(stream)}
+  else
+    local was
+    if ARGV[a + 5] == '' then
+      was = redis.call('HDEL', all, ARGV[a + 4])
+    else
+      was = 1 - redis.call('HSET', all, ARGV[a + 4], ARGV[a + 5])
+    end
+    answers[i] = {'written', was == 1 and '1' or '0'}
+  end
+end
+return answers"
+);
