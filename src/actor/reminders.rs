@@ -67,6 +67,7 @@ pub struct Tick<M> {
     pub message: M,
 }
 
+#[diagnostic::do_not_recommend]
 impl<M: Message> Message for Tick<M> {
     type Reply = ();
     const NAME: &'static str = super::wrapped_name::<M, TickSuffix>();

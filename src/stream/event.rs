@@ -142,6 +142,7 @@ impl Suffix for EventSuffix {
     const TEXT: &'static str = ".event";
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Message + Sync> Message for Event<E> {
     type Reply = ();
     const NAME: &'static str = wrapped_name::<E, EventSuffix>();

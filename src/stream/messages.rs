@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub(super) struct Publish(pub(super) Shared);
 
+#[diagnostic::do_not_recommend]
 impl Message for Publish {
     type Reply = Delivery;
     const NAME: &'static str = "quark.stream.publish";
@@ -40,6 +41,7 @@ pub(super) struct Subscribe {
     pub(super) pressure: BackPressure,
 }
 
+#[diagnostic::do_not_recommend]
 impl Message for Subscribe {
     /// Whether there was one.
     type Reply = Result<bool, String>;
@@ -53,6 +55,7 @@ pub(super) struct Unsubscribe {
     pub(super) event: String,
 }
 
+#[diagnostic::do_not_recommend]
 impl Message for Unsubscribe {
     /// Whether there was one.
     type Reply = Result<bool, String>;
@@ -63,6 +66,7 @@ impl Message for Unsubscribe {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SendKept;
 
+#[diagnostic::do_not_recommend]
 impl Message for SendKept {
     type Reply = ();
     const NAME: &'static str = "quark.stream.send_kept";
@@ -72,6 +76,7 @@ impl Message for SendKept {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ReadStatus;
 
+#[diagnostic::do_not_recommend]
 impl Message for ReadStatus {
     type Reply = StreamStatus;
     const NAME: &'static str = "quark.stream.status";

@@ -17,6 +17,7 @@ const LOOK: Duration = Duration::from_millis(5);
 /// The name of the timer that does so.
 const KEPT: &str = "kept";
 
+#[diagnostic::do_not_recommend]
 impl Handler<Publish> for Stream {
     async fn handle(&mut self, publish: Publish, ctx: &mut Context<Self>) -> Delivery {
         self.follow(ctx);
@@ -45,6 +46,7 @@ impl Handler<Publish> for Stream {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Handler<SendKept> for Stream {
     async fn handle(&mut self, _: SendKept, ctx: &mut Context<Self>) {
         let (services, clock) = (ctx.services().clone(), ctx.clock().clone());

@@ -32,16 +32,23 @@ pub struct Stream {
     audience: Option<Arc<Audience>>,
 }
 
+#[diagnostic::do_not_recommend]
 impl Kind for Stream {
     const KIND: &'static str = "quark.stream";
 }
 
+#[diagnostic::do_not_recommend]
 impl Accepts<Publish> for Stream {}
+#[diagnostic::do_not_recommend]
 impl Accepts<Subscribe> for Stream {}
+#[diagnostic::do_not_recommend]
 impl Accepts<Unsubscribe> for Stream {}
+#[diagnostic::do_not_recommend]
 impl Accepts<SendKept> for Stream {}
+#[diagnostic::do_not_recommend]
 impl Accepts<ReadStatus> for Stream {}
 
+#[diagnostic::do_not_recommend]
 impl Hosted for Stream {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     // Its subscriptions have rows of their own.
@@ -59,6 +66,7 @@ impl Hosted for Stream {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Actor for Stream {
     async fn on_activate(&mut self, ctx: &mut Context<Self>) -> Result<(), ActivationError> {
         if !self.loaded {
@@ -133,6 +141,7 @@ impl Stream {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Handler<Subscribe> for Stream {
     async fn handle(&mut self, subscribe: Subscribe, ctx: &mut Context<Self>) -> Result<bool, String> {
         let Subscribe {
@@ -154,6 +163,7 @@ impl Handler<Subscribe> for Stream {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Handler<Unsubscribe> for Stream {
     async fn handle(&mut self, unsubscribe: Unsubscribe, ctx: &mut Context<Self>) -> Result<bool, String> {
         let Unsubscribe { subscriber, event } = unsubscribe;
@@ -177,6 +187,7 @@ impl Handler<Unsubscribe> for Stream {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Handler<ReadStatus> for Stream {
     async fn handle(&mut self, _: ReadStatus, ctx: &mut Context<Self>) -> StreamStatus {
         self.follow(ctx);
