@@ -110,7 +110,11 @@ impl Handler<Read> for Journal {
 }
 
 async fn start(name: &str) -> Result<SiloHandle, Box<dyn Error>> {
-    let silo = Silo::builder().name(name).cluster("chat").store("memory:chat").handle_signals(false);
+    let silo = Silo::builder()
+        .name(name)
+        .cluster("chat")
+        .store("memory:chat")
+        .handle_signals(false);
     Ok(silo.start().await?)
 }
 
@@ -149,7 +153,10 @@ async fn run() -> Result<Vec<String>, Box<dyn Error>> {
         println!("  {line}");
     }
     for guest in ["ann", "bob", "cleo"] {
-        println!("{guest} heard {} of it", right.actor::<Guest>(guest).ask(Heard).await?.len());
+        println!(
+            "{guest} heard {} of it",
+            right.actor::<Guest>(guest).ask(Heard).await?.len()
+        );
     }
     right.stop().await?;
     Ok(lines)

@@ -96,7 +96,12 @@ impl Handler<Letters> for Invoice {
 
 async fn start(name: &str, file: &Path) -> Result<SiloHandle, Box<dyn Error>> {
     let store = format!("embedded:{}", file.display());
-    Ok(Silo::builder().name(name).cluster("invoices").store(store).start().await?)
+    Ok(Silo::builder()
+        .name(name)
+        .cluster("invoices")
+        .store(store)
+        .start()
+        .await?)
 }
 
 /// Waits until so many letters were sent.
@@ -124,7 +129,10 @@ async fn run() -> Result<u64, Box<dyn Error>> {
     let silo = start("tuesday", &file).await?;
     letters(&silo, 4).await?;
     let due = silo.actor::<Invoice>("2026-001").ask(Pay).await??;
-    println!("paid: {due} cents; reminders left: {}", silo.reminders::<Invoice>("2026-001").await?.len());
+    println!(
+        "paid: {due} cents; reminders left: {}",
+        silo.reminders::<Invoice>("2026-001").await?.len()
+    );
     silo.stop().await?;
     Ok(due)
 }

@@ -145,7 +145,15 @@ async fn a_reminder_activates_its_actor_and_keeps_its_grid() {
     set(&silo, "x", once(Duration::from_millis(300), 1)).await;
     set(&silo, "x", every(Missed::CatchUp)).await;
     let far = once(Duration::from_secs(3600), 2);
-    set(&silo, "x", Set { name: "far".into(), ..far }).await;
+    set(
+        &silo,
+        "x",
+        Set {
+            name: "far".into(),
+            ..far
+        },
+    )
+    .await;
     let set: Vec<_> = silo.reminders::<Alarm>("x").await.expect("read");
     let names: Vec<_> = set.iter().map(|reminder| (&*reminder.name, reminder.every)).collect();
     assert_eq!(names, [("every", Some(EVERY)), ("far", None), ("once", None)]);
@@ -212,7 +220,10 @@ async fn reminders_outlive_the_whole_cluster() {
     assert_eq!(ticked(&second, "x", 1).await.len(), 1);
     let late = ticked(&second, "y", 3).await;
     let step = u64::try_from(EVERY.as_micros()).expect("small");
-    assert!(late.iter().all(|tick| (tick.0 - late[0].0) % step == 0), "on the grid: {late:?}");
+    assert!(
+        late.iter().all(|tick| (tick.0 - late[0].0) % step == 0),
+        "on the grid: {late:?}"
+    );
     assert_on_grid("z", &ticked(&second, "z", 8).await);
     second.stop().await.expect("stops in order");
 }
@@ -238,7 +249,10 @@ async fn no_tick_is_doubled_or_lost_while_silos_come_and_go_and_actors_move() {
     for name in ["b", "c"] {
         silos.push(start(&cluster, name).await);
         know_each_other(&silos.iter().collect::<Vec<_>>()).await;
-        until("the buckets are shared", || homes_are_settled(&silos.iter().collect::<Vec<_>>())).await;
+        until("the buckets are shared", || {
+            homes_are_settled(&silos.iter().collect::<Vec<_>>())
+        })
+        .await;
         let status: Vec<_> = silos.iter().map(|silo| silo.reminder_status().buckets).collect();
         assert!(status.iter().all(|buckets| *buckets > 5), "{status:?}");
         for key in &keys {
@@ -251,11 +265,22 @@ async fn no_tick_is_doubled_or_lost_while_silos_come_and_go_and_actors_move() {
     }
     // Those whose buckets are elsewhere than they are: all are set again.
     for key in &keys {
-        set(&silos[1], key, Set { name: "more".into(), ..every(Missed::CatchUp) }).await;
+        set(
+            &silos[1],
+            key,
+            Set {
+                name: "more".into(),
+                ..every(Missed::CatchUp)
+            },
+        )
+        .await;
     }
     let report = silos.remove(0).stop().await.expect("stops in order");
     assert!(report.forced.is_empty());
-    until("the buckets are handed over", || homes_are_settled(&silos.iter().collect::<Vec<_>>())).await;
+    until("the buckets are handed over", || {
+        homes_are_settled(&silos.iter().collect::<Vec<_>>())
+    })
+    .await;
     for key in &keys {
         let before = ticks(&silos[0], key).await.len();
         ticked(&silos[0], key, before + 3).await;
@@ -265,7 +290,10 @@ async fn no_tick_is_doubled_or_lost_while_silos_come_and_go_and_actors_move() {
             assert!(silos[0].cancel_reminder::<Alarm>(key, name).await.expect("removed"));
         }
     }
-    until("no tick is at work", || silos.iter().all(|silo| silo.reminder_status().at_work == 0)).await;
+    until("no tick is at work", || {
+        silos.iter().all(|silo| silo.reminder_status().at_work == 0)
+    })
+    .await;
     let step = u64::try_from(EVERY.as_micros()).expect("small");
     for key in &keys {
         let mut dues: Vec<u64> = ticks(&silos[0], key).await.iter().map(|tick| tick.0).collect();

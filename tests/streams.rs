@@ -93,7 +93,9 @@ impl Handler<Stand> for Reader {
 impl Handler<Say> for Reader {
     async fn handle(&mut self, say: Say, ctx: &mut Context<Self>) -> Result<u32, String> {
         let delivery = ctx.stream("news", "said").deliver(say.0).await;
-        delivery.map(|delivery| delivery.delivered).map_err(|error| error.to_string())
+        delivery
+            .map(|delivery| delivery.delivered)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -104,8 +106,15 @@ impl Handler<Event<Item>> for Reader {
         }
         let from = format!("{}/{} {}", item.namespace(), item.key(), item.by);
         self.got.entry(from).or_default().push(item.n);
-        let by = match &*item.by { "a" => 1, "b" => 2, _ => 3 };
-        self.got.entry("epochs".into()).or_default().extend([item.n, by, ctx.epoch().0]);
+        let by = match &*item.by {
+            "a" => 1,
+            "b" => 2,
+            _ => 3,
+        };
+        self.got
+            .entry("epochs".into())
+            .or_default()
+            .extend([item.n, by, ctx.epoch().0]);
     }
 }
 
@@ -170,7 +179,12 @@ async fn who_subscribes_gets_what_is_published_until_it_leaves() {
     let cluster = cluster_name();
     let (a, b) = (start(&cluster, "a").await, start(&cluster, "b").await);
     know_each_other(&[&a, &b]).await;
-    let client = Client::builder().cluster(&cluster).seeds([a.address()]).connect().await.expect("connects");
+    let client = Client::builder()
+        .cluster(&cluster)
+        .seeds([a.address()])
+        .connect()
+        .await
+        .expect("connects");
     for reader in 0..6 {
         let was = follow(&a, &reader.to_string(), "x", BackPressure::Wait).await;
         assert!(!was);
@@ -187,7 +201,10 @@ async fn who_subscribes_gets_what_is_published_until_it_leaves() {
         let reader = reader.to_string();
         let found = got_all(&b, &reader, "news/x silo", 51).await;
         assert_eq!(found, (0..=50).collect::<Vec<_>>());
-        assert_eq!(got_all(&b, &reader, "news/x client", 50).await, (0..50).collect::<Vec<_>>());
+        assert_eq!(
+            got_all(&b, &reader, "news/x client", 50).await,
+            (0..50).collect::<Vec<_>>()
+        );
     }
     assert!(a.actor::<Reader>("3").ask(Leave("x".into())).await.expect("answered"));
     assert!(!a.actor::<Reader>("3").ask(Leave("x".into())).await.expect("answered"));
@@ -195,8 +212,22 @@ async fn who_subscribes_gets_what_is_published_until_it_leaves() {
     // Of another type, key or namespace they hear nothing.
     let others: StreamRef<Other> = a.stream("news", "x");
     assert_eq!(others.deliver(Other).await.expect("delivered").delivered, 0);
-    assert_eq!(a.stream("news", "y").deliver(item("silo", 0)).await.expect("delivered").delivered, 0);
-    assert_eq!(a.stream("olds", "x").deliver(item("silo", 0)).await.expect("delivered").delivered, 0);
+    assert_eq!(
+        a.stream("news", "y")
+            .deliver(item("silo", 0))
+            .await
+            .expect("delivered")
+            .delivered,
+        0
+    );
+    assert_eq!(
+        a.stream("olds", "x")
+            .deliver(item("silo", 0))
+            .await
+            .expect("delivered")
+            .delivered,
+        0
+    );
     let status = here.status().await.expect("answered");
     assert_eq!((status.published, status.subscribers.len()), (103, 5));
     let bad: StreamRef<Item> = a.stream("a/b", "x");
@@ -215,7 +246,11 @@ async fn an_actor_gets_the_events_of_the_namespaces_that_its_kind_is_declared_fo
     know_each_other(&[&a, &b]).await;
     for n in 0..20 {
         for key in ["x", "y"] {
-            let delivery = a.stream("audit", key).deliver(item("silo", n)).await.expect("delivered");
+            let delivery = a
+                .stream("audit", key)
+                .deliver(item("silo", n))
+                .await
+                .expect("delivered");
             assert_eq!(delivery.delivered, 1);
         }
     }
@@ -242,7 +277,10 @@ async fn a_subscriber_that_panics_stops_nobody() {
         stream.publish(item("silo", n)).await.expect("published");
     }
     for reader in ["a", "z"] {
-        assert_eq!(got_all(&silo, reader, "news/x silo", 20).await, (0..20).collect::<Vec<_>>());
+        assert_eq!(
+            got_all(&silo, reader, "news/x silo", 20).await,
+            (0..20).collect::<Vec<_>>()
+        );
     }
     silo.stop().await.expect("stops in order");
 }
@@ -271,7 +309,10 @@ async fn who_has_no_room_waits_or_drops_as_it_said() {
         follow(&silo, reader, "x", pressure).await;
     }
     for reader in ["newest", "oldest"] {
-        silo.actor::<Reader>(reader).tell(Stand(door.clone())).await.expect("told");
+        silo.actor::<Reader>(reader)
+            .tell(Stand(door.clone()))
+            .await
+            .expect("told");
     }
     until("somebody stands before the door", || DOORS.arrived(&door)).await;
     let stream: StreamRef<Item> = silo.stream("news", "x");
@@ -280,9 +321,18 @@ async fn who_has_no_room_waits_or_drops_as_it_said() {
     for n in 0..100 {
         stream.deliver(item("silo", n)).await.expect("delivered");
     }
-    assert!(clock.now().since(begun) >= Duration::from_millis(95), "a thousand a second");
+    assert!(
+        clock.now().since(begun) >= Duration::from_millis(95),
+        "a thousand a second"
+    );
     let status = stream.status().await.expect("answered");
-    let of = |name: &str| status.subscribers.iter().find(|subscriber| subscriber.actor.key() == name).cloned();
+    let of = |name: &str| {
+        status
+            .subscribers
+            .iter()
+            .find(|subscriber| subscriber.actor.key() == name)
+            .cloned()
+    };
     let (newest, oldest, free) = (of("newest").unwrap(), of("oldest").unwrap(), of("free").unwrap());
     assert_eq!((free.delivered, free.dropped), (100, 0));
     assert!(free.waited > 50, "{free:?}");
@@ -291,15 +341,26 @@ async fn who_has_no_room_waits_or_drops_as_it_said() {
     assert!((8..=10).contains(&newest.delivered) && (8..=10).contains(&oldest.delivered));
     DOORS.open(&door);
     let first = got_all(&silo, "newest", "news/x silo", 8).await;
-    assert_eq!(first, (0..newest.delivered).collect::<Vec<_>>(), "the newest were dropped");
+    assert_eq!(
+        first,
+        (0..newest.delivered).collect::<Vec<_>>(),
+        "the newest were dropped"
+    );
     let mut due: Vec<u64> = (0..oldest.delivered).collect();
     due.extend(95..100);
-    assert_eq!(got_all(&silo, "oldest", "news/x silo", due.len()).await, due, "the oldest were dropped");
+    assert_eq!(
+        got_all(&silo, "oldest", "news/x silo", due.len()).await,
+        due,
+        "the oldest were dropped"
+    );
 
     // Who waits loses nothing, and holds up who publishes.
     let door = format!("{cluster}-other-door");
     follow(&silo, "waits", "y", BackPressure::Wait).await;
-    silo.actor::<Reader>("waits").tell(Stand(door.clone())).await.expect("told");
+    silo.actor::<Reader>("waits")
+        .tell(Stand(door.clone()))
+        .await
+        .expect("told");
     until("it stands before the door", || DOORS.arrived(&door)).await;
     let stream: StreamRef<Item> = silo.stream("news", "y");
     let mut taken = 0;
@@ -331,7 +392,12 @@ async fn events_of_a_publisher_come_in_order_while_stream_and_subscribers_move()
     for reader in &readers {
         follow(&a, reader, "x", BackPressure::Wait).await;
     }
-    let client = Client::builder().cluster(&cluster).seeds([a.address()]).connect().await.expect("connects");
+    let client = Client::builder()
+        .cluster(&cluster)
+        .seeds([a.address()])
+        .connect()
+        .await
+        .expect("connects");
     let publish = |by: &'static str, stream: StreamRef<Item>| {
         tokio::task::spawn(async move {
             let clock = Clock::system();
@@ -372,11 +438,17 @@ async fn events_of_a_publisher_come_in_order_while_stream_and_subscribers_move()
             let breaks: Vec<_> = found.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
             if !breaks.is_empty() {
                 let epochs = got_all(&a, reader, "epochs", 1).await;
-                let around: Vec<_> = epochs.chunks(3).filter(|e| e[0] >= breaks[0][0].saturating_sub(5) && e[0] <= breaks[0][1] + 100).collect();
+                let around: Vec<_> = epochs
+                    .chunks(3)
+                    .filter(|e| e[0] >= breaks[0][0].saturating_sub(5) && e[0] <= breaks[0][1] + 100)
+                    .collect();
                 eprintln!("{reader} {by} {breaks:?} {around:?}");
                 eprintln!("{:?}", a.stream::<Item>("news", "x").status().await);
             }
-            assert!(breaks.is_empty() && found.len() == 1500, "{reader} of {by}: each once, in order: {breaks:?}");
+            assert!(
+                breaks.is_empty() && found.len() == 1500,
+                "{reader} of {by}: each once, in order: {breaks:?}"
+            );
         }
     }
     // Its subscriptions count for an actor wherever it is.
@@ -385,9 +457,15 @@ async fn events_of_a_publisher_come_in_order_while_stream_and_subscribers_move()
         kind: Some("reader".into()),
         ..ActorsAsked::default()
     });
-    let listed = client.query(here.id(), ACTORS_QUERY, asked.expect("encodes")).await.expect("answered");
+    let listed = client
+        .query(here.id(), ACTORS_QUERY, asked.expect("encodes"))
+        .await
+        .expect("answered");
     let listed: ActorsListed = decode(&listed).expect("is read");
-    assert!(!listed.actors.is_empty() && listed.actors.iter().all(|line| line.score >= 0.2), "{listed:?}");
+    assert!(
+        !listed.actors.is_empty() && listed.actors.iter().all(|line| line.score >= 0.2),
+        "{listed:?}"
+    );
     for silo in [a, b] {
         assert_eq!(silo.dead_letters().len(), 0);
         silo.stop().await.expect("stops in order");

@@ -1,7 +1,10 @@
 //! What comes later and to many: how late reminders and timers tick, how fast reminders are set, what streams carry. Nothing is
 //! asserted on time; that everything came, and nothing twice, is. See README.md.
 
-#![allow(clippy::disallowed_methods, reason = "a benchmark measures wall time and spawns callers of its own")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark measures wall time and spawns callers of its own"
+)]
 
 #[path = "../moves/figures.rs"]
 mod figures;
@@ -23,7 +26,11 @@ usage: cargo bench --bench later -- [--store memory|embedded|redis]... [--scenar
 pub(crate) type Found = Result<Vec<Figure>, String>;
 
 /// A silo with a store of this make for `cluster`.
-pub(crate) async fn start(cluster: &str, store: &str, workers: usize) -> Result<(SiloHandle, tempfile::TempDir), String> {
+pub(crate) async fn start(
+    cluster: &str,
+    store: &str,
+    workers: usize,
+) -> Result<(SiloHandle, tempfile::TempDir), String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let url = match store {
         "memory" => format!("memory:{cluster}"),
@@ -31,7 +38,12 @@ pub(crate) async fn start(cluster: &str, store: &str, workers: usize) -> Result<
         "redis" => std::env::var("QUARK_REDIS").unwrap_or("redis://127.0.0.1".into()),
         other => return Err(format!("there is no store {other:?}")),
     };
-    let silo = Silo::builder().name("bench").cluster(cluster).store(url).workers(workers).handle_signals(false);
+    let silo = Silo::builder()
+        .name("bench")
+        .cluster(cluster)
+        .store(url)
+        .workers(workers)
+        .handle_signals(false);
     Ok((silo.start().await.map_err(|error| error.to_string())?, folder))
 }
 
@@ -65,7 +77,11 @@ fn run() -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let mut all = Vec::new();
     for scenario in &scenarios {
-        let stores = if scenario == "reminders" { &stores[..] } else { &["memory".to_owned()] };
+        let stores = if scenario == "reminders" {
+            &stores[..]
+        } else {
+            &["memory".to_owned()]
+        };
         for store in stores {
             for round in 0..rounds {
                 let cluster = format!("later-{}-{scenario}-{round}", std::process::id());
@@ -76,7 +92,10 @@ fn run() -> Result<(), String> {
                     "fanout" => runtime.block_on(streams::fanout(&cluster)),
                     unknown => return Err(format!("there is no scenario {unknown:?}\n{USAGE}")),
                 };
-                figures::add(&mut all, found.map_err(|text| format!("{scenario} on {store}: {text}"))?);
+                figures::add(
+                    &mut all,
+                    found.map_err(|text| format!("{scenario} on {store}: {text}"))?,
+                );
             }
         }
     }

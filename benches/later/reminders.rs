@@ -101,14 +101,28 @@ pub(crate) async fn run(cluster: &str, store: &str, count: usize) -> Found {
     silo.stop().await.map_err(|error| error.to_string())?;
     let ticked = std::mem::take(&mut *TICKED.lock());
     if ticked.late.len() < count || ticked.twice > 0 {
-        return Err(format!("{} of {count} ticked, {} twice; {status:?}", ticked.late.len(), ticked.twice));
+        return Err(format!(
+            "{} of {count} ticked, {} twice; {status:?}",
+            ticked.late.len(),
+            ticked.twice
+        ));
     }
     let mut late = ticked.late;
     let per_second = count as f64 / ROUND.as_secs_f64();
     let what = |figure: &str| format!("{store}: {count} reminders, {per_second} ticks/s, {figure}");
     Ok(vec![
-        Figure::new(format!("{store}: reminders set"), "per s", Goal::AtLeast(20_000.0), rate),
+        Figure::new(
+            format!("{store}: reminders set"),
+            "per s",
+            Goal::AtLeast(20_000.0),
+            rate,
+        ),
         Figure::new(what("lateness, median"), "ms", Goal::None, quantile(&mut late, 0.5)),
-        Figure::new(what("lateness, p99"), "ms", Goal::AtMost(100.0), quantile(&mut late, 0.99)),
+        Figure::new(
+            what("lateness, p99"),
+            "ms",
+            Goal::AtMost(100.0),
+            quantile(&mut late, 0.99),
+        ),
     ])
 }

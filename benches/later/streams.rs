@@ -137,7 +137,12 @@ pub(crate) async fn fanout(cluster: &str) -> Found {
     silo.stop().await.map_err(|error| error.to_string())?;
     let what = |figure: &str| format!("an event to {SUBSCRIBERS} subscribers, one worker, {figure}");
     Ok(vec![
-        Figure::new(what("given to all, median"), "us", Goal::AtMost(60.0), quantile(&mut given, 0.5)),
+        Figure::new(
+            what("given to all, median"),
+            "us",
+            Goal::AtMost(60.0),
+            quantile(&mut given, 0.5),
+        ),
         Figure::new(what("run by all, median"), "us", Goal::None, quantile(&mut run, 0.5)),
     ])
 }

@@ -71,6 +71,11 @@ pub(crate) async fn run(cluster: &str, count: usize) -> Found {
     let what = |figure: &str| format!("{count} timers within {SPREAD:?}, {figure}");
     Ok(vec![
         Figure::new(what("lateness, median"), "ms", Goal::None, quantile(&mut late, 0.5)),
-        Figure::new(what("lateness, p99"), "ms", Goal::AtMost(20.0), quantile(&mut late, 0.99)),
+        Figure::new(
+            what("lateness, p99"),
+            "ms",
+            Goal::AtMost(20.0),
+            quantile(&mut late, 0.99),
+        ),
     ])
 }

@@ -138,14 +138,19 @@ pub(crate) fn texts(input: ParseStream<'_>, errors: &mut Errors) -> Result<Vec<L
     let at = input.span();
     let list;
     parenthesized!(list in input);
-    let texts: Vec<LitStr> = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?.into_iter().collect();
+    let texts: Vec<LitStr> = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?
+        .into_iter()
+        .collect();
     if texts.is_empty() {
         errors.at(at, "the list of namespaces is empty; leave it out");
     }
     for (place, text) in texts.iter().enumerate() {
         let value = text.value();
         if texts[..place].iter().any(|other| other.value() == value) {
-            errors.push(syn::Error::new_spanned(text, format!("{value:?} is listed twice; remove one")));
+            errors.push(syn::Error::new_spanned(
+                text,
+                format!("{value:?} is listed twice; remove one"),
+            ));
         }
         if value.is_empty() || value.contains('/') || value.chars().any(char::is_control) {
             let why = format!("{value:?} is no namespace: it is text without slashes and control characters");

@@ -23,7 +23,11 @@ impl<M: Message, S: Suffix> Joined<M, S> {
         let (name, suffix) = (M::NAME.as_bytes(), S::TEXT.as_bytes());
         let mut at = 0;
         while at < Self::LEN {
-            bytes[at] = if at < name.len() { name[at] } else { suffix[at - name.len()] };
+            bytes[at] = if at < name.len() {
+                name[at]
+            } else {
+                suffix[at - name.len()]
+            };
             at += 1;
         }
         bytes

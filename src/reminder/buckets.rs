@@ -68,7 +68,8 @@ impl Held {
 
     /// Until when a reminder that is due is to be in memory: what is being read may have been read before it was set.
     pub(super) fn reach(&self) -> u64 {
-        self.reading.map_or(self.horizon, |window| self.horizon.max(window.until_micros))
+        self.reading
+            .map_or(self.horizon, |window| self.horizon.max(window.until_micros))
     }
 
     /// There have been so many writes.
@@ -107,7 +108,11 @@ impl Held {
     pub(super) fn next_look(&self) -> Option<u64> {
         match self.phase {
             Phase::Serving if self.reading.is_none() && (self.changes > 0 || self.stale) => {
-                let due = if self.stale { 0 } else { self.horizon.saturating_sub(MARGIN) };
+                let due = if self.stale {
+                    0
+                } else {
+                    self.horizon.saturating_sub(MARGIN)
+                };
                 Some(due.max(self.pause_until))
             }
             Phase::Ending => Some(self.pause_until),

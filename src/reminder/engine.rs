@@ -65,7 +65,11 @@ impl Reminders {
 
     /// How many buckets the silo looks after.
     pub fn buckets(&self) -> usize {
-        self.buckets.held.values().filter(|held| held.phase != Phase::Claiming).count()
+        self.buckets
+            .held
+            .values()
+            .filter(|held| held.phase != Phase::Claiming)
+            .count()
     }
 
     /// How many buckets are not where they should be.
@@ -107,7 +111,9 @@ impl Reminders {
         match event {
             Event::Wanted(wanted) => self.want(wanted, &mut commands),
             Event::BucketsRead(answer) => self.buckets_read(now, answer, &mut commands),
-            Event::BucketChanged { bucket, new, answer } => self.bucket_changed(now, bucket, &new, answer, &mut commands),
+            Event::BucketChanged { bucket, new, answer } => {
+                self.bucket_changed(now, bucket, &new, answer, &mut commands)
+            }
             Event::Read {
                 bucket,
                 epoch,
@@ -222,7 +228,9 @@ impl Reminders {
         answer: Result<Result<(), Entry>, StoreError>,
         commands: &mut Vec<Command>,
     ) {
-        let Some(held) = self.buckets.held.get_mut(&bucket) else { return };
+        let Some(held) = self.buckets.held.get_mut(&bucket) else {
+            return;
+        };
         match (held.phase, answer) {
             (Phase::Claiming, Ok(Ok(()))) if held.epoch == new.epoch => {
                 let is_wanted = self.buckets.wanted.contains(&bucket);
@@ -254,7 +262,9 @@ impl Reminders {
     }
 
     fn read(&mut self, now: u64, bucket: Bucket, window: Window, answer: Result<BucketRead, StoreError>) {
-        let Some(held) = self.buckets.held.get_mut(&bucket) else { return };
+        let Some(held) = self.buckets.held.get_mut(&bucket) else {
+            return;
+        };
         if held.reading != Some(window) {
             return;
         }
@@ -271,10 +281,18 @@ impl Reminders {
         } else {
             let is_whole = found.reminders.len() < window.limit;
             let last = found.reminders.last().map_or(0, |last| last.due_micros);
-            held.horizon = if is_whole { window.until_micros } else { last.max(window.from_micros) };
+            held.horizon = if is_whole {
+                window.until_micros
+            } else {
+                last.max(window.from_micros)
+            };
             // Too many of one moment for the limit.
             let is_stuck = !is_whole && held.horizon == window.from_micros;
-            held.limit = if is_stuck { held.limit.saturating_mul(2) } else { held.limit };
+            held.limit = if is_stuck {
+                held.limit.saturating_mul(2)
+            } else {
+                held.limit
+            };
             if window.from_micros == 0 {
                 held.seen = found.row.changes;
             }
@@ -287,7 +305,12 @@ impl Reminders {
 
     fn set(&mut self, reminder: Reminder) {
         let bucket = reminder.id.bucket();
-        let Some(held) = self.buckets.held.get_mut(&bucket).filter(|held| held.phase == Phase::Serving) else {
+        let Some(held) = self
+            .buckets
+            .held
+            .get_mut(&bucket)
+            .filter(|held| held.phase == Phase::Serving)
+        else {
             return;
         };
         held.changes = held.changes.max(reminder.number);
@@ -354,7 +377,9 @@ impl Reminders {
             }
             match (ran, self.queue.of(&tick)) {
                 (_, None) => {}
-                (Ran::NotSurely, Some(_)) if self.buckets.serves(tick.tick.id.bucket()) => self.queue.failed(&tick, now),
+                (Ran::NotSurely, Some(_)) if self.buckets.serves(tick.tick.id.bucket()) => {
+                    self.queue.failed(&tick, now)
+                }
                 // The next owner delivers it.
                 (Ran::NotSurely, Some(_)) => self.queue.end(&tick, None),
                 (Ran::Yes, Some(reminder)) => {
@@ -387,7 +412,11 @@ impl Reminders {
                     self.is_stale(bucket);
                 }
                 TickOutcome::Due => {
-                    let reach = self.buckets.held.get(&bucket).filter(|held| held.phase == Phase::Serving);
+                    let reach = self
+                        .buckets
+                        .held
+                        .get(&bucket)
+                        .filter(|held| held.phase == Phase::Serving);
                     let reach = reach.map_or(0, Held::reach);
                     self.queue.end(&tick, tick.next_micros.filter(|next| *next < reach));
                 }

@@ -87,7 +87,9 @@ impl Queue {
     /// A reminder was removed by a write of this number.
     pub(super) fn remove(&mut self, id: &ReminderId, number: u64) {
         let bucket = id.bucket();
-        let Some(place) = self.known.get_mut(&bucket) else { return };
+        let Some(place) = self.known.get_mut(&bucket) else {
+            return;
+        };
         let Some(known) = place.get_mut(id) else { return };
         known.newer.take_if(|newer| newer.number < number);
         if let Some(at) = known.at
@@ -167,7 +169,9 @@ impl Queue {
         }
         let (id, bucket) = (&tick.tick.id, tick.tick.id.bucket());
         self.ended(bucket);
-        let Some(place) = self.known.get_mut(&bucket) else { return };
+        let Some(place) = self.known.get_mut(&bucket) else {
+            return;
+        };
         let Some(known) = place.remove(id) else { return };
         let next = next.map(|due_micros| {
             let Reminder { id, number, spec, .. } = &*known.reminder;
@@ -186,7 +190,9 @@ impl Queue {
 
     /// Forgets the reminders of a bucket that wait.
     pub(super) fn forget_waiting(&mut self, bucket: Bucket) {
-        let Some(place) = self.known.get_mut(&bucket) else { return };
+        let Some(place) = self.known.get_mut(&bucket) else {
+            return;
+        };
         for (id, known) in place.extract_if(.., |_, known| known.at.is_some()) {
             if let Some(at) = known.at {
                 self.by_time.remove(&(at, bucket, id));

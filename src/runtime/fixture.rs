@@ -7,9 +7,8 @@ use super::{
 };
 use crate::{
     actor::{
-        Asker, Audience, ReminderAnswer, ReminderAsk, ReminderError,
-        Accepts, Actor, Context, Grant, Handler, Hosted, Job, Kind, KindEntry, Message, MessageEntry, Port, SaveError,
-        Services, unusable_port,
+        Accepts, Actor, Asker, Audience, Context, Grant, Handler, Hosted, Job, Kind, KindEntry, Message, MessageEntry,
+        Port, ReminderAnswer, ReminderAsk, ReminderError, SaveError, Services, unusable_port,
     },
     clock::{Clock, ManualClock},
     ident::{ActorId, Epoch, InvalidName, ProcessId, RequestId, SiloId},

@@ -10,8 +10,8 @@ use crate::{
     migration::Phase,
     runtime::{Activation, Control, Event, FreezeError, Memory, Outside, fail},
     store::{
-        ETag, Owner, RegisterOutcome, Registered, SaveOutcome, SaveRequest, Store, StoreError, StoredState, SubscriptionId,
-        SubscriptionSpec, SubscriptionWrite, SubscriptionWritten,
+        ETag, Owner, RegisterOutcome, Registered, SaveOutcome, SaveRequest, Store, StoreError, StoredState,
+        SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten,
     },
     wire::{ArrivedActor, Call, EncodeError, Failure, FailureCode, MoveFailure, Outcome, Package, Ran, Refusal},
 };
@@ -304,8 +304,14 @@ impl Services for NodeServices {
         Box::pin(async move {
             let silo = node.me.clone();
             let owner = Owner { silo, epoch };
-            let written = node.store.write_subscriptions(vec![SubscriptionWrite { id, owner, new }]).await?;
-            Ok(written.into_iter().next().expect("invariant: a store answers every write"))
+            let written = node
+                .store
+                .write_subscriptions(vec![SubscriptionWrite { id, owner, new }])
+                .await?;
+            Ok(written
+                .into_iter()
+                .next()
+                .expect("invariant: a store answers every write"))
         })
     }
 }

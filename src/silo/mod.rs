@@ -60,9 +60,9 @@ pub use end::{CordonError, Ended};
 pub use error::StartError;
 pub use handle::SiloHandle;
 pub use options::SiloOptions;
-pub use reminders::ReminderStatus;
 #[cfg(fuzzing)]
 pub(crate) use queries::Notice;
+pub use reminders::ReminderStatus;
 
 use node::{Gate, Node};
 use services::ServiceAddresses;

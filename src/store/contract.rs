@@ -3,7 +3,8 @@
 use super::{
     Bucket, BucketRead, BucketRow, Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow,
     MembershipTable, RegisterOutcome, Reminder, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, StoreError,
-    StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten, TickOutcome, TickStep, Window,
+    StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten, TickOutcome, TickStep,
+    Window,
 };
 use crate::ident::{ActorId, SiloId};
 use bytes::Bytes;

@@ -44,8 +44,8 @@ pub(crate) use record::{decode as decode_record, encode as encode_record};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
 pub use reminder::{
-    Bucket, BucketRead, BucketRow, Missed, Reminder, ReminderId, ReminderSpec, ReminderWrite, ReminderWritten, TickOutcome,
-    TickRef, TickStep, Window,
+    Bucket, BucketRead, BucketRow, Missed, Reminder, ReminderId, ReminderSpec, ReminderWrite, ReminderWritten,
+    TickOutcome, TickRef, TickStep, Window,
 };
 pub use state::{ETag, SaveOutcome, SaveRequest, StoredState};
 pub use subscription::{BackPressure, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten};

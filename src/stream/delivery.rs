@@ -92,7 +92,12 @@ impl Subscriber {
     }
 
     /// Gives it an event, if that can be done now; `port` makes the way to it.
-    pub(super) fn give(&mut self, event: &Shared, clock: &Clock, port: impl FnOnce(&ActorId) -> Arc<dyn Port>) -> Given {
+    pub(super) fn give(
+        &mut self,
+        event: &Shared,
+        clock: &Clock,
+        port: impl FnOnce(&ActorId) -> Arc<dyn Port>,
+    ) -> Given {
         let port = self.port.get_or_insert_with(|| port(&self.actor)).clone();
         match self.pressure {
             // What is kept goes first.
@@ -201,10 +206,12 @@ impl Subscriber {
                         name: name.clone(),
                         bytes: bytes.clone(),
                     };
-                    mailbox.push(letter(body, ReplyTo::Nobody)).map_err(|refused| match refused {
-                        Refused::Full(_) => NoRoom::Full,
-                        Refused::Closed(_) => NoRoom::Closed,
-                    })
+                    mailbox
+                        .push(letter(body, ReplyTo::Nobody))
+                        .map_err(|refused| match refused {
+                            Refused::Full(_) => NoRoom::Full,
+                            Refused::Closed(_) => NoRoom::Closed,
+                        })
                 }
             };
             match pushed {

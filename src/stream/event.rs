@@ -268,7 +268,10 @@ mod tests {
         let event = Event(Arc::new(Inner::new("room/a/b".into(), Said("hello".into()))));
         assert_eq!((event.namespace(), event.key()), ("room", "a/b"));
         let read: Event<Said> = decode(&encode(&event).expect("encodes")).expect("is read");
-        assert_eq!((read.namespace(), read.key(), &*read), ("room", "a/b", &Said("hello".into())));
+        assert_eq!(
+            (read.namespace(), read.key(), &*read),
+            ("room", "a/b", &Said("hello".into()))
+        );
     }
 
     #[test]
@@ -277,6 +280,9 @@ mod tests {
         let typed = Shared::Typed(inner.clone());
         let read: Shared = decode(&encode(&typed).expect("encodes")).expect("is read");
         assert_eq!(read.name(), "room.said.event");
-        assert_eq!(read.encoded().expect("encoded"), encode(&Event(inner)).expect("encodes"));
+        assert_eq!(
+            read.encoded().expect("encoded"),
+            encode(&Event(inner)).expect("encodes")
+        );
     }
 }

@@ -38,12 +38,7 @@ pub(super) fn stream_id(namespace: &str, key: &str) -> Result<ActorId, InvalidNa
 
 /// A stream that is reached by `port`. Calls through it fail if its names cannot be used: 1 to 1023 bytes in all without control
 /// characters, and no slash in the namespace.
-pub fn open<E>(
-    namespace: &str,
-    key: &str,
-    clock: &Clock,
-    port: impl FnOnce(ActorId) -> Arc<dyn Port>,
-) -> StreamRef<E> {
+pub fn open<E>(namespace: &str, key: &str, clock: &Clock, port: impl FnOnce(ActorId) -> Arc<dyn Port>) -> StreamRef<E> {
     let port = match stream_id(namespace, key) {
         Ok(id) => port(id),
         Err(error) => unusable_port(error, clock.clone()),

@@ -1,11 +1,7 @@
 //! The messages that a stream takes.
 
 use super::event::Shared;
-use crate::{
-    actor::Message,
-    ident::ActorId,
-    store::BackPressure,
-};
+use crate::{actor::Message, ident::ActorId, store::BackPressure};
 use serde::{Deserialize, Serialize};
 
 /// Gives an event to all subscribers.

@@ -112,7 +112,11 @@ impl Stream {
     /// Follows the kinds that the cluster's silos declare for the namespace.
     pub(super) fn follow(&mut self, ctx: &Context<Self>) {
         let audience = ctx.services().audience();
-        if self.audience.as_ref().is_some_and(|known| Arc::ptr_eq(known, &audience)) {
+        if self
+            .audience
+            .as_ref()
+            .is_some_and(|known| Arc::ptr_eq(known, &audience))
+        {
             return;
         }
         let (namespace, key) = ctx.key().split_once('/').unwrap_or_default();
@@ -191,9 +195,8 @@ impl Handler<Unsubscribe> for Stream {
 impl Handler<ReadStatus> for Stream {
     async fn handle(&mut self, _: ReadStatus, ctx: &mut Context<Self>) -> StreamStatus {
         self.follow(ctx);
-        let explicit = (self.explicit.iter()).flat_map(|(event, group)| {
-            group.iter().map(move |subscriber| subscriber.status(Some(event)))
-        });
+        let explicit = (self.explicit.iter())
+            .flat_map(|(event, group)| group.iter().map(move |subscriber| subscriber.status(Some(event))));
         let implicit = self.implicit.iter().map(|subscriber| subscriber.status(None));
         StreamStatus {
             published: self.published,

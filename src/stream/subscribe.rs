@@ -95,7 +95,11 @@ impl<A: Serialize> Context<A> {
     ///
     /// # Errors
     /// [`SubscriptionError`].
-    pub async fn unsubscribe<E: Message + Sync>(&mut self, namespace: &str, key: &str) -> Result<bool, SubscriptionError>
+    pub async fn unsubscribe<E: Message + Sync>(
+        &mut self,
+        namespace: &str,
+        key: &str,
+    ) -> Result<bool, SubscriptionError>
     where
         A: Handler<Event<E>>,
     {

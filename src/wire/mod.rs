@@ -19,7 +19,10 @@ mod status;
 pub use actors::{ACTOR_QUERY, ACTORS_QUERY, ActorFound, ActorLine, ActorsAsked, ActorsListed, SavedState};
 pub use codec::{Decoder, Outgoing, PIECE_BYTES, Step};
 pub use failure::{Failure, FailureCode, Ran};
-pub use frame::{BounceReason, Call, Frame, Located, OfferItem, Outcome, Package, PackedSubscription, PackedTimer, Refusal, SiloAddress};
+pub use frame::{
+    BounceReason, Call, Frame, Located, OfferItem, Outcome, Package, PackedSubscription, PackedTimer, Refusal,
+    SiloAddress,
+};
 pub use frame_error::FrameError;
 pub use limits::Limits;
 pub use moving::{MoveCounts, MoveFailure, MoveRequest, MoveState, MoveStatus, Moved};

@@ -5,8 +5,8 @@ mod face;
 mod intake;
 mod service;
 
-pub(super) use service::ReminderSupervisor;
 pub use face::ReminderStatus;
+pub(super) use service::ReminderSupervisor;
 
 use super::Node;
 use crate::{
@@ -89,7 +89,9 @@ impl Node {
     fn own_buckets(&self) -> BTreeSet<Bucket> {
         let homes = self.bucket_homes();
         let is_active = self.view.read().status(&self.me) == Some(SiloStatus::Active);
-        let own = Bucket::all().zip(&homes).filter(|(_, home)| home.as_ref() == Some(&self.me));
+        let own = Bucket::all()
+            .zip(&homes)
+            .filter(|(_, home)| home.as_ref() == Some(&self.me));
         let own = own.map(|(bucket, _)| bucket).filter(|_| is_active).collect();
         *self.reminding.homes.write() = homes;
         own

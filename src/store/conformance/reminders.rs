@@ -115,7 +115,11 @@ pub async fn a_reminder_comes_back_as_it_was_last_set(store: Arc<dyn Store>) {
         new: Some((7, plain.clone())),
         ..set(&cart, "b", 0, "")
     };
-    let writes = vec![set(&cart, "a", 5, "first"), once, set(&cart, "a", 1_790_000_000_000_001, "second")];
+    let writes = vec![
+        set(&cart, "a", 5, "first"),
+        once,
+        set(&cart, "a", 1_790_000_000_000_001, "second"),
+    ];
     assert_eq!(
         write(&*store, writes).await,
         [written(1, false), written(2, false), written(3, true)]
@@ -166,7 +170,14 @@ pub async fn an_actor_that_has_another_owner_sets_no_reminder(store: Arc<dyn Sto
 
 /// Whatever kinds, keys and names are made of.
 pub async fn reminders_of_other_actors_and_names_are_others(store: Arc<dyn Store>) {
-    let actors = [("a", "b:c"), ("a:b", "c"), ("a", "b"), ("a", "b "), ("1:a", "b"), ("東京", "%")];
+    let actors = [
+        ("a", "b:c"),
+        ("a:b", "c"),
+        ("a", "b"),
+        ("a", "b "),
+        ("1:a", "b"),
+        ("東京", "%"),
+    ];
     let actors: Vec<ActorId> = actors.iter().map(|(kind, key)| actor(kind, key)).collect();
     let names = ["%", ":", "A", "a", "a b", "é"];
     for actor in &actors {
@@ -175,8 +186,14 @@ pub async fn reminders_of_other_actors_and_names_are_others(store: Arc<dyn Store
     }
     for actor in &actors {
         let found = of(&*store, actor).await;
-        let found: Vec<_> = found.iter().map(|found| (&*found.id.name, found.spec.body.clone())).collect();
-        let due: Vec<_> = names.iter().map(|name| (*name, format!("{actor} {name}").into())).collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|found| (&*found.id.name, found.spec.body.clone()))
+            .collect();
+        let due: Vec<_> = names
+            .iter()
+            .map(|name| (*name, format!("{actor} {name}").into()))
+            .collect();
         assert_eq!(found, due, "{actor}");
     }
 }
@@ -187,7 +204,10 @@ pub async fn a_bucket_is_read_in_windows(store: Arc<dyn Store>) {
     let bucket = Bucket::of(&cart);
     let names: Vec<String> = (0..20).map(|n| format!("{n:02}")).collect();
     // Due at 100, 97, 94 ...
-    let writes = (0..).step_by(3).zip(&names).map(|(n, name)| set(&cart, name, 100 - n, ""));
+    let writes = (0..)
+        .step_by(3)
+        .zip(&names)
+        .map(|(n, name)| set(&cart, name, 100 - n, ""));
     write(&*store, writes.collect()).await;
     let dues = async |window| {
         let found = read(&*store, bucket, window).await;
@@ -201,7 +221,14 @@ pub async fn a_bucket_is_read_in_windows(store: Arc<dyn Store>) {
     };
     assert_eq!(dues(window).await, [46, 49, 52, 55, 58]);
     assert_eq!(dues(Window { limit: 2, ..window }).await, [46, 49]);
-    assert_eq!(dues(Window { set_after: 16, ..window }).await, [46, 49, 52]);
+    assert_eq!(
+        dues(Window {
+            set_after: 16,
+            ..window
+        })
+        .await,
+        [46, 49, 52]
+    );
     assert_eq!(dues(Window { set_after: 18, ..ALL }).await, [43, 46]);
     assert_eq!(dues(Window { set_after: 20, ..ALL }).await, Vec::<u64>::new());
     let other = Bucket::all().find(|other| *other != bucket).expect("there are several");
@@ -260,7 +287,11 @@ pub async fn a_tick_is_due_for_the_owner_of_its_bucket_alone(store: Arc<dyn Stor
         ..tick.clone()
     };
     assert_eq!(check(&*store, &a, &later).await, TickOutcome::NotOwner);
-    for other in [reminder(&cart, "a", 2, 5, ""), reminder(&cart, "a", 1, 6, ""), reminder(&cart, "b", 1, 5, "")] {
+    for other in [
+        reminder(&cart, "a", 2, 5, ""),
+        reminder(&cart, "a", 1, 6, ""),
+        reminder(&cart, "b", 1, 5, ""),
+    ] {
         assert_eq!(check(&*store, &a, &step(&other, 1, None)).await, TickOutcome::Changed);
     }
     assert_eq!(change(&*store, bucket, owned(&a, 1), owned(&b, 2)).await, Ok(()));
@@ -281,7 +312,11 @@ pub async fn a_tick_is_advanced_once(store: Arc<dyn Store>) {
     let next = reminder(&cart, "a", 1, 1_790_000_000_000_065, "x");
     assert_eq!(of(&*store, &cart).await, [next.clone()]);
     let found = read(&*store, bucket, ALL).await;
-    assert_eq!((found.row.changes, found.reminders), (1, vec![next.clone()]), "no write of a reminder");
+    assert_eq!(
+        (found.row.changes, found.reminders),
+        (1, vec![next.clone()]),
+        "no write of a reminder"
+    );
     let last = step(&next, 1, None);
     assert_eq!(advance(&*store, &a, &last).await, TickOutcome::Due);
     assert_eq!(of(&*store, &cart).await, []);
@@ -315,7 +350,11 @@ pub async fn a_large_batch_of_reminders_is_answered_whole(store: Arc<dyn Store>)
     }
     let mut steps = Vec::new();
     for (cart, outcome) in carts.iter().zip(outcomes) {
-        let ReminderWritten::Written { number, replaced: false } = outcome else {
+        let ReminderWritten::Written {
+            number,
+            replaced: false,
+        } = outcome
+        else {
             panic!("{outcome:?}");
         };
         let next = (steps.len() % 2 == 0).then_some(65);

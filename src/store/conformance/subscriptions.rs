@@ -61,7 +61,11 @@ pub async fn subscriptions_come_back_until_they_are_ended(store: Arc<dyn Store>)
     let streams = streams_of(&*store, &a, &["news", "news:1"]).await;
     let (x, y) = (actor("user", "x"), actor("user", "y"));
     assert_eq!(of(&*store, &streams[0]).await, []);
-    let (first, second, third) = (id(&streams[0], &y, "said"), id(&streams[0], &x, "said"), id(&streams[0], &x, "left"));
+    let (first, second, third) = (
+        id(&streams[0], &y, "said"),
+        id(&streams[0], &x, "said"),
+        id(&streams[0], &x, "left"),
+    );
     let other = id(&streams[1], &x, "said");
     let writes = vec![
         by(&a, 1, &first, Some(BackPressure::Wait)),
@@ -97,7 +101,10 @@ pub async fn who_does_not_own_a_stream_subscribes_nobody_to_it(store: Arc<dyn St
     ];
     let refused = SubscriptionWritten::NotOwner(owned(&a, 1));
     let nobodys = SubscriptionWritten::NotOwner(Entry::default());
-    assert_eq!(write(&*store, writes).await, [refused.clone(), refused.clone(), nobodys]);
+    assert_eq!(
+        write(&*store, writes).await,
+        [refused.clone(), refused.clone(), nobodys]
+    );
     assert_eq!(of(&*store, &streams[0]).await, []);
     write(&*store, vec![by(&a, 1, &said, Some(BackPressure::Wait))]).await;
     assert_eq!(write(&*store, vec![by(&b, 1, &said, None)]).await, [refused]);

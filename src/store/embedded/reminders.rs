@@ -109,7 +109,8 @@ pub(super) fn write(file: &File, writes: &[ReminderWrite]) -> Result<Vec<Reminde
     let mut changed: BTreeMap<Bucket, BucketRow> = BTreeMap::new();
     let mut exists =
         file.prepare("SELECT 1 FROM reminders WHERE cluster = ?1 AND kind = ?2 AND key = ?3 AND name = ?4")?;
-    let mut delete = file.prepare("DELETE FROM reminders WHERE cluster = ?1 AND kind = ?2 AND key = ?3 AND name = ?4")?;
+    let mut delete =
+        file.prepare("DELETE FROM reminders WHERE cluster = ?1 AND kind = ?2 AND key = ?3 AND name = ?4")?;
     let mut upsert = file.prepare(
         "INSERT INTO reminders (cluster, bucket, kind, key, name, number, due, spec)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -136,7 +137,8 @@ pub(super) fn write(file: &File, writes: &[ReminderWrite]) -> Result<Vec<Reminde
         match &write.new {
             None => _ = delete.execute(id)?,
             Some((due, spec)) => {
-                let spec = record::encode(spec).map_err(|why| Failure::corrupt(format!("the reminder {}", write.id), why))?;
+                let spec =
+                    record::encode(spec).map_err(|why| Failure::corrupt(format!("the reminder {}", write.id), why))?;
                 upsert.execute(params![
                     file.cluster(),
                     bucket.number(),
@@ -270,7 +272,8 @@ pub(super) fn check(file: &File, owner: &SiloId, steps: &[TickStep]) -> Result<V
 /// Lets the reminders of those that are go on.
 pub(super) fn advance(file: &File, owner: &SiloId, steps: &[TickStep]) -> Result<Vec<TickOutcome>, Failure> {
     let mut checker = Checker::new(file)?;
-    let mut delete = file.prepare("DELETE FROM reminders WHERE cluster = ?1 AND kind = ?2 AND key = ?3 AND name = ?4")?;
+    let mut delete =
+        file.prepare("DELETE FROM reminders WHERE cluster = ?1 AND kind = ?2 AND key = ?3 AND name = ?4")?;
     let mut update =
         file.prepare("UPDATE reminders SET due = ?5 WHERE cluster = ?1 AND kind = ?2 AND key = ?3 AND name = ?4")?;
     let mut advance = |step: &TickStep| {

@@ -59,7 +59,15 @@ pub(super) fn write(file: &File, writes: &[SubscriptionWrite]) -> Result<Vec<Sub
             Some(spec) => {
                 let what = || format!("the subscription of {subscriber} to {stream}");
                 let spec = record::encode(spec).map_err(|why| Failure::corrupt(what(), why))?;
-                upsert.execute(params![cluster, kind, key, subscriber.kind(), subscriber.key(), event, spec])?;
+                upsert.execute(params![
+                    cluster,
+                    kind,
+                    key,
+                    subscriber.kind(),
+                    subscriber.key(),
+                    event,
+                    spec
+                ])?;
             }
         }
         Ok(SubscriptionWritten::Written { replaced })

@@ -186,7 +186,12 @@ impl Store for MemoryStore {
 
     fn advance_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>> {
         let owner = owner.clone();
-        self.run(move |tables| Ok(ticks.iter().map(|tick| tables.reminders.advance(&owner, tick)).collect()))
+        self.run(move |tables| {
+            Ok(ticks
+                .iter()
+                .map(|tick| tables.reminders.advance(&owner, tick))
+                .collect())
+        })
     }
 
     fn subscriptions(&self, stream: &ActorId) -> StoreFuture<'_, Vec<(SubscriptionId, SubscriptionSpec)>> {
@@ -195,7 +200,12 @@ impl Store for MemoryStore {
     }
 
     fn write_subscriptions(&self, writes: Vec<SubscriptionWrite>) -> StoreFuture<'_, Vec<SubscriptionWritten>> {
-        self.run(move |tables| Ok(writes.into_iter().map(|write| tables.write_subscription(write)).collect()))
+        self.run(move |tables| {
+            Ok(writes
+                .into_iter()
+                .map(|write| tables.write_subscription(write))
+                .collect())
+        })
     }
 }
 

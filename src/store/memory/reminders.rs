@@ -3,8 +3,8 @@
 use crate::{
     ident::{ActorId, SiloId},
     store::{
-        Bucket, BucketRead, BucketRow, Entry, Reminder, ReminderId, ReminderWrite, ReminderWritten,
-        TickOutcome, TickStep, Window,
+        Bucket, BucketRead, BucketRow, Entry, Reminder, ReminderId, ReminderWrite, ReminderWritten, TickOutcome,
+        TickStep, Window,
     },
 };
 use std::collections::BTreeMap;
@@ -27,7 +27,8 @@ impl Share {
     }
 
     fn insert(&mut self, reminder: Reminder) {
-        self.by_due.insert((reminder.due_micros, reminder.number), reminder.id.clone());
+        self.by_due
+            .insert((reminder.due_micros, reminder.number), reminder.id.clone());
         self.by_number.insert(reminder.number, reminder.id.clone());
         self.by_id.insert(reminder.id.clone(), reminder);
     }
@@ -120,10 +121,13 @@ impl Reminders {
             return TickOutcome::NotOwner;
         }
         let found = share.by_id.get(&step.tick.id);
-        let is_next = found.is_some_and(|found| {
-            (found.number, found.due_micros) == (step.tick.number, step.tick.due_micros)
-        });
-        if is_next { TickOutcome::Due } else { TickOutcome::Changed }
+        let is_next =
+            found.is_some_and(|found| (found.number, found.due_micros) == (step.tick.number, step.tick.due_micros));
+        if is_next {
+            TickOutcome::Due
+        } else {
+            TickOutcome::Changed
+        }
     }
 
     pub(super) fn advance(&mut self, owner: &SiloId, step: &TickStep) -> TickOutcome {
@@ -138,4 +142,3 @@ impl Reminders {
         outcome
     }
 }
-

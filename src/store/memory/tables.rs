@@ -5,7 +5,8 @@ use crate::{
     ident::{ActorId, SiloId},
     store::{
         Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
-        Registered, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, StoredState, SubscriptionWrite, SubscriptionWritten,
+        Registered, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, StoredState, SubscriptionWrite,
+        SubscriptionWritten,
     },
 };
 use bytes::Bytes;

@@ -58,7 +58,12 @@ impl Keys {
 
     /// The subscriptions to a stream.
     pub(super) fn subscriptions(&self, stream: &ActorId) -> String {
-        format!("quark:{{{}/{}}}:subscriptions:{}", self.tag, partition(stream), name(stream))
+        format!(
+            "quark:{{{}/{}}}:subscriptions:{}",
+            self.tag,
+            partition(stream),
+            name(stream)
+        )
     }
 
     /// Who looks after a bucket of reminders: a bucket is a partition.

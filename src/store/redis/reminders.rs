@@ -75,7 +75,10 @@ pub(super) async fn buckets(server: &Server) -> Result<Vec<BucketRow>, Failure> 
         reads.cmd("HMGET").arg(server.keys().bucket(bucket)).arg(fields);
     }
     let replies: Vec<Reply> = server.pipeline(&reads).await?;
-    Bucket::all().zip(replies).map(|(bucket, reply)| row(bucket, reply)).collect()
+    Bucket::all()
+        .zip(replies)
+        .map(|(bucket, reply)| row(bucket, reply))
+        .collect()
 }
 
 fn row(bucket: Bucket, mut reply: Reply) -> Result<BucketRow, Failure> {
@@ -141,7 +144,11 @@ pub(super) async fn write(server: &Server, writes: Vec<ReminderWrite>) -> Result
             };
         }
         let replies: Vec<Reply> = server.script_with(&call, bytes).await?;
-        writes.iter().zip(replies).map(|(write, reply)| written(write, reply)).collect()
+        writes
+            .iter()
+            .zip(replies)
+            .map(|(write, reply)| written(write, reply))
+            .collect()
     })
     .await
 }
@@ -231,7 +238,12 @@ pub(super) async fn step(
         call.arg(owner.name())
             .arg(owner.incarnation().to_string())
             .arg(if what == Step::Check { "check" } else { "advance" });
-        for TickStep { tick, epoch, next_micros } in &steps {
+        for TickStep {
+            tick,
+            epoch,
+            next_micros,
+        } in &steps
+        {
             let Epoch(epoch) = epoch;
             call.arg(epoch.to_string())
                 .arg(name(&tick.id))

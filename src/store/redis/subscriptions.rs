@@ -30,7 +30,9 @@ pub(super) async fn of(server: &Server, stream: &ActorId) -> Result<Vec<(Subscri
     let fields: BTreeMap<Vec<u8>, Bytes> = server.query(&all).await?;
     let understand = |(name, record): (Vec<u8>, Bytes)| {
         let what = format!("the subscription {:?} to {stream}", String::from_utf8_lossy(&name));
-        let parts = std::str::from_utf8(&name).ok().and_then(|name| name.split_once(SEPARATOR));
+        let parts = std::str::from_utf8(&name)
+            .ok()
+            .and_then(|name| name.split_once(SEPARATOR));
         let (subscriber, event) = parts.ok_or_else(|| Failure::corrupt(&what, "that is no name of one"))?;
         let subscriber = keys::actor(subscriber.as_bytes());
         let id = SubscriptionId {
@@ -70,7 +72,11 @@ pub(super) async fn write(
                 .arg(record.unwrap_or_default());
         }
         let replies: Vec<Reply> = server.script(&call).await?;
-        writes.iter().zip(replies).map(|(write, reply)| written(write, reply)).collect()
+        writes
+            .iter()
+            .zip(replies)
+            .map(|(write, reply)| written(write, reply))
+            .collect()
     })
     .await
 }

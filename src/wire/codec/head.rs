@@ -6,7 +6,10 @@
 use crate::{
     ident::{Hint, TraceContext},
     store::ETag,
-    wire::{BounceReason, Failure, FailureCode, Located, OfferItem, PackedSubscription, PackedTimer, Ran, Refusal, SiloAddress},
+    wire::{
+        BounceReason, Failure, FailureCode, Located, OfferItem, PackedSubscription, PackedTimer, Ran, Refusal,
+        SiloAddress,
+    },
 };
 use semver::Version;
 use serde::{Deserialize, Serialize};
