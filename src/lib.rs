@@ -23,11 +23,13 @@ pub mod mailbox;
 pub mod membership;
 pub mod migration;
 pub mod placement;
+pub mod reminder;
 pub mod rollout;
 pub mod runtime;
 pub mod schema;
 pub mod silo;
 pub mod store;
+pub mod stream;
 mod sync;
 pub mod telemetry;
 pub mod transport;
@@ -68,6 +70,11 @@ mod docs {
 
     #[doc = include_str!("../docs/state.md")]
     struct State;
+    #[doc = include_str!("../docs/reminders.md")]
+    struct Reminders;
+
+    #[doc = include_str!("../docs/streams.md")]
+    struct Streams;
 
     #[doc = include_str!("../docs/upgrade-guide.md")]
     struct UpgradeGuide;

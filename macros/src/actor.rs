@@ -28,6 +28,10 @@ const KEYS: &[Key] = &[
         usage: "immovable",
     },
     Key {
+        name: "streams",
+        usage: "streams(\"chat\", \"news\")",
+    },
+    Key {
         name: "unlisted",
         usage: "unlisted",
     },
@@ -83,6 +87,7 @@ struct Keys {
     is_volatile: bool,
     is_immovable: bool,
     is_unlisted: bool,
+    streams: Vec<LitStr>,
     quark: Option<Path>,
 }
 
@@ -119,6 +124,8 @@ pub(crate) fn expand(keys: TokenStream, item: TokenStream) -> TokenStream {
     };
     let is_volatile = keys.is_volatile;
     let is_movable = !keys.is_immovable;
+    let streams = &keys.streams;
+    let streams = (!streams.is_empty()).then(|| quote!(const STREAMS: &'static [&'static str] = &[#(#streams),*];));
     let kind_impls = output::kind_impls(&support, &cfgs, type_, &kind, &messages);
     let entries = messages
         .iter()
@@ -149,6 +156,7 @@ pub(crate) fn expand(keys: TokenStream, item: TokenStream) -> TokenStream {
                 use #support::NoSchema as _;
                 <#support::FormsOf<#type_>>::FORMS
             };
+            #streams
             fn messages() -> ::std::vec::Vec<#support::MessageEntry> {
                 ::std::vec![#(#entries),*]
             }
@@ -167,6 +175,7 @@ fn read(tokens: TokenStream, errors: &mut Errors) -> Keys {
             "version" => keys.version = Some(keys::text(input)?),
             "volatile" => keys.is_volatile = true,
             "immovable" => keys.is_immovable = true,
+            "streams" => keys.streams = keys::texts(input, errors)?,
             "unlisted" => keys.is_unlisted = true,
             _ => keys.quark = Some(keys::path(input)?),
         }

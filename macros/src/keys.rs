@@ -133,6 +133,33 @@ fn value<T: Parse>(input: ParseStream<'_>) -> Result<T> {
     input.parse()
 }
 
+/// `("chat", "news")`: at least one namespace, each once.
+pub(crate) fn texts(input: ParseStream<'_>, errors: &mut Errors) -> Result<Vec<LitStr>> {
+    let at = input.span();
+    let list;
+    parenthesized!(list in input);
+    let texts: Vec<LitStr> = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?
+        .into_iter()
+        .collect();
+    if texts.is_empty() {
+        errors.at(at, "the list of namespaces is empty; leave it out");
+    }
+    for (place, text) in texts.iter().enumerate() {
+        let value = text.value();
+        if texts[..place].iter().any(|other| other.value() == value) {
+            errors.push(syn::Error::new_spanned(
+                text,
+                format!("{value:?} is listed twice; remove one"),
+            ));
+        }
+        if value.is_empty() || value.contains('/') || value.chars().any(char::is_control) {
+            let why = format!("{value:?} is no namespace: it is text without slashes and control characters");
+            errors.push(syn::Error::new_spanned(text, why));
+        }
+    }
+    Ok(texts)
+}
+
 /// `(Add, Get)`: at least one type, each once.
 pub(crate) fn messages(input: ParseStream<'_>, errors: &mut Errors) -> Result<Vec<Type>> {
     let at = input.span();

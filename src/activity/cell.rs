@@ -78,18 +78,12 @@ impl ActivityCell {
             .store(self.takes.load(Ordering::Relaxed) & !RUNS, Ordering::Release);
     }
 
-    /// The actor subscribed to a stream.
-    pub fn stream_subscribed(&self, now: Moment) {
-        self.last.store(now.0, Ordering::Relaxed);
-        let streams = self.streams.load(Ordering::Relaxed);
-        self.streams.store(streams.saturating_add(1), Ordering::Relaxed);
-    }
-
-    /// The actor ended a subscription.
-    pub fn stream_unsubscribed(&self, now: Moment) {
-        self.last.store(now.0, Ordering::Relaxed);
-        let streams = self.streams.load(Ordering::Relaxed);
-        self.streams.store(streams.saturating_sub(1), Ordering::Relaxed);
+    /// The actor is subscribed to so many streams now.
+    pub fn streams_changed(&self, now: Moment, streams: usize) {
+        let streams = u16::try_from(streams).unwrap_or(u16::MAX);
+        if self.streams.swap(streams, Ordering::Relaxed) != streams {
+            self.last.store(now.0, Ordering::Relaxed);
+        }
     }
 
     /// What happens, and when something last did. `queued` reads how many messages are in the mailbox.
@@ -135,9 +129,9 @@ mod tests {
         cell.left(0);
         cell.turns_ended();
         assert_eq!(counts(&cell), (0, 0, 0));
-        cell.stream_subscribed(Moment(11));
+        cell.streams_changed(Moment(11), 1);
         assert_eq!((counts(&cell), cell.snapshot(|| 0).last), ((0, 0, 1), Moment(11)));
-        cell.stream_unsubscribed(Moment(12));
+        cell.streams_changed(Moment(12), 0);
         assert_eq!((counts(&cell), cell.snapshot(|| 4).depth), ((0, 0, 0), 4));
     }
 
@@ -145,7 +139,7 @@ mod tests {
     #[test]
     fn counts_never_go_below_zero() {
         let cell = ActivityCell::new(Moment(0));
-        cell.stream_unsubscribed(Moment(1));
+        cell.streams_changed(Moment(1), 0);
         cell.turns_ended();
         assert_eq!(counts(&cell), (0, 0, 0));
     }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     mailbox::Mailbox,
     store::ETag,
-    wire::{EncodeError, Failure},
+    wire::{EncodeError, Failure, PackedSubscription},
 };
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -64,6 +64,8 @@ pub struct Dehydrated {
     pub etag: Option<ETag>,
     /// Whether `memory` differs from what is saved.
     pub unsaved: bool,
+    /// What it is subscribed to.
+    pub streams: Vec<PackedSubscription>,
 }
 
 /// What an actor is made of.
@@ -76,6 +78,8 @@ pub struct Hydrate {
     pub etag: Option<ETag>,
     /// Whether `memory` differs from what is saved.
     pub unsaved: bool,
+    /// What it is subscribed to, as far as is known.
+    pub streams: Vec<PackedSubscription>,
 }
 
 pub(super) struct Cell<A> {
@@ -101,6 +105,7 @@ impl<A: Actor> Cell<A> {
         if from.etag.is_some() {
             ctx.saved(from.etag, saved_hash);
         }
+        ctx.set_streams(from.streams);
         Ok(Box::new(Self { actor, ctx }))
     }
 
@@ -164,6 +169,7 @@ impl<A: Actor> AnyActor for Cell<A> {
             memory,
             etag: self.ctx.etag(),
             unsaved,
+            streams: self.ctx.streams().to_vec(),
         })
     }
 
@@ -244,6 +250,7 @@ pub struct KindEntry {
     hydrate: fn(Hydrate) -> Result<Box<dyn AnyActor>, StateError>,
     keeps_panicked: bool,
     movable: bool,
+    streams: &'static [&'static str],
 }
 
 impl KindEntry {
@@ -260,6 +267,7 @@ impl KindEntry {
             hydrate: Cell::<A>::hydrate,
             keeps_panicked: false,
             movable: A::MOVABLE,
+            streams: A::STREAMS,
         }
     }
 
@@ -276,6 +284,11 @@ impl KindEntry {
     /// Whether its actors may go to other silos.
     pub fn is_movable(&self) -> bool {
         self.movable
+    }
+
+    /// The namespaces of streams whose events its actors get without subscribing.
+    pub fn streams(&self) -> &'static [&'static str] {
+        self.streams
     }
 
     /// The stable wire name.

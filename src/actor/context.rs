@@ -1,18 +1,19 @@
 //! What an actor can do and know while it runs.
 
 use super::{
-    ActorRef, Handler, Job, Kind, Message, Port, Posted, SaveError, Saving, save::Rest, scope, scope::with_timers,
-    timers::SHORTEST, unusable_port,
+    ActorRef, Asker, Handler, Job, Kind, Message, Port, Posted, ReminderAnswer, ReminderAsk, ReminderError, SaveError,
+    Saving, save::Rest, scope, scope::with_timers, timers::SHORTEST, unusable_port,
 };
 use crate::{
     clock::{Clock, Moment},
     ident::{ActorId, Epoch, OnceId, TraceContext},
     mailbox::Mailbox,
-    store::ETag,
+    store::{ETag, StoreError, SubscriptionId, SubscriptionSpec, SubscriptionWritten},
+    wire::PackedSubscription,
 };
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, marker::PhantomData, sync::Arc, time::Duration};
 
 /// What the silo does for an actor.
 pub trait Services: Send + Sync + 'static {
@@ -38,7 +39,30 @@ pub trait Services: Send + Sync + 'static {
 
     /// Has blocking work done on a thread that runs no actors; ready with whether it will be when that is certain.
     fn blocking(&self, job: Job) -> BoxFuture<'static, bool>;
+
+    /// Sets, removes or reads reminders of an actor.
+    fn remind(&self, asker: Asker, ask: ReminderAsk) -> BoxFuture<'static, Result<ReminderAnswer, ReminderError>>;
+
+    /// Whose kinds get the events of which streams without subscribing; the same `Arc` until that changes.
+    fn audience(&self) -> Arc<Audience>;
+
+    /// The subscriptions to a stream.
+    fn subscriptions(
+        &self,
+        stream: ActorId,
+    ) -> BoxFuture<'static, Result<Vec<(SubscriptionId, SubscriptionSpec)>, StoreError>>;
+
+    /// Makes a subscription or ends it, checked against the ownership of the stream by `epoch` in one step.
+    fn write_subscription(
+        &self,
+        id: SubscriptionId,
+        epoch: Epoch,
+        new: Option<SubscriptionSpec>,
+    ) -> BoxFuture<'static, Result<SubscriptionWritten, StoreError>>;
 }
+
+/// The kinds that are declared for a namespace of streams: the actor of such a kind gets the events of the stream whose key is its own.
+pub type Audience = BTreeMap<String, Vec<String>>;
 
 /// What an actor can do and know while it runs.
 pub struct Context<A> {
@@ -81,6 +105,52 @@ impl<A> Context<A> {
         self.rest.as_ref().is_some_and(|rest| rest.discard)
     }
 
+    /// This activation has lost its right to be.
+    pub(crate) fn discard(&mut self) {
+        self.rest().discard = true;
+    }
+
+    /// What the actor is subscribed to, as far as is known here.
+    pub(super) fn streams(&self) -> &[PackedSubscription] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.streams)
+    }
+
+    /// What the actor is subscribed to has come along.
+    pub(super) fn set_streams(&mut self, streams: Vec<PackedSubscription>) {
+        if !streams.is_empty() {
+            self.rest().streams = streams;
+        }
+        // The mailbox may know of an activation before this one.
+        if self.mailbox.activity().streams as usize != self.streams().len() {
+            self.count_streams();
+        }
+    }
+
+    fn count_streams(&self) {
+        let now = self.services().clock().recently();
+        self.mailbox.set_streams(now, self.streams().len());
+    }
+
+    /// The actor is subscribed to a stream: its activity score counts that.
+    pub(crate) fn subscribed(&mut self, stream: ActorId, event: &'static str) {
+        let subscription = PackedSubscription {
+            stream,
+            event: event.to_owned(),
+        };
+        let streams = &mut self.rest().streams;
+        if !streams.contains(&subscription) {
+            streams.push(subscription);
+        }
+        self.count_streams();
+    }
+
+    /// The actor is subscribed no more.
+    pub(crate) fn unsubscribed(&mut self, stream: &ActorId, event: &str) {
+        let streams = &mut self.rest().streams;
+        streams.retain(|known| known.stream != *stream || known.event != event);
+        self.count_streams();
+    }
+
     pub(super) fn wants_to_end(&self) -> bool {
         self.rest.as_ref().is_some_and(|rest| rest.deactivate)
     }
@@ -99,7 +169,8 @@ impl<A> Context<A> {
         self.mailbox.is_overtaken()
     }
 
-    pub(super) fn services(&self) -> &Arc<dyn Services> {
+    /// What the silo does for the actor.
+    pub(crate) fn services(&self) -> &Arc<dyn Services> {
         let offered = self.mailbox.host().offers();
         offered
             .downcast_ref()

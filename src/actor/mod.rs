@@ -24,18 +24,20 @@ mod port;
 mod reference;
 pub mod registry;
 mod save;
+mod reminders;
 mod scope;
 mod state;
 mod timers;
 mod traits;
 mod turn;
+mod wrapped;
 
 pub use ask::{Ask, Tell};
 pub use blocking::{BlockingError, Job};
 pub use cell::{AnyActor, Dehydrated, Hydrate, KindEntry, MessageEntry};
 pub use check::assert_distinct;
-pub use context::{Context, Services};
 pub use effects::{Effect, Effects};
+pub use context::{Audience, Context, Services};
 pub use error::{ActivationError, CallError, TryError};
 pub use frame::{Frame, Memory};
 pub use once::seal;
@@ -43,9 +45,13 @@ pub use outbox::{FORGET, Forget, OWN_MESSAGES, PostError, Posted, SETTLED, Settl
 pub use port::{Port, Undelivered, unusable_port};
 pub use reference::ActorRef;
 pub use save::{Grant, SaveError, Saving};
+pub use reminders::{
+    Asker, ReminderAnswer, ReminderAsk, ReminderError, ReminderInfo, Schedule, Tick, encode_tick, reminder_id,
+};
 pub use scope::{TurnScope, clear_turn, restore_turn, save_turn, swap_actor, swap_turn, with_timers};
 pub use state::{Back, Forms, FormsOf, NoSchema, Older, Read, State, StateError, ToWrite, Written};
 pub use timers::Timers;
 pub use traits::{Accepts, Actor, DeactivateReason, Handler, Hosted, Kind, Message};
 pub(crate) use turn::panic_text;
 pub use turn::{Begin, Rare, Remote, Source};
+pub(crate) use wrapped::{Suffix, wrapped_name};

@@ -105,6 +105,18 @@ impl Registry {
         self.kinds.values()
     }
 
+    /// By namespace of streams, the kinds whose actors get the events of the stream of their key without subscribing.
+    pub fn streams(&self) -> BTreeMap<String, Vec<String>> {
+        let mut streams: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, kind) in &self.kinds {
+            for namespace in kind.entry.streams() {
+                let kinds = streams.entry((*namespace).to_owned()).or_default();
+                kinds.push((*name).to_owned());
+            }
+        }
+        streams
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()

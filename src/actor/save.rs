@@ -11,7 +11,7 @@ use super::{
 use crate::{
     ident::{ActorId, Epoch},
     store::{ETag, Entry, StoreError},
-    wire::{self, EncodeError, Failure, FailureCode, Kept, Ran},
+    wire::{self, EncodeError, Failure, FailureCode, Kept, PackedSubscription, Ran},
 };
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -121,6 +121,8 @@ pub(super) struct Rest {
     pub(super) saved_hash: Option<u64>,
     pub(super) discard: bool,
     pub(super) deactivate: bool,
+    /// What the actor is subscribed to, as far as this activation knows, and the ones before it that moved here.
+    pub(super) streams: Vec<PackedSubscription>,
     pub(super) side: Option<Box<Side>>,
 }
 

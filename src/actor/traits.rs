@@ -182,6 +182,9 @@ pub trait Hosted: Kind + Sized {
     /// The schemas of its state.
     const FORMS: Forms<Self> = Forms::PLAIN;
 
+    /// The namespaces of streams whose events it gets without subscribing: the actor whose key is the stream's.
+    const STREAMS: &'static [&'static str] = &[];
+
     /// Its messages.
     fn messages() -> Vec<MessageEntry>;
 }

@@ -165,19 +165,22 @@ impl Line {
     }
 
     fn carry_out(&self, board: &Switchboard, state: &mut State, mut steps: Vec<Step<Letter>>) {
+        if steps.is_empty() && state.way.open_route().is_some() {
+            return;
+        }
+        // Senders look at the short way without the lock: it opens when the last of what waited is in the mailbox.
+        let mut direct = None;
         while !steps.is_empty() {
             for step in std::mem::take(&mut steps) {
                 let first = state.way.route().is_none();
                 match board.carry_out(&self.actor, step, first, self.mailbox.get()) {
-                    Followed::Nothing => {}
-                    Followed::Direct(mailbox) => self.set_direct(Some(mailbox)),
+                    Followed::Nothing => direct = None,
+                    Followed::Direct(mailbox) => direct = Some(mailbox),
                     Followed::Located(hint) => state.way.located(hint, &mut steps),
                 }
             }
         }
-        if state.way.open_route().is_none() {
-            self.set_direct(None);
-        }
+        self.set_direct(direct.filter(|_| state.way.open_route().is_some()));
     }
 
     fn direct_mailbox(&self) -> Option<&Arc<Mailbox>> {

@@ -22,6 +22,9 @@ struct Own {
     unknown: Mutex<BTreeSet<ActorId>>,
     /// Of the actor that runs.
     mailbox: Mutex<Option<Arc<Mailbox>>>,
+    /// A sender on another thread, and whether it found the short way open while messages came.
+    other: Mutex<Option<Arc<dyn Port>>>,
+    open: Mutex<Vec<bool>>,
 }
 
 struct OwnUplink(Arc<Own>);
@@ -56,6 +59,9 @@ fn actor(key: impl ToString) -> ActorId {
 impl Uplink for OwnUplink {
     fn deliver_here(&self, _: &ActorId, letter: Letter, _: bool, _: Option<&Arc<Mailbox>>) -> Delivered {
         self.0.came.lock().push(letter.body.name().to_owned());
+        if let Some(other) = &*self.0.other.lock() {
+            self.0.open.lock().push(other.direct().is_some());
+        }
         match &*self.0.mailbox.lock() {
             None => Delivered::Done,
             Some(mailbox) => {
@@ -124,6 +130,28 @@ fn sweep_out(board: &Switchboard, hands: &ManualClock) {
     board.sweep();
     hands.advance(FORGET_AFTER);
     board.sweep();
+}
+
+/// Found by events of a stream that overtook others: while what had waited for the way was put into the mailbox, message by message, by
+/// the thread that heard of the fence, a sender on another thread found the short way open after the first of them.
+#[test]
+fn the_short_way_opens_when_all_that_waited_is_in_the_mailbox() {
+    let (board, own, _hands) = board();
+    let a = actor("a");
+    own.unknown.lock().insert(a.clone());
+    for name in ["one", "two", "three"] {
+        send(&board, &a, name);
+    }
+    let mailbox = Arc::new(Mailbox::new(a.clone(), 10, Arc::new(Nowhere), Moment(0)));
+    mailbox.set_open(true);
+    *own.mailbox.lock() = Some(mailbox);
+    let port = board.port(a.clone());
+    *own.other.lock() = Some(port.clone());
+    let epoch = Epoch(1);
+    board.located(&a, Hint { silo: me(), epoch });
+    assert_eq!(*own.came.lock(), ["one", "two", "three"]);
+    assert_eq!(*own.open.lock(), [false; 3]);
+    assert!(port.direct().is_some(), "and then it opens");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::{ClientBuilder, ConnectError, core::Core};
 use crate::{
     actor::{ActorRef, CallError, Kind, Port, unusable_port},
     ident::{ActorId, SiloId},
+    stream::{self, StreamRef},
     wire::{self, Failure, FailureCode, Ran, STATUS_QUERY, SiloAddress, StatusReport},
 };
 use bytes::Bytes;
@@ -48,6 +49,11 @@ impl Client {
             Err(error) => unusable_port(error, self.core.clock.clone()),
         };
         ActorRef::new(port)
+    }
+
+    /// The stream of this namespace and key; see [`Context::stream`](crate::actor::Context::stream).
+    pub fn stream<E>(&self, namespace: &str, key: &str) -> StreamRef<E> {
+        stream::open(namespace, key, &self.core.clock, |id| self.core.board().port(id))
     }
 
     /// The silos of the cluster, as the client knows them.

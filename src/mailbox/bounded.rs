@@ -328,6 +328,11 @@ impl Mailbox {
         queued
     }
 
+    /// The actor is subscribed to so many streams. For the owner only.
+    pub fn set_streams(&self, now: Moment, streams: usize) {
+        self.activity.streams_changed(now, streams);
+    }
+
     /// Tells the host that there is something to do besides messages.
     pub fn wake(self: &Arc<Self>) {
         let inner = self.inner.lock();

@@ -27,6 +27,7 @@ pub(super) fn row(silo: SiloId, status: SiloStatus) -> MemberRow {
             kinds: BTreeMap::from([("cart".into(), kind)]),
             protocol_min: 1,
             protocol_max: 2,
+            streams: BTreeMap::new(),
             unknown: Default::default(),
         },
         labels: BTreeMap::from([("zone".into(), silo.name().into())]),

@@ -4,7 +4,7 @@ use crate::{
     actor::DeactivateReason,
     ident::Epoch,
     store::{ETag, StoredState},
-    wire::PackedTimer,
+    wire::{PackedSubscription, PackedTimer},
 };
 use bytes::Bytes;
 
@@ -50,6 +50,8 @@ pub struct Memory {
     pub unsaved: bool,
     /// Its timers, as they came with it.
     pub timers: Vec<PackedTimer>,
+    /// What it is subscribed to, as it came with it.
+    pub streams: Vec<PackedSubscription>,
 }
 
 impl Memory {
@@ -61,6 +63,7 @@ impl Memory {
             body: state.map(|state| state.body),
             unsaved: false,
             timers: Vec::new(),
+            streams: Vec::new(),
         }
     }
 }

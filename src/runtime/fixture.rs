@@ -7,13 +7,13 @@ use super::{
 };
 use crate::{
     actor::{
-        Accepts, Actor, Context, Handler, Hosted, Job, Kind, KindEntry, Message, MessageEntry, Port, Posted, SaveError,
-        Saving, Services, unusable_port,
+        Accepts, Actor, Asker, Audience, Context, Handler, Hosted, Job, Kind, KindEntry, Message, MessageEntry, Port,
+        Posted, ReminderAnswer, ReminderAsk, ReminderError, SaveError, Saving, Services, unusable_port,
     },
     clock::{Clock, ManualClock},
     ident::{ActorId, Epoch, InvalidName, OnceId, ProcessId, RequestId, SiloId},
     mailbox::{Answer, Asked, Chain, Letter, Mailbox, Replied, ReplyWait, Told, reply_pair},
-    store::{ETag, StoreError, StoredState},
+    store::{ETag, StoreError, StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWritten},
     wire::{Call, EncodeError, Failure, Outcome},
 };
 use futures_util::future::{BoxFuture, Either, FutureExt, select};
@@ -222,6 +222,30 @@ impl Services for Nothing {
 
     fn blocking(&self, _: Job) -> BoxFuture<'static, bool> {
         std::future::ready(false).boxed()
+    }
+
+    fn remind(&self, _: Asker, _: ReminderAsk) -> BoxFuture<'static, Result<ReminderAnswer, ReminderError>> {
+        std::future::ready(Ok(ReminderAnswer::Done { was: false })).boxed()
+    }
+
+    fn audience(&self) -> Arc<Audience> {
+        Arc::default()
+    }
+
+    fn subscriptions(
+        &self,
+        _: ActorId,
+    ) -> BoxFuture<'static, Result<Vec<(SubscriptionId, SubscriptionSpec)>, StoreError>> {
+        std::future::ready(Ok(Vec::new())).boxed()
+    }
+
+    fn write_subscription(
+        &self,
+        _: SubscriptionId,
+        _: Epoch,
+        _: Option<SubscriptionSpec>,
+    ) -> BoxFuture<'static, Result<SubscriptionWritten, StoreError>> {
+        std::future::ready(Ok(SubscriptionWritten::Written { replaced: false })).boxed()
     }
 }
 

@@ -136,6 +136,7 @@ impl Slot {
             memory: memory.body,
             etag: memory.etag,
             unsaved: memory.unsaved,
+            streams: memory.streams,
         };
         let kind = self.activation.kind();
         match catch_unwind(AssertUnwindSafe(|| kind.hydrate(from))) {

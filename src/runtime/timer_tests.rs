@@ -34,6 +34,7 @@ async fn arrive(bench: &Bench, key: &str, packed: Packed) -> Activation {
         etag: packed.actor.etag,
         unsaved: packed.actor.unsaved,
         timers: packed.timers,
+        streams: packed.actor.streams,
     }));
     activation.control(Control::Start { epoch: Epoch(2) });
     bench.settle().await;

@@ -2,14 +2,17 @@
 
 use super::{Gate, Node, parcels::Parcel, place::Arriving};
 use crate::{
-    actor::{Job, Port, Posted, SaveError, Saving, Services},
+    actor::{Asker, Audience, Job, Port, Posted, ReminderAnswer, ReminderAsk, ReminderError, SaveError, Saving, Services},
     caller::from_call,
     clock::Clock,
     ident::{ActorId, Epoch, OnceId, ProcessId, RequestId, SiloId},
     mailbox::{Letter, Mailbox},
     migration::Phase,
     runtime::{Activation, Control, Event, FreezeError, Memory, Outside, fail},
-    store::{ETag, Owner, RegisterOutcome, Registered, SaveOutcome, SaveRequest, Store, StoreError, StoredState},
+    store::{
+        ETag, Owner, RegisterOutcome, Registered, SaveOutcome, SaveRequest, Store, StoreError, StoredState,
+        SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten,
+    },
     wire::{ArrivedActor, Call, EncodeError, Failure, FailureCode, MoveFailure, Outcome, Package, Ran, Refusal},
 };
 use futures_util::future::BoxFuture;
@@ -89,6 +92,7 @@ impl Node {
                 etag: package.etag,
                 unsaved: package.unsaved,
                 timers: package.timers,
+                streams: package.streams,
             }));
             place.activation = Some(activation);
             place.arriving = Some(Arriving {
@@ -149,6 +153,7 @@ impl Node {
                             unsaved: packed.actor.unsaved,
                             waiting: packed.waiting,
                             timers: packed.timers,
+                            streams: packed.actor.streams,
                             frozen_at_micros: packed.frozen_at_micros,
                         }));
                         place.seat.packed();
@@ -276,6 +281,44 @@ impl Services for NodeServices {
 
     fn blocking(&self, job: Job) -> BoxFuture<'static, bool> {
         self.node().blocking.run(job)
+    }
+
+    fn remind(&self, asker: Asker, ask: ReminderAsk) -> BoxFuture<'static, Result<ReminderAnswer, ReminderError>> {
+        let node = self.node();
+        Box::pin(async move { node.remind(asker, ask).await })
+    }
+
+    fn audience(&self) -> Arc<Audience> {
+        self.node().audience.read().clone()
+    }
+
+    fn subscriptions(
+        &self,
+        stream: ActorId,
+    ) -> BoxFuture<'static, Result<Vec<(SubscriptionId, SubscriptionSpec)>, StoreError>> {
+        let node = self.node();
+        Box::pin(async move { node.store.subscriptions(&stream).await })
+    }
+
+    fn write_subscription(
+        &self,
+        id: SubscriptionId,
+        epoch: Epoch,
+        new: Option<SubscriptionSpec>,
+    ) -> BoxFuture<'static, Result<SubscriptionWritten, StoreError>> {
+        let node = self.node();
+        Box::pin(async move {
+            let silo = node.me.clone();
+            let owner = Owner { silo, epoch };
+            let written = node
+                .store
+                .write_subscriptions(vec![SubscriptionWrite { id, owner, new }])
+                .await?;
+            Ok(written
+                .into_iter()
+                .next()
+                .expect("invariant: a store answers every write"))
+        })
     }
 }
 

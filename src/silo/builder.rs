@@ -4,6 +4,7 @@ use super::{SiloHandle, SiloOptions, StartError, run};
 use crate::{
     actor::{Actor, registry::Registry, registry::RegistryError},
     placement::BalanceOptions,
+    stream::Stream,
     transport::{Secret, SecretTooShort, TlsOptions},
 };
 use std::time::Duration;
@@ -147,6 +148,7 @@ impl SiloBuilder {
         if registry.is_empty() {
             return Err(StartError::NoActors);
         }
+        registry.register::<Stream>()?;
         if self.options.dead_letters_of_panics {
             registry.keep_panicked();
         }

@@ -3,6 +3,7 @@
 
 use super::Node;
 use crate::{
+    actor::Audience,
     caller::{FRAMES_A_TURN, Unsent},
     ident::{ProcessId, SiloId},
     membership::View,
@@ -42,6 +43,7 @@ impl Node {
         self.placement.write().view_changed(view.rows());
         self.balancing.unsettle(self.clock.now());
         *self.view.write() = view.clone();
+        self.follow_audience(&view);
         for row in view.living() {
             if row.silo != self.me {
                 self.board().links().keep(&row.silo, &row.address);
@@ -53,6 +55,21 @@ impl Node {
             }
         }
         self.views.send_replace(view);
+    }
+
+    /// Follows which kinds the Active silos declare for which namespaces of streams.
+    fn follow_audience(&self, view: &View) {
+        let mut audience = Audience::new();
+        for (namespace, kinds) in view.active().flat_map(|row| &row.manifest.streams) {
+            let all = audience.entry(namespace.clone()).or_default();
+            all.extend(kinds.iter().cloned());
+            all.sort_unstable();
+            all.dedup();
+        }
+        let mut known = self.audience.write();
+        if **known != audience {
+            *known = Arc::new(audience);
+        }
     }
 
     /// The view as clients see it.

@@ -5,6 +5,7 @@ use crate::{
     actor::{ActorRef, Kind, Port, unusable_port},
     ident::{ActorId, SiloId},
     membership::View,
+    stream::{self, StreamRef},
     wire::{ShutdownReport, StatusReport},
 };
 use std::{fmt, sync::Arc};
@@ -41,6 +42,11 @@ impl SiloHandle {
             Err(error) => unusable_port(error, self.node.clock.clone()),
         };
         ActorRef::new(port)
+    }
+
+    /// The stream of this namespace and key; see [`Context::stream`](crate::actor::Context::stream).
+    pub fn stream<E>(&self, namespace: &str, key: &str) -> StreamRef<E> {
+        stream::open(namespace, key, &self.node.clock, |id| self.node.board().port(id))
     }
 
     /// How the silo does now.

@@ -249,7 +249,8 @@ impl Node {
         }
         let tally = self.seats.tally();
         Snapshot {
-            actors: tally.tenants,
+            // What delivers ticks ends with the actors: nobody else has to hear of the silo's end before.
+            actors: tally.tenants + self.reminding.unfinished(),
             to_move: to_tell.to_move.len(),
             // What is on its way here moves on as soon as it is here.
             moving: self.moves.len() + tally.arriving,

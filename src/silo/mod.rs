@@ -7,6 +7,7 @@
 //!   SiloSupervisor (actix)
 //!     |- MembershipSupervisor --- membership engine ---> views, leases, deaths
 //!     |- MigrationSupervisor  --- offers, time limits of moves
+//!     |- ReminderSupervisor   --- reminder engine ---> claims, ticks, hand-over of buckets
 //!   link threads -- frames --> Node: Seats (migration engine per actor) --> runtime, directory, links
 //! ```
 //!
@@ -42,6 +43,7 @@ mod outboxes;
 mod parcels;
 mod place;
 mod queries;
+mod reminders;
 mod retries;
 mod rollouts;
 mod run;
@@ -62,6 +64,7 @@ pub use handle::SiloHandle;
 pub use options::SiloOptions;
 #[cfg(fuzzing)]
 pub(crate) use queries::Notice;
+pub use reminders::ReminderStatus;
 
 use node::{Gate, Node};
 use services::ServiceAddresses;

@@ -4,7 +4,9 @@ use super::{Node, accepted::AcceptedLink};
 use crate::{
     ident::{ProcessId, RequestId, SiloId},
     membership::Event,
+    reminder,
     rollout::{Asked, REPORT_QUERY, ROLLOUT_QUERY},
+    store::Bucket,
     wire::{
         self, ACTOR_QUERY, ACTORS_QUERY, ActorsAsked, Failure, FailureCode, Frame, Outcome, Ran, STATUS_QUERY,
         StatusReport,
@@ -50,6 +52,10 @@ pub(crate) enum News {
     Load { actors: u64, busy: f64 },
     /// That the record of the rollout has changed.
     Rollout,
+    /// That a reminder was set that is due soon.
+    ReminderSet { bucket: Bucket, due_micros: u64 },
+    /// That buckets of reminders are free.
+    BucketsFree,
 }
 
 impl Node {
@@ -98,6 +104,10 @@ impl Node {
         match notice.news {
             News::View => {}
             News::Rollout => self.look_at_rollout_now(),
+            News::ReminderSet { bucket, due_micros } => {
+                (self.reminding).happened(reminder::Event::SetElsewhere { bucket, due_micros });
+            }
+            News::BucketsFree => self.reminding.happened(reminder::Event::HandedOver),
             News::Probe { n } => self.notify(from, News::ProbeAnswer { n }),
             News::ProbeAnswer { n } => self.services.probe_answered(n),
             News::ProbeFor { about } => {

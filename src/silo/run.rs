@@ -227,6 +227,7 @@ fn row(me: &SiloId, options: &SiloOptions, registry: &Registry, address: &str) -
             kinds: registry.kinds().map(kind).collect(),
             protocol_min: ProtocolRange::SUPPORTED.min,
             protocol_max: ProtocolRange::SUPPORTED.max,
+            streams: registry.streams(),
             unknown: Unknown::default(),
         },
         labels: options.labels.clone(),

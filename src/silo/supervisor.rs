@@ -3,7 +3,7 @@
 
 use super::{
     Node, balancing::TELL_LOAD, membership_service::MembershipSupervisor, migration_service::MigrationSupervisor,
-    outboxes::WAKE_INTERVAL, rollouts::LOOK,
+    outboxes::WAKE_INTERVAL, reminders::ReminderSupervisor, rollouts::LOOK,
 };
 use crate::migration::Seat;
 use actix::{Actor, Addr, AsyncContext, Context};
@@ -26,6 +26,7 @@ pub(super) struct SiloSupervisor {
     node: Arc<Node>,
     membership: Addr<MembershipSupervisor>,
     migration: Addr<MigrationSupervisor>,
+    reminders: Addr<ReminderSupervisor>,
 }
 
 impl SiloSupervisor {
@@ -34,6 +35,7 @@ impl SiloSupervisor {
         let supervisor = Self {
             membership: MembershipSupervisor::new(node.clone()).start(),
             migration: MigrationSupervisor::new(node.clone()).start(),
+            reminders: ReminderSupervisor::new(node.clone()).start(),
             node,
         };
         supervisor.publish();
@@ -43,6 +45,7 @@ impl SiloSupervisor {
     fn publish(&self) {
         self.node.services.set_membership(self.membership.clone());
         self.node.services.set_migration(self.migration.clone());
+        self.node.reminding.set_address(self.reminders.clone());
     }
 
     /// Looks at what the workers are at, again and again.
@@ -61,6 +64,11 @@ impl SiloSupervisor {
         if !self.migration.connected() {
             tracing::error!(silo = %self.node.me, "the migration supervisor has ended; it is started again");
             self.migration = MigrationSupervisor::new(self.node.clone()).start();
+            self.publish();
+        }
+        if !self.reminders.connected() {
+            tracing::error!(silo = %self.node.me, "the reminder supervisor has ended; it is started again");
+            self.reminders = ReminderSupervisor::new(self.node.clone()).start();
             self.publish();
         }
     }

@@ -1,8 +1,10 @@
 //! The contract that every backend keeps; held by one conformance suite.
 
 use super::{
-    Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome, SaveOutcome,
-    SaveRequest, StoreError, StoredState,
+    Bucket, BucketRead, BucketRow, Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow,
+    MembershipTable, RegisterOutcome, Reminder, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, StoreError,
+    StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten, TickOutcome, TickStep,
+    Window,
 };
 use crate::ident::{ActorId, SiloId};
 use bytes::Bytes;
@@ -85,4 +87,33 @@ pub trait Store: Send + Sync + 'static {
         expected: Option<ETag>,
         body: Bytes,
     ) -> StoreFuture<'_, Result<ETag, Option<Document>>>;
+
+    /// Who looks after each bucket of reminders, in order, all of them.
+    fn buckets(&self) -> StoreFuture<'_, Vec<BucketRow>>;
+
+    /// Changes who looks after a bucket, if its entry is now exactly `expected` and the epoch of `new` is greater. Answers the entry
+    /// as it is if not.
+    fn change_bucket(&self, bucket: Bucket, expected: Entry, new: Entry) -> StoreFuture<'_, Result<(), Entry>>;
+
+    /// Sets and removes reminders, whatever there was of their names. Each is checked in the same atomic step against its actor's
+    /// directory entry, if it says whose it is to be.
+    fn write_reminders(&self, writes: Vec<ReminderWrite>) -> StoreFuture<'_, Vec<ReminderWritten>>;
+
+    /// The reminders of an actor, ordered by name.
+    fn reminders_of(&self, actor: &ActorId) -> StoreFuture<'_, Vec<Reminder>>;
+
+    /// Reminders of a bucket, by the time when they are due; costs what it answers, whatever the bucket holds.
+    fn read_bucket(&self, bucket: Bucket, window: Window) -> StoreFuture<'_, BucketRead>;
+
+    /// Whether the ticks are to be delivered by `owner`: it owns their buckets, and they are their reminders' next.
+    fn check_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>>;
+
+    /// The same, and those that are go on to their next tick, or are removed if there is none.
+    fn advance_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>>;
+
+    /// The subscriptions to a stream, by subscriber and event.
+    fn subscriptions(&self, stream: &ActorId) -> StoreFuture<'_, Vec<(SubscriptionId, SubscriptionSpec)>>;
+
+    /// Makes and ends subscriptions. Each is checked in the same atomic step against its stream's directory entry.
+    fn write_subscriptions(&self, writes: Vec<SubscriptionWrite>) -> StoreFuture<'_, Vec<SubscriptionWritten>>;
 }

@@ -35,6 +35,9 @@ pub struct Manifest {
     /// The highest.
     #[serde(default)]
     pub protocol_max: u16,
+    /// By namespace of streams, the kinds whose actors get the events of the stream of their key without subscribing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub streams: BTreeMap<String, Vec<String>>,
     /// What a newer program says besides.
     #[serde(flatten)]
     pub unknown: Unknown,

@@ -1,6 +1,6 @@
 //! What the cluster shares: the contract of a store and its backends.
 //!
-//! Owns membership rows, directory entries, actor state and documents, and every check-and-set on them. Every change is atomic in
+//! Owns membership rows, directory entries, actor state, reminders, subscriptions to streams and documents, and every check-and-set on them. Every change is atomic in
 //! the backend. The caller decides what an answer means; a store never retries a check-and-set on its own.
 //! Imports `clock` and `ident`.
 //!
@@ -24,7 +24,9 @@ mod ownership;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
+mod reminder;
 mod state;
+mod subscription;
 mod unknown;
 mod url;
 mod views;
@@ -41,7 +43,12 @@ pub use ownership::{Entry, EntryChange, EntryOutcome, Owner, RegisterOutcome, Re
 pub(crate) use record::{decode as decode_record, encode as encode_record};
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
+pub use reminder::{
+    Bucket, BucketRead, BucketRow, Missed, Reminder, ReminderId, ReminderSpec, ReminderWrite, ReminderWritten,
+    TickOutcome, TickRef, TickStep, Window,
+};
 pub use state::{ETag, SaveOutcome, SaveRequest, StoredState};
+pub use subscription::{BackPressure, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten};
 pub use unknown::Unknown;
 pub(crate) use unknown::Value;
 pub use url::open;

@@ -382,6 +382,17 @@ pub struct Package {
     pub frozen_at_micros: u64,
     /// Its timers.
     pub timers: Vec<PackedTimer>,
+    /// What it is subscribed to, as far as its source knows.
+    pub streams: Vec<PackedSubscription>,
+}
+
+/// A subscription of a frozen actor to a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackedSubscription {
+    /// The actor that is the stream.
+    pub stream: ActorId,
+    /// The wire name of the events.
+    pub event: String,
 }
 
 /// A timer of a frozen actor.

@@ -20,7 +20,10 @@ mod status;
 pub use actors::{ACTOR_QUERY, ACTORS_QUERY, ActorFound, ActorLine, ActorsAsked, ActorsListed, SavedState};
 pub use codec::{Decoder, Outgoing, PIECE_BYTES, Step};
 pub use failure::{Failure, FailureCode, Ran};
-pub use frame::{BounceReason, Call, Frame, Located, OfferItem, Outcome, Package, PackedTimer, Refusal, SiloAddress};
+pub use frame::{
+    BounceReason, Call, Frame, Located, OfferItem, Outcome, Package, PackedSubscription, PackedTimer, Refusal,
+    SiloAddress,
+};
 pub use frame_error::FrameError;
 pub use keeping::{Kept, decode_keeping};
 pub use limits::Limits;

@@ -36,7 +36,7 @@ const ENGINES: &[&str] = &[
 ];
 /// What engines stand on. Never on each other: `silo` passes one's commands to another as events.
 const ENGINE: &[&[&str]] = &[&["activity", "clock", "ident", "store", "telemetry", "version", "wire"]];
-const BELOW_SILO: &[&[&str]] = &[L0, L1, ENGINES, &["caller", "client", "runtime"]];
+const BELOW_SILO: &[&[&str]] = &[L0, L1, ENGINES, &["caller", "client", "runtime", "stream"]];
 
 /// What each room may import.
 const ARROWS: &[(&str, &[&[&str]])] = &[
@@ -65,7 +65,8 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
         "caller",
         &[L0, &["actor", "directory", "mailbox", "store", "transport", "wire"]],
     ),
-    ("client", &[L0, L1, &["caller", "directory"]]),
+    ("stream", &[L0, L1]),
+    ("client", &[L0, L1, &["caller", "directory", "stream"]]),
     ("silo", BELOW_SILO),
     ("admin", &[L0, L1, ENGINES, &["caller", "client", "runtime", "silo"]]),
     (

@@ -7,6 +7,7 @@ mod common;
 mod outages;
 mod records;
 mod refusals;
+mod reminders;
 #[path = "../common/redis.rs"]
 mod server;
 mod silos;

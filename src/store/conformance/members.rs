@@ -217,6 +217,7 @@ pub async fn rows_come_back_as_they_were_put(store: Arc<dyn Store>) {
                 kinds: [("cart".to_owned(), kind.clone()), ("käufer".to_owned(), kind.clone())].into(),
                 protocol_min: 1,
                 protocol_max: u16::MAX,
+                streams: [("news".to_owned(), vec!["cart".to_owned()])].into(),
                 unknown: unknown(),
             },
             labels: [

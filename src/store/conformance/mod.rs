@@ -18,7 +18,9 @@ pub mod members;
 pub mod names;
 pub mod posts;
 mod race;
+pub mod reminders;
 pub mod states;
+pub mod subscriptions;
 mod values;
 
 pub use values::row;
@@ -119,6 +121,19 @@ macro_rules! store_conformance {
             documents::a_put_that_expects_another_number_tells_the_document_as_it_is,
             documents::concurrent_puts_of_a_document_have_one_winner,
             documents::documents_of_other_names_are_other_documents,
+            reminders::a_reminder_comes_back_as_it_was_last_set,
+            reminders::a_removed_reminder_is_gone,
+            reminders::an_actor_that_has_another_owner_sets_no_reminder,
+            reminders::reminders_of_other_actors_and_names_are_others,
+            reminders::a_bucket_is_read_in_windows,
+            reminders::a_bucket_has_one_owner_at_a_time,
+            reminders::concurrent_claims_of_a_bucket_have_one_winner,
+            reminders::a_tick_is_due_for_the_owner_of_its_bucket_alone,
+            reminders::a_tick_is_advanced_once,
+            reminders::an_advance_neither_reverts_nor_revives,
+            reminders::a_large_batch_of_reminders_is_answered_whole,
+            subscriptions::subscriptions_come_back_until_they_are_ended,
+            subscriptions::who_does_not_own_a_stream_subscribes_nobody_to_it,
             names::equal_keys_of_different_kinds_are_different_actors,
             names::odd_names_do_not_collide,
             names::odd_silo_names_do_not_collide,

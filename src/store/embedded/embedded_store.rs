@@ -5,14 +5,16 @@ use super::{
     failure::Failure,
     file::{File, LOCK_ATTEMPTS},
     job::{Access, Job, Lane, Task},
-    members, states,
+    members, reminders, states, subscriptions,
     worker::{MAX_WEIGHT, Worker},
 };
 use crate::{
     ident::{ActorId, InvalidName, SiloId},
     store::{
-        Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
-        SaveOutcome, SaveRequest, Store, StoreError, StoreFuture, StoredState, views::Views,
+        Bucket, BucketRead, BucketRow, Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow,
+        MembershipTable, RegisterOutcome, Reminder, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, Store,
+        StoreError, StoreFuture, StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten,
+        TickOutcome, TickStep, Window, views::Views,
     },
 };
 use bytes::Bytes;
@@ -281,6 +283,56 @@ impl Store for EmbeddedStore {
         let name = name.to_owned();
         self.submit(Access::Writes, 1 + body.len() / BYTES_PER_ITEM, move |file| {
             documents::put(file, &name, expected, &body)
+        })
+    }
+
+    fn buckets(&self) -> StoreFuture<'_, Vec<BucketRow>> {
+        self.watch(reminders::buckets)
+    }
+
+    fn change_bucket(&self, bucket: Bucket, expected: Entry, new: Entry) -> StoreFuture<'_, Result<(), Entry>> {
+        self.submit(Access::Writes, 1, move |file| {
+            reminders::change_bucket(file, bucket, &expected, &new)
+        })
+    }
+
+    fn write_reminders(&self, writes: Vec<ReminderWrite>) -> StoreFuture<'_, Vec<ReminderWritten>> {
+        let bytes = |write: &ReminderWrite| write.new.as_ref().map_or(0, |(_, spec)| spec.body.len());
+        let bytes: usize = writes.iter().map(bytes).sum();
+        self.submit(Access::Writes, writes.len() + bytes / BYTES_PER_ITEM, move |file| {
+            reminders::write(file, &writes)
+        })
+    }
+
+    fn reminders_of(&self, actor: &ActorId) -> StoreFuture<'_, Vec<Reminder>> {
+        let actor = actor.clone();
+        self.submit(Access::Reads, 1, move |file| reminders::of(file, &actor))
+    }
+
+    fn read_bucket(&self, bucket: Bucket, window: Window) -> StoreFuture<'_, BucketRead> {
+        self.watch(move |file| reminders::read(file, bucket, window))
+    }
+
+    fn check_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>> {
+        let owner = owner.clone();
+        self.watch(move |file| reminders::check(file, &owner, &ticks))
+    }
+
+    fn advance_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>> {
+        let owner = owner.clone();
+        self.submit(Access::Writes, ticks.len(), move |file| {
+            reminders::advance(file, &owner, &ticks)
+        })
+    }
+
+    fn subscriptions(&self, stream: &ActorId) -> StoreFuture<'_, Vec<(SubscriptionId, SubscriptionSpec)>> {
+        let stream = stream.clone();
+        self.submit(Access::Reads, 1, move |file| subscriptions::of(file, &stream))
+    }
+
+    fn write_subscriptions(&self, writes: Vec<SubscriptionWrite>) -> StoreFuture<'_, Vec<SubscriptionWritten>> {
+        self.submit(Access::Writes, writes.len(), move |file| {
+            subscriptions::write(file, &writes)
         })
     }
 }

@@ -30,8 +30,10 @@ mod failure;
 mod file;
 mod job;
 mod members;
+mod reminders;
 mod schema;
 mod states;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod worker;

@@ -60,6 +60,39 @@ const LATER_TABLES: &str = "
         key TEXT NOT NULL,
         PRIMARY KEY (cluster, kind, key)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS buckets (
+        cluster INTEGER NOT NULL,
+        bucket INTEGER NOT NULL,
+        owner TEXT,
+        incarnation INTEGER,
+        epoch INTEGER NOT NULL,
+        changes INTEGER NOT NULL,
+        PRIMARY KEY (cluster, bucket),
+        CHECK ((owner IS NULL) = (incarnation IS NULL))
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS reminders (
+        cluster INTEGER NOT NULL,
+        bucket INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        name TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        due INTEGER NOT NULL,
+        spec BLOB NOT NULL,
+        PRIMARY KEY (cluster, kind, key, name)
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS reminders_by_due ON reminders (cluster, bucket, due, number);
+    CREATE TABLE IF NOT EXISTS subscriptions (
+        cluster INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        subscriber_kind TEXT NOT NULL,
+        subscriber_key TEXT NOT NULL,
+        event TEXT NOT NULL,
+        spec BLOB NOT NULL,
+        PRIMARY KEY (cluster, kind, key, subscriber_kind, subscriber_key, event)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS reminders_by_number ON reminders (cluster, bucket, number);
 ";
 
 /// Whose file it is.

@@ -4,8 +4,10 @@ use super::tables::Tables;
 use crate::{
     ident::{ActorId, SiloId},
     store::{
-        Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
-        SaveOutcome, SaveRequest, Store, StoreError, StoreFuture, StoredState, views::Views,
+        Bucket, BucketRead, BucketRow, Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow,
+        MembershipTable, RegisterOutcome, Reminder, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, Store,
+        StoreError, StoreFuture, StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten,
+        TickOutcome, TickStep, Window, views::Views,
     },
 };
 use bytes::Bytes;
@@ -158,6 +160,56 @@ impl Store for MemoryStore {
     ) -> StoreFuture<'_, Result<ETag, Option<Document>>> {
         let name = name.to_owned();
         self.run(move |tables| Ok(tables.put_document(name, expected, body)))
+    }
+
+    fn buckets(&self) -> StoreFuture<'_, Vec<BucketRow>> {
+        self.run(|tables| Ok(tables.reminders.buckets()))
+    }
+
+    fn change_bucket(&self, bucket: Bucket, expected: Entry, new: Entry) -> StoreFuture<'_, Result<(), Entry>> {
+        self.run(move |tables| Ok(tables.reminders.change_bucket(bucket, &expected, new)))
+    }
+
+    fn write_reminders(&self, writes: Vec<ReminderWrite>) -> StoreFuture<'_, Vec<ReminderWritten>> {
+        self.run(move |tables| Ok(writes.into_iter().map(|write| tables.write_reminder(write)).collect()))
+    }
+
+    fn reminders_of(&self, actor: &ActorId) -> StoreFuture<'_, Vec<Reminder>> {
+        let actor = actor.clone();
+        self.run(move |tables| Ok(tables.reminders.of(&actor)))
+    }
+
+    fn read_bucket(&self, bucket: Bucket, window: Window) -> StoreFuture<'_, BucketRead> {
+        self.run(move |tables| Ok(tables.reminders.read(bucket, window)))
+    }
+
+    fn check_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>> {
+        let owner = owner.clone();
+        self.run(move |tables| Ok(ticks.iter().map(|tick| tables.reminders.check(&owner, tick)).collect()))
+    }
+
+    fn advance_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>> {
+        let owner = owner.clone();
+        self.run(move |tables| {
+            Ok(ticks
+                .iter()
+                .map(|tick| tables.reminders.advance(&owner, tick))
+                .collect())
+        })
+    }
+
+    fn subscriptions(&self, stream: &ActorId) -> StoreFuture<'_, Vec<(SubscriptionId, SubscriptionSpec)>> {
+        let stream = stream.clone();
+        self.run(move |tables| Ok(tables.subscriptions.of(&stream)))
+    }
+
+    fn write_subscriptions(&self, writes: Vec<SubscriptionWrite>) -> StoreFuture<'_, Vec<SubscriptionWritten>> {
+        self.run(move |tables| {
+            Ok(writes
+                .into_iter()
+                .map(|write| tables.write_subscription(write))
+                .collect())
+        })
     }
 }
 

@@ -4,7 +4,9 @@
 //! Imports the contract and `ident`.
 
 mod memory_store;
+mod reminders;
 mod rows;
+mod subscriptions;
 mod tables;
 
 pub use memory_store::MemoryStore;

@@ -1,11 +1,12 @@
 //! The tables of a memory store and the exact meaning of every operation on them.
 
-use super::rows::Rows;
+use super::{reminders::Reminders, rows::Rows, subscriptions::Subscriptions};
 use crate::{
     ident::{ActorId, SiloId},
     store::{
         Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
-        Registered, SaveOutcome, SaveRequest, StoredState,
+        Registered, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, StoredState, SubscriptionWrite,
+        SubscriptionWritten,
     },
 };
 use bytes::Bytes;
@@ -18,6 +19,8 @@ pub(super) struct Tables {
     rows: Rows,
     posters: BTreeSet<ActorId>,
     documents: BTreeMap<String, Document>,
+    pub(super) reminders: Reminders,
+    pub(super) subscriptions: Subscriptions,
 }
 
 impl Tables {
@@ -101,6 +104,16 @@ impl Tables {
         }
         self.rows.set_entry(&change.actor, &change.new);
         EntryOutcome::Changed
+    }
+
+    pub(super) fn write_reminder(&mut self, write: ReminderWrite) -> ReminderWritten {
+        let entry = self.entry(&write.id.actor);
+        self.reminders.write(write, entry)
+    }
+
+    pub(super) fn write_subscription(&mut self, write: SubscriptionWrite) -> SubscriptionWritten {
+        let entry = self.entry(&write.id.stream);
+        self.subscriptions.write(write, entry)
     }
 
     pub(super) fn owned_by(&self, owner: &SiloId) -> Vec<ActorId> {

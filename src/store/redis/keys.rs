@@ -3,7 +3,10 @@
 //! Names cannot be confused whatever they are made of: what ends at a sign does not contain it, and a kind says its
 //! length. What stands in braces is the hash tag: the slot of a Redis Cluster.
 
-use crate::ident::{ActorId, SiloId};
+use crate::{
+    ident::{ActorId, SiloId},
+    store::Bucket,
+};
 use std::fmt::Write;
 
 /// Over how many slots the actors of a cluster are spread. Part of the layout: another number would look elsewhere.
@@ -56,6 +59,26 @@ impl Keys {
     /// The names of the actors of a partition whose states have messages that are still to be sent.
     pub(super) fn posters(&self, partition: u64) -> String {
         format!("quark:{{{}/{partition}}}:posters", self.tag)
+    }
+
+    /// The subscriptions to a stream.
+    pub(super) fn subscriptions(&self, stream: &ActorId) -> String {
+        format!(
+            "quark:{{{}/{}}}:subscriptions:{}",
+            self.tag,
+            partition(stream),
+            name(stream)
+        )
+    }
+
+    /// Who looks after a bucket of reminders: a bucket is a partition.
+    pub(super) fn bucket(&self, bucket: Bucket) -> String {
+        format!("quark:{{{}/{bucket}}}:bucket", self.tag)
+    }
+
+    /// Something of the reminders of a bucket.
+    pub(super) fn reminders(&self, bucket: Bucket, what: &str) -> String {
+        format!("quark:{{{}/{bucket}}}:reminders{what}", self.tag)
     }
 
     /// The names of the actors of a partition that the silo owns.
@@ -112,6 +135,15 @@ mod tests {
             assert_eq!(tag(&keys.actor(&alice)), tag(&owned));
             assert!(tag(&owned).ends_with(&format!("/{}", partition(&alice))), "{owned}");
         }
+    }
+
+    #[test]
+    fn an_actor_and_its_reminders_have_one_tag() {
+        let keys = Keys::new("shop", 0);
+        let alice = id("cart", "alice");
+        let bucket = Bucket::of(&alice);
+        assert_eq!(tag(&keys.actor(&alice)), tag(&keys.bucket(bucket)));
+        assert_eq!(tag(&keys.actor(&alice)), tag(&keys.reminders(bucket, ":due")));
     }
 
     #[test]

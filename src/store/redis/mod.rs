@@ -13,6 +13,10 @@
 //!   quark:{CLUSTER/P}:actor:KIND:KEY  hash: owner, incarnation, epoch | etag, version, body | poster
 //!   quark:{CLUSTER/P}:posters         set: the actors of partition P whose states have messages that are still to be sent
 //!   quark:{CLUSTER/P}:owned:SILO      set: the actors of partition P that the silo owns
+//!   quark:{CLUSTER/P}:subscriptions:KIND:KEY  hash: LENGTH:KIND:KEY of the subscriber, a zero byte and the event (record)
+//!   quark:{CLUSTER/P}:bucket          hash: owner, incarnation, epoch, changes: who looks after the reminders of partition P
+//!   quark:{CLUSTER/P}:reminders       hash: REMINDER (record), where REMINDER is LENGTH:KIND:KEY, a zero byte and its name
+//!   quark:{CLUSTER/P}:reminders:due   sorted set: REMINDER by due time; :set by number; :names by name alone
 //! ```
 //!
 //! **Invariants.** *One slot per step*: what one script touches has one hash tag, so that a Redis Cluster would take it;
@@ -36,10 +40,13 @@ mod keys;
 mod members;
 mod push;
 mod redis_store;
+mod reminder_scripts;
+mod reminders;
 mod reply;
 mod scripts;
 mod server;
 mod states;
+mod subscriptions;
 mod suitability;
 
 pub use redis_store::RedisStore;

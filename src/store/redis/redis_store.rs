@@ -1,14 +1,22 @@
 //! The store in Redis: has its thread do the operations, and waits for the answers.
 
 use super::{
-    address::Address, documents, entries, failure::Failure, members, push, server::Server, states, suitability,
+    address::Address,
+    documents, entries,
+    failure::Failure,
+    members, push,
+    reminders::{self, Step},
+    server::Server,
+    states, subscriptions, suitability,
 };
 use crate::{
     clock::Clock,
     ident::{ActorId, InvalidName, SiloId},
     store::{
-        Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
-        SaveOutcome, SaveRequest, Store, StoreError, StoreFuture, StoredState, views::Views,
+        Bucket, BucketRead, BucketRow, Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow,
+        MembershipTable, RegisterOutcome, Reminder, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, Store,
+        StoreError, StoreFuture, StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten,
+        TickOutcome, TickStep, Window, views::Views,
     },
 };
 use bytes::Bytes;
@@ -256,5 +264,45 @@ impl Store for RedisStore {
     ) -> StoreFuture<'_, Result<ETag, Option<Document>>> {
         let name = name.to_owned();
         self.submit(move |server| async move { documents::put(&server, &name, expected, body).await })
+    }
+
+    fn buckets(&self) -> StoreFuture<'_, Vec<BucketRow>> {
+        self.submit(|server| async move { reminders::buckets(&server).await })
+    }
+
+    fn change_bucket(&self, bucket: Bucket, expected: Entry, new: Entry) -> StoreFuture<'_, Result<(), Entry>> {
+        self.submit(move |server| async move { reminders::change_bucket(&server, bucket, &expected, &new).await })
+    }
+
+    fn write_reminders(&self, writes: Vec<ReminderWrite>) -> StoreFuture<'_, Vec<ReminderWritten>> {
+        self.submit(move |server| async move { reminders::write(&server, writes).await })
+    }
+
+    fn reminders_of(&self, actor: &ActorId) -> StoreFuture<'_, Vec<Reminder>> {
+        let actor = actor.clone();
+        self.submit(move |server| async move { reminders::of(&server, &actor).await })
+    }
+
+    fn read_bucket(&self, bucket: Bucket, window: Window) -> StoreFuture<'_, BucketRead> {
+        self.submit(move |server| async move { reminders::read(&server, bucket, window).await })
+    }
+
+    fn check_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>> {
+        let owner = owner.clone();
+        self.submit(move |server| async move { reminders::step(&server, &owner, ticks, Step::Check).await })
+    }
+
+    fn advance_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>> {
+        let owner = owner.clone();
+        self.submit(move |server| async move { reminders::step(&server, &owner, ticks, Step::Advance).await })
+    }
+
+    fn subscriptions(&self, stream: &ActorId) -> StoreFuture<'_, Vec<(SubscriptionId, SubscriptionSpec)>> {
+        let stream = stream.clone();
+        self.submit(|server| async move { subscriptions::of(&server, &stream).await })
+    }
+
+    fn write_subscriptions(&self, writes: Vec<SubscriptionWrite>) -> StoreFuture<'_, Vec<SubscriptionWritten>> {
+        self.submit(|server| async move { subscriptions::write(&server, writes).await })
     }
 }

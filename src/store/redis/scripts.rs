@@ -39,6 +39,8 @@ end"
     };
 }
 
+pub(super) use {entry, script};
+
 /// Says which layout the members' hash `KEYS[1]` has, and gives it `ARGV[1]` if it has none.
 pub(super) static OPEN: LazyLock<Script> = script!(
     r"

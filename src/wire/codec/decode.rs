@@ -290,6 +290,7 @@ impl Decoder {
             unsaved,
             frozen_at,
             timers,
+            streams,
         } = head.extension()?;
         Ok(Package {
             actor,
@@ -301,6 +302,7 @@ impl Decoder {
             waiting: Vec::new(),
             frozen_at_micros: frozen_at,
             timers: timers.into_owned(),
+            streams: streams.into_owned(),
         })
     }
 

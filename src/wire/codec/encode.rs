@@ -253,6 +253,7 @@ impl Put<'_> {
             unsaved: package.unsaved,
             frozen_at: package.frozen_at_micros,
             timers: Cow::Borrowed(&package.timers),
+            streams: Cow::Borrowed(&package.streams),
         };
         let head = header(kind::PACKAGE, 0, package.epoch);
         self.head(head, Fixed::Actor(&package.actor), Some(&extension), payload)?;

@@ -6,7 +6,10 @@
 use crate::{
     ident::{Hint, TraceContext},
     store::ETag,
-    wire::{BounceReason, Failure, FailureCode, Located, OfferItem, PackedTimer, Ran, Refusal, SiloAddress},
+    wire::{
+        BounceReason, Failure, FailureCode, Located, OfferItem, PackedSubscription, PackedTimer, Ran, Refusal,
+        SiloAddress,
+    },
 };
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -95,6 +98,9 @@ pub(super) struct PackageHead<'a> {
     pub(super) frozen_at: u64,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub(super) timers: Cow<'a, [PackedTimer]>,
+    /// What it is subscribed to.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) streams: Cow<'a, [PackedSubscription]>,
 }
 
 #[derive(Serialize, Deserialize)]

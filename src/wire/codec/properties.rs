@@ -6,7 +6,7 @@ use crate::{
     store::{ETag, SiloStatus},
     wire::{
         BounceReason, Call, Failure, FailureCode, Frame, FrameError, Limits, Located, OfferItem, Outcome, Package,
-        PackedTimer, Ran, Refusal, SiloAddress,
+        PackedSubscription, PackedTimer, Ran, Refusal, SiloAddress,
     },
 };
 use bytes::{Buf, Bytes, BytesMut};
@@ -129,12 +129,18 @@ fn timer() -> BoxedStrategy<PackedTimer> {
         .boxed()
 }
 
+fn subscription() -> BoxedStrategy<PackedSubscription> {
+    (actor(), name())
+        .prop_map(|(stream, event)| PackedSubscription { stream, event })
+        .boxed()
+}
+
 fn package() -> BoxedStrategy<Package> {
     let flags = (option::of(any::<u64>()), any::<bool>(), any::<u64>());
-    let contents = (vec(call(), 0..4), vec(timer(), 0..4));
+    let contents = (vec(call(), 0..4), vec(timer(), 0..4), vec(subscription(), 0..4));
     (actor(), epoch(), version(), body(), flags, contents)
         .prop_map(
-            |(actor, epoch, version, memory, (etag, unsaved, frozen_at_micros), (waiting, timers))| Package {
+            |(actor, epoch, version, memory, (etag, unsaved, frozen_at_micros), (waiting, timers, streams))| Package {
                 actor,
                 epoch,
                 version,
@@ -144,6 +150,7 @@ fn package() -> BoxedStrategy<Package> {
                 waiting,
                 frozen_at_micros,
                 timers,
+                streams,
             },
         )
         .boxed()
@@ -411,6 +418,7 @@ fn a_frame_beyond_the_limits_is_not_sent_and_the_error_names_it() {
         waiting: vec![simple_call(), chained.clone()],
         frozen_at_micros: 0,
         timers: Vec::new(),
+        streams: Vec::new(),
     };
     for (frame, words) in [
         (
@@ -448,6 +456,7 @@ fn a_package_holds_calls_alone() {
         waiting: Vec::new(),
         frozen_at_micros: 0,
         timers: Vec::new(),
+        streams: Vec::new(),
     };
     let mut bytes = bytes_of(&Frame::Package(inner.clone()));
     let nested = bytes.clone();

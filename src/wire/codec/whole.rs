@@ -66,6 +66,7 @@ mod tests {
             waiting: Vec::new(),
             frozen_at_micros: 5,
             timers: Vec::new(),
+            streams: Vec::new(),
         }
     }
 

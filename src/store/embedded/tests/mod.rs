@@ -8,8 +8,10 @@ use super::{EmbeddedStore, job::Access};
 use crate::{
     ident::{ActorId, SiloId},
     store::{
-        Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
-        SaveOutcome, SaveRequest, Store, StoreFuture, StoredState, views::Views,
+        Bucket, BucketRead, BucketRow, Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow,
+        MembershipTable, RegisterOutcome, Reminder, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, Store,
+        StoreFuture, StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten,
+        TickOutcome, TickStep, Window, views::Views,
     },
 };
 use bytes::Bytes;
@@ -193,5 +195,41 @@ impl Store for Handles {
         body: Bytes,
     ) -> StoreFuture<'_, Result<ETag, Option<Document>>> {
         self.next().put_document(name, expected, body)
+    }
+
+    fn buckets(&self) -> StoreFuture<'_, Vec<BucketRow>> {
+        self.next().buckets()
+    }
+
+    fn change_bucket(&self, bucket: Bucket, expected: Entry, new: Entry) -> StoreFuture<'_, Result<(), Entry>> {
+        self.next().change_bucket(bucket, expected, new)
+    }
+
+    fn write_reminders(&self, writes: Vec<ReminderWrite>) -> StoreFuture<'_, Vec<ReminderWritten>> {
+        self.next().write_reminders(writes)
+    }
+
+    fn reminders_of(&self, actor: &ActorId) -> StoreFuture<'_, Vec<Reminder>> {
+        self.next().reminders_of(actor)
+    }
+
+    fn read_bucket(&self, bucket: Bucket, window: Window) -> StoreFuture<'_, BucketRead> {
+        self.next().read_bucket(bucket, window)
+    }
+
+    fn check_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>> {
+        self.next().check_ticks(owner, ticks)
+    }
+
+    fn advance_ticks(&self, owner: &SiloId, ticks: Vec<TickStep>) -> StoreFuture<'_, Vec<TickOutcome>> {
+        self.next().advance_ticks(owner, ticks)
+    }
+
+    fn subscriptions(&self, stream: &ActorId) -> StoreFuture<'_, Vec<(SubscriptionId, SubscriptionSpec)>> {
+        self.next().subscriptions(stream)
+    }
+
+    fn write_subscriptions(&self, writes: Vec<SubscriptionWrite>) -> StoreFuture<'_, Vec<SubscriptionWritten>> {
+        self.next().write_subscriptions(writes)
     }
 }
