@@ -27,6 +27,7 @@ mod directory;
 mod doorstep;
 mod end;
 mod error;
+mod followed;
 mod found;
 mod handle;
 mod inbound;

@@ -1,7 +1,7 @@
 //! Rollouts at one silo: follows the record in the store, moves what it makes wrong here, answers about it, and carries it on
 //! if this silo is the first of the Active ones.
 
-use super::{Node, SiloHandle, queries::News};
+use super::{Node, SiloHandle, followed::{Followed, Sent}, queries::News};
 use crate::{
     clock::Moment,
     ident::{ActorId, SiloId},
@@ -52,7 +52,7 @@ pub(super) struct Rollouts {
 
 #[derive(Default)]
 struct Known {
-    record: Option<(ETag, Arc<Rollout>)>,
+    record: Followed<Rollout>,
     /// Since when it is as it is.
     since: Moment,
     /// When the store was last asked for it.
@@ -62,7 +62,11 @@ struct Known {
 
 impl Rollouts {
     fn record(&self) -> Option<(ETag, Arc<Rollout>)> {
-        self.known.lock().record.clone()
+        self.known.lock().record.value()
+    }
+
+    fn sending(&self) -> Sent {
+        self.known.lock().record.sending()
     }
 
     /// Whether it is time to look for actors on the wrong side.
@@ -82,7 +86,7 @@ impl Node {
     pub(super) fn look_after_rollout(self: &Arc<Self>) {
         let is_time = {
             let known = self.rollouts.known.lock();
-            let goes_on = known.record.as_ref().is_some_and(|(_, rollout)| !rollout.is_over());
+            let goes_on = known.record.value().is_some_and(|(_, rollout)| !rollout.is_over());
             let every = self.options.membership.read_interval;
             goes_on || known.read.is_none_or(|read| self.clock.now().since(read) >= every)
         };
@@ -145,10 +149,21 @@ impl Node {
         }
     }
 
+    /// Reads the record before anything is placed here. A store that does not answer is no reason to wait: joining says so.
+    pub(super) async fn read_rollout_first(self: &Arc<Self>) {
+        let timeout = self.options.membership.store_timeout;
+        match self.clock.timeout(timeout, self.read_rollout()).await {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => tracing::warn!(%error, "this silo starts without the rollout, which it reads again and again"),
+            None => tracing::warn!(?timeout, "this silo starts without the rollout: the store did not answer"),
+        }
+    }
+
     /// The record in the store; this silo goes by it from now on.
     async fn read_rollout(self: &Arc<Self>) -> Result<Option<(ETag, Arc<Rollout>)>, RolloutError> {
+        let sent = self.rollouts.sending();
         match self.store.document(DOCUMENT).await? {
-            Some(document) => self.follow(&document).map(Some),
+            Some(document) => self.follow(&document, sent).map(Some),
             None => Ok(None),
         }
     }
@@ -157,31 +172,32 @@ impl Node {
     async fn put_rollout(self: &Arc<Self>, expected: Option<ETag>, rollout: &Rollout) -> Result<bool, RolloutError> {
         let unreadable = |error: wire::EncodeError| RolloutError::Unreadable(error.to_string());
         let body = wire::encode(rollout).map_err(unreadable)?;
+        let sent = self.rollouts.sending();
         match self.store.put_document(DOCUMENT, expected, body.clone()).await? {
             Ok(etag) => {
-                self.follow(&Document { etag, body })?;
+                self.follow(&Document { etag, body }, sent)?;
                 for silo in self.board().links().silos() {
                     self.notify(&silo, News::Rollout);
                 }
                 Ok(true)
             }
-            Err(Some(found)) => self.follow(&found).map(|_| false),
+            Err(Some(found)) => self.follow(&found, sent).map(|_| false),
             Err(None) => Ok(false),
         }
     }
 
-    /// Goes by a record, if it is newer than the one known.
-    fn follow(self: &Arc<Self>, document: &Document) -> Result<(ETag, Arc<Rollout>), RolloutError> {
-        if let Some(known) = self.rollouts.record()
-            && known.0 == document.etag
+    /// Goes by a record that was asked for at `sent`, unless a newer one has come since; answers the one that this silo goes by.
+    fn follow(self: &Arc<Self>, document: &Document, sent: Sent) -> Result<(ETag, Arc<Rollout>), RolloutError> {
+        let mut known = self.rollouts.known.lock();
+        if let Some(record) = known.record.value()
+            && !known.record.is_news(document, sent)
         {
-            return Ok(known);
+            return Ok(record);
         }
         let rollout: Rollout =
             wire::decode(&document.body).map_err(|error| RolloutError::Unreadable(error.to_string()))?;
         let rollout = Arc::new(rollout);
-        let mut known = self.rollouts.known.lock();
-        known.record = Some((document.etag, rollout.clone()));
+        known.record.take(document, rollout.clone());
         known.since = self.clock.now();
         self.placement.write().rolled_out(canaries(&rollout));
         drop(known);

@@ -167,6 +167,7 @@ async fn open(
         // Before it joins: a silo that is told to end while it starts undoes what it has begun.
         actix_rt::spawn(signals(Arc::downgrade(&node)));
     }
+    node.read_rollout_first().await;
     if let Err(error) = join(&node, abandoned).await {
         node.services.membership(Event::Leave);
         // What is half done is undone by the others if the store does not answer.
