@@ -43,7 +43,7 @@ mod tests {
     use crate::{
         ident::SiloId,
         placement::Placement,
-        store::{KindManifest, Manifest, MemberRow, SiloStatus, Unknown},
+        store::{KindManifest, MemberRow, conformance},
         version::{Rule, VersionPolicy, parse},
     };
     use std::collections::BTreeMap;
@@ -53,23 +53,10 @@ mod tests {
     }
 
     fn row(name: &str, cart: &str) -> MemberRow {
-        let manifest = KindManifest {
-            version: version(cart),
-            messages: Vec::new(),
-            unknown: Unknown::default(),
-        };
-        MemberRow {
-            silo: SiloId::new(name, 1),
-            address: format!("{name}:7000"),
-            status: SiloStatus::Active,
-            heartbeat: 0,
-            manifest: Manifest {
-                kinds: BTreeMap::from([("cart".to_owned(), manifest)]),
-                ..Manifest::default()
-            },
-            labels: BTreeMap::new(),
-            unknown: Unknown::default(),
-        }
+        let mut row = conformance::row(&SiloId::new(name, 1));
+        let cart = KindManifest::new(version(cart));
+        row.manifest.kinds.insert("cart".to_owned(), cart);
+        row
     }
 
     fn placement(rows: &[(&str, &str)], weight: &str) -> Placement {

@@ -230,7 +230,7 @@ impl Placement {
 mod tests {
     use super::*;
     use crate::{
-        store::{KindManifest, Manifest},
+        store::{KindManifest, conformance},
         version::{Direction, NoMatch, Rule, parse},
     };
 
@@ -239,29 +239,11 @@ mod tests {
     }
 
     fn row(name: &str, status: SiloStatus, kinds: &[(&str, &str)]) -> MemberRow {
-        let kinds = kinds
-            .iter()
-            .map(|(kind, text)| {
-                let manifest = KindManifest {
-                    version: version(text),
-                    messages: Vec::new(),
-                    unknown: Default::default(),
-                };
-                ((*kind).to_owned(), manifest)
-            })
-            .collect();
-        MemberRow {
-            silo: SiloId::new(name, 1),
-            address: format!("{name}:7000"),
-            status,
-            heartbeat: 0,
-            manifest: Manifest {
-                kinds,
-                ..Manifest::default()
-            },
-            labels: BTreeMap::new(),
-            unknown: Default::default(),
-        }
+        let manifest = |(kind, text): &(&str, &str)| ((*kind).to_owned(), KindManifest::new(version(text)));
+        let mut row = conformance::row(&SiloId::new(name, 1));
+        row.status = status;
+        row.manifest.kinds = kinds.iter().map(manifest).collect();
+        row
     }
 
     fn placement(policy: VersionPolicy, rows: &[MemberRow]) -> Placement {

@@ -177,6 +177,14 @@ impl Rollout {
             self.moved(seen);
             let what = "all actors are back on the old version".to_owned();
             self.enter(Phase::RolledBack { why: why.to_owned() }, seen.at_micros, what);
+        } else if seen.unchanged_for > self.criteria.settle_limit {
+            // There is nowhere else to go: it goes on, and says so each time.
+            let what = format!(
+                "rolling back takes longer than {:?}: {}",
+                self.criteria.settle_limit,
+                seen.waits_for(self.number, self.revision)
+            );
+            self.enter(Phase::RollingBack { why: why.to_owned() }, seen.at_micros, what);
         }
     }
 

@@ -23,7 +23,8 @@ pub struct Criteria {
     pub watch_for: Duration,
     /// How long it is watched at most: still undecided, the rollout pauses. Default 10 minutes.
     pub watch_limit: Duration,
-    /// How long the silos may take to move what a step moves: then the rollout pauses. Default 10 minutes.
+    /// How long the silos may take to move what a step moves: then the rollout pauses. A way back that takes longer goes on, and says
+    /// what it waits for each time. Default 10 minutes.
     pub settle_limit: Duration,
     /// What a bad verdict does. Default: roll back.
     pub on_bad: OnBad,

@@ -3,7 +3,7 @@
 use super::{Command, Criteria, Observed, OnBad, Phase, Plan, PlanError, Request, Rollout, SiloReport};
 use crate::{
     ident::{SiloId, Weight},
-    store::{KindManifest, Manifest, MemberRow, SiloStatus, Unknown},
+    store::{KindManifest, MemberRow, conformance},
     telemetry::KindFigures,
     version::{Rule, VersionPolicy, parse},
     wire,
@@ -19,22 +19,12 @@ fn silo(name: &str) -> SiloId {
 
 fn row(name: &str, version: &str, messages: &[&str]) -> MemberRow {
     let manifest = KindManifest {
-        version: parse(version).expect("valid"),
         messages: messages.iter().map(|message| (*message).to_owned()).collect(),
-        unknown: Unknown::default(),
+        ..KindManifest::new(parse(version).expect("valid"))
     };
-    MemberRow {
-        silo: silo(name),
-        address: format!("{name}:7000"),
-        status: SiloStatus::Active,
-        heartbeat: 0,
-        manifest: Manifest {
-            kinds: BTreeMap::from([("cart".to_owned(), manifest)]),
-            ..Manifest::default()
-        },
-        labels: BTreeMap::new(),
-        unknown: Unknown::default(),
-    }
+    let mut row = conformance::row(&silo(name));
+    row.manifest.kinds.insert("cart".to_owned(), manifest);
+    row
 }
 
 fn rows() -> Vec<MemberRow> {
@@ -224,6 +214,24 @@ fn silos_that_do_not_settle_in_time_pause_it_and_are_named() {
         "{why}"
     );
     assert!(why.contains("does not know the rollout yet"), "{why}");
+}
+
+#[test]
+fn a_way_back_that_takes_too_long_goes_on_and_names_whom_it_waits_for() {
+    let mut cluster = Cluster::with(Criteria::default());
+    cluster.command(&Command::RollBack {
+        why: "cold feet".into(),
+    });
+    for report in &mut cluster.reports {
+        report.follows = Some((cluster.rollout.number, cluster.rollout.revision));
+    }
+    cluster.reports[2].misplaced = 2;
+    assert!(!cluster.look(Duration::from_secs(600)));
+    assert!(cluster.look(Duration::from_secs(601)));
+    assert!(cluster.log().contains("c#1 has 2 actors left to move"), "{}", cluster.log());
+    assert!(matches!(cluster.rollout.phase, Phase::RollingBack { .. }));
+    cluster.settle();
+    assert!(matches!(&cluster.rollout.phase, Phase::RolledBack { why } if why.contains("cold feet")));
 }
 
 /// R96

@@ -53,6 +53,17 @@ pub struct KindManifest {
     pub unknown: Unknown,
 }
 
+impl KindManifest {
+    /// That of a kind in a version, of which nothing else is known.
+    pub fn new(version: Version) -> Self {
+        Self {
+            version,
+            messages: Vec::new(),
+            unknown: Unknown::default(),
+        }
+    }
+}
+
 /// What the cluster knows of one silo.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberRow {
