@@ -11,7 +11,7 @@
 //! ```text
 //! rows of a view --view_changed--> hosts by kind --place(actor, wanted)--> one silo
 //!                                               \--targets(kind, version)--> newest version first
-//! loads of silos --compare--> nothing, or a plan: how many cold ones to whom, or a part of the hot ones
+//! loads of silos --compare--> nothing, or a relief: how many cold ones to whom, or a part of the hot ones
 //! ```
 //!
 //! **Invariants**
@@ -30,7 +30,7 @@ mod error;
 mod rendezvous;
 mod spread;
 
-pub use balance::{Balance, BalanceOptions, Plan, SiloLoad};
+pub use balance::{Balance, BalanceOptions, Relief, SiloLoad};
 pub use canary::{Canary, Side};
 pub use engine::{Host, Placement};
 pub use error::PlacementError;
