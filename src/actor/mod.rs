@@ -5,7 +5,7 @@
 //! of the handler's future, and what calls made in it inherit. When a turn is run, and for which activation, is the runtime's
 //! affair; calls leave through [`Port`], all else through [`Services`].
 //!
-//! Imports `ident`, `clock`, `mailbox`, `wire` and the plain values of `store`.
+//! Imports `ident`, `clock`, `mailbox`, `schema`, `wire` and the plain values of `store`.
 
 mod ask;
 mod blocking;
@@ -14,6 +14,7 @@ mod check;
 mod context;
 mod error;
 mod frame;
+pub mod lock;
 mod port;
 mod reference;
 pub mod registry;
