@@ -11,7 +11,8 @@ use std::time::Duration;
 pub struct Criteria {
     /// Turns of the new version, of each kind, without which nothing is good. Default 100.
     pub min_turns: u64,
-    /// Turns that must have been timed in both versions before latencies are compared. Default 100.
+    /// Turns that must have been timed in both versions before latencies are compared: of sixteen visits to an actor one is timed. With
+    /// fewer, slowness is no finding and holds nothing up. Default 100.
     pub min_timed: u64,
     /// How much higher than the old version's the failure rate may be, in thousandths. Default 5.
     pub failure_margin: u32,

@@ -14,7 +14,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Weak, atomic::Ordering};
 
 impl Node {
     /// The directory names this silo; the actor comes up from what was saved.
@@ -111,9 +111,12 @@ impl Node {
             return Some(Refusal::NotHosted);
         };
         let allowed = self.placement.read().policy(kind).allows(version, &own.version);
-        (!allowed).then(|| Refusal::Version {
-            source: version.clone(),
-            target: own.version.clone(),
+        (!allowed).then(|| {
+            self.version_mismatches.fetch_add(1, Ordering::Relaxed);
+            Refusal::Version {
+                source: version.clone(),
+                target: own.version.clone(),
+            }
         })
     }
 

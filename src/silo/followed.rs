@@ -99,7 +99,10 @@ mod tests {
         let (late, put) = (followed.sending(), followed.sending());
         hear(&mut followed, &document(8, "another eighth"), put);
         assert!(!followed.is_news(&document(8, "another eighth"), late), "it is known");
-        assert!(!followed.is_news(&document(8, "lost"), late), "which of the two is older is not known");
+        assert!(
+            !followed.is_news(&document(8, "lost"), late),
+            "which of the two is older is not known"
+        );
         let now = followed.sending();
         assert!(followed.is_news(&document(8, "a third"), now));
     }

@@ -1,7 +1,12 @@
 //! Rollouts at one silo: follows the record in the store, moves what it makes wrong here, answers about it, and carries it on
 //! if this silo is the first of the Active ones.
 
-use super::{Node, SiloHandle, followed::{Followed, Sent}, queries::News};
+use super::{
+    Node, SiloHandle,
+    followed::{Followed, Sent},
+    queries::News,
+    shapes,
+};
 use crate::{
     clock::Moment,
     ident::{ActorId, SiloId},
@@ -11,11 +16,13 @@ use crate::{
     },
     store::{Document, ETag},
     telemetry::ArrivalFigures,
+    version::VersionPolicy,
     wire,
 };
 use bytes::Bytes;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
+use semver::Version;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -69,6 +76,24 @@ impl Rollouts {
         self.known.lock().record.sending()
     }
 
+    /// Whether a kind is being rolled out.
+    pub(super) fn rolls_out(&self, kind: &str) -> bool {
+        let goes_on = |(_, rollout): (ETag, Arc<Rollout>)| !rollout.is_over() && rollout.kinds.contains_key(kind);
+        self.record().is_some_and(goes_on)
+    }
+
+    /// A kind that is being rolled out, `kind` or any, between versions which a policy lets nothing pass between.
+    pub(super) fn forbidden_by(&self, kind: Option<&str>, policy: VersionPolicy) -> Option<(String, Version, Version)> {
+        let (_, rollout) = self.record().filter(|(_, rollout)| !rollout.is_over())?;
+        let kinds = rollout
+            .kinds
+            .iter()
+            .filter(|(name, _)| kind.is_none_or(|kind| *name == kind));
+        let mut ways = kinds.flat_map(|(name, target)| target.from.iter().map(move |from| (name, from, &target.to)));
+        let forbidden = ways.find(|(_, from, to)| !policy.allows(from, to) || !policy.allows(to, from));
+        forbidden.map(|(kind, from, to)| (kind.clone(), from.clone(), to.clone()))
+    }
+
     /// Whether it is time to look for actors on the wrong side.
     fn is_time_to_search(&self, phase: &Phase) -> bool {
         let mut known = self.known.lock();
@@ -107,13 +132,15 @@ impl Node {
     /// Reads the record, moves what it makes wrong here, and carries the rollout on if that is up to this silo.
     async fn look_at_rollout(self: &Arc<Self>) {
         self.rollouts.known.lock().read = Some(self.clock.now());
+        if let Err(error) = self.read_rules().await {
+            tracing::debug!(%error, "the rules of versions cannot be read now");
+        }
         if let Err(error) = self.read_rollout().await {
             return tracing::debug!(%error, "the rollout cannot be read now");
         }
-        let Some((etag, rollout)) = self.rollouts.record() else {
-            return;
-        };
-        if self.rollouts.is_time_to_search(&rollout.phase) {
+        let record = self.rollouts.record();
+        let is_time = (record.as_ref()).is_some_and(|(_, rollout)| self.rollouts.is_time_to_search(&rollout.phase));
+        if self.rule_book.is_time_to_search() || is_time {
             for actor in self.misplaced() {
                 if !self.moves.knows(&actor) {
                     // One that cannot be wanted now comes again with the next look.
@@ -121,6 +148,7 @@ impl Node {
                 }
             }
         }
+        let Some((etag, rollout)) = record else { return };
         let first = self.view.read().active().next().map(|row| row.silo.clone());
         if first.as_ref() == Some(&self.me) && !rollout.is_over() {
             self.carry_on(etag, &rollout).await;
@@ -149,13 +177,23 @@ impl Node {
         }
     }
 
-    /// Reads the record before anything is placed here. A store that does not answer is no reason to wait: joining says so.
-    pub(super) async fn read_rollout_first(self: &Arc<Self>) {
+    /// Reads what says where actors belong, before anything is placed here. A store that does not answer is no reason to wait: joining
+    /// says so.
+    pub(super) async fn read_documents(self: &Arc<Self>) {
         let timeout = self.options.membership.store_timeout;
-        match self.clock.timeout(timeout, self.read_rollout()).await {
-            Some(Ok(_)) => {}
-            Some(Err(error)) => tracing::warn!(%error, "this silo starts without the rollout, which it reads again and again"),
-            None => tracing::warn!(?timeout, "this silo starts without the rollout: the store did not answer"),
+        let read = async {
+            if let Err(error) = self.read_rules().await {
+                tracing::warn!(%error, "this silo starts without the rules of versions, which it reads again and again");
+            }
+            if let Err(error) = self.read_rollout().await {
+                tracing::warn!(%error, "this silo starts without the rollout, which it reads again and again");
+            }
+        };
+        if self.clock.timeout(timeout, read).await.is_none() {
+            tracing::warn!(
+                ?timeout,
+                "this silo starts without rules and rollout: the store did not answer"
+            );
         }
     }
 
@@ -241,6 +279,7 @@ impl Node {
             activations: self.activations_by_kind(),
             figures: self.pool().figures(),
             arrived: self.arrivals(),
+            departed: u64::try_from(self.moves.moved_count()).unwrap_or(u64::MAX),
         }
     }
 
@@ -268,6 +307,8 @@ impl Node {
         let reports = join_all(view.active().map(|row| self.report_of(&row.silo))).await;
         let reports: Result<Vec<_>, _> = reports.into_iter().collect();
         let reports = reports.map_err(|(silo, why)| RolloutError::Silent { silo, why })?;
+        let rows: Vec<_> = view.active().collect();
+        let schemas = shapes::recorded(&*self.store, shapes::differing(&rows)).await?;
         let placement = self.placement.read();
         let plan = Plan::new(
             request,
@@ -275,6 +316,7 @@ impl Node {
             view.active(),
             &reports,
             |kind| *placement.policy(kind),
+            &schemas,
             self.clock.wall_micros(),
         );
         Ok((plan.map_err(RolloutError::Plan)?, last.map(|(etag, _)| etag)))
@@ -344,7 +386,7 @@ fn canaries(rollout: &Rollout) -> BTreeMap<String, Canary> {
         return BTreeMap::new();
     }
     let canary = |target: &crate::rollout::Target| Canary {
-        to: target.to.clone(),
+        to: Arc::new(target.to.clone()),
         weight: rollout.weight,
     };
     rollout
