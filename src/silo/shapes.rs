@@ -27,27 +27,34 @@ pub(super) type Schemas = BTreeMap<Hash, Schema>;
 type Conflicts = BTreeMap<String, Vec<String>>;
 
 /// What the kinds of a silo look like.
-pub(super) struct Shapes(Lock);
+pub(super) struct Shapes {
+    lock: Lock,
+    /// Whether the store has it.
+    is_recorded: bool,
+}
 
 impl Shapes {
     pub(super) fn of(registry: &Registry) -> Self {
-        Self(registry.lock())
+        Self {
+            lock: registry.lock(),
+            is_recorded: false,
+        }
     }
 
     /// The hashes of a kind.
     pub(super) fn hashes(&self, kind: &str) -> KindHashes {
-        let versions = self.0.kinds.get(kind);
+        let versions = self.lock.kinds.get(kind);
         let hosted = versions.and_then(|versions| versions.values().next());
         hosted.cloned().unwrap_or_default()
     }
 
     /// What its kinds and those of the rows cannot read of each other, where the policies let messages and actors pass between them.
     fn conflicts(&self, rows: &[&MemberRow], schemas: &Schemas, placement: &Placement) -> Conflicts {
-        let schema = |hash: &Hash| self.0.schemas.get(hash).or_else(|| schemas.get(hash));
+        let schema = |hash: &Hash| self.lock.schemas.get(hash).or_else(|| schemas.get(hash));
         let mut found = Conflicts::new();
         for row in rows {
             for (kind, theirs) in &row.manifest.kinds {
-                let Some((version, ours)) = self.0.kinds.get(kind).and_then(BTreeMap::first_key_value) else {
+                let Some((version, ours)) = self.lock.kinds.get(kind).and_then(BTreeMap::first_key_value) else {
                     continue;
                 };
                 let ((from, old), (to, new)) = if theirs.version <= *version {
@@ -147,14 +154,17 @@ pub(super) async fn admit(
     options: &SiloOptions,
     clock: &Clock,
 ) -> Result<(Registry, Shapes), StartError> {
-    let shapes = Shapes::of(&registry);
+    let mut shapes = Shapes::of(&registry);
     let look = async {
-        let rows = store.members().await?.rows;
+        let members = clock.timeout(options.membership.store_timeout, store.members());
+        // Joining says whether the store answers.
+        let Some(table) = members.await else { return Ok(None) };
+        let rows = table?.rows;
         let known: BTreeSet<Hash> = (rows.iter().filter(|row| is_living(row)))
             .flat_map(|row| row.manifest.kinds.values())
             .flat_map(|kind| kind.schemas.all().copied().collect::<Vec<_>>())
             .collect();
-        let new = shapes.0.schemas.iter().filter(|(hash, _)| !known.contains(*hash));
+        let new = shapes.lock.schemas.iter().filter(|(hash, _)| !known.contains(*hash));
         record(store, new).await?;
         let mut placement = placement(options);
         if let Some(document) = store.document(rules::DOCUMENT).await?
@@ -166,20 +176,21 @@ pub(super) async fn admit(
             .iter()
             .filter(|row| is_living(row) && row.silo.name() != options.name)
             .collect();
-        shapes.compare(store, &others, &placement).await
+        shapes.compare(store, &others, &placement).await.map(Some)
     };
     let found = match clock.timeout(TIMEOUT, look).await {
-        Some(Ok(found)) => found,
-        // Joining says whether the store answers.
+        Some(Ok(Some(found))) => found,
+        // It is looked at again when the store has answered.
         Some(Err(error)) => {
             tracing::warn!(%error, "what the living silos look like cannot be read yet");
             return Ok((registry, shapes));
         }
-        None => {
-            tracing::warn!(timeout = ?TIMEOUT, "what the living silos look like cannot be read yet");
+        Some(Ok(None)) | None => {
+            tracing::warn!("what the living silos look like cannot be read yet: the store does not answer");
             return Ok((registry, shapes));
         }
     };
+    shapes.is_recorded = true;
     if found.is_empty() {
         return Ok((registry, shapes));
     }
@@ -197,7 +208,7 @@ pub(super) async fn admit(
             if registry.is_empty() {
                 return Err(refusal(found));
             }
-            let shapes = Shapes::of(&registry);
+            shapes.lock = registry.lock();
             Ok((registry, shapes))
         }
         SchemaConflicts::Allow => {
@@ -226,9 +237,9 @@ impl Shapes {
     ) -> Result<Conflicts, StoreError> {
         let theirs = rows.iter().flat_map(|row| row.manifest.kinds.iter());
         let needed: BTreeSet<Hash> = theirs
-            .filter(|(kind, _)| self.0.kinds.contains_key(*kind))
+            .filter(|(kind, _)| self.lock.kinds.contains_key(*kind))
             .flat_map(|(_, theirs)| theirs.schemas.all().copied().collect::<Vec<_>>())
-            .filter(|hash| !self.0.schemas.contains_key(hash))
+            .filter(|hash| !self.lock.schemas.contains_key(hash))
             .collect();
         let schemas = recorded(store, needed).await?;
         Ok(self.conflicts(rows, &schemas, placement))
@@ -241,6 +252,12 @@ impl Node {
     /// # Errors
     /// If it may not become Active with them.
     pub(super) async fn check_shapes(&self) -> Result<(), StartError> {
+        let failed = |error: StoreError| StartError::NotJoined {
+            why: format!("what silos look like cannot be read or recorded: {error}"),
+        };
+        if !self.shapes.is_recorded {
+            (record(&*self.store, self.shapes.lock.schemas.iter()).await).map_err(failed)?;
+        }
         if self.options.schema_conflicts == SchemaConflicts::Allow {
             return Ok(());
         }
@@ -250,9 +267,7 @@ impl Node {
         match self.shapes.compare(&*self.store, &others, &placement).await {
             Ok(found) if found.is_empty() => Ok(()),
             Ok(found) => Err(refusal(found)),
-            Err(error) => Err(StartError::NotJoined {
-                why: format!("what the living silos look like cannot be read: {error}"),
-            }),
+            Err(error) => Err(failed(error)),
         }
     }
 
@@ -260,7 +275,7 @@ impl Node {
     pub(super) fn record_shapes(self: &Arc<Self>) {
         let node = self.clone();
         self.spawn(async move {
-            if let Err(error) = record(&*node.store, node.shapes.0.schemas.iter()).await {
+            if let Err(error) = record(&*node.store, node.shapes.lock.schemas.iter()).await {
                 tracing::warn!(%error, "what this silo looks like cannot be recorded again now");
             }
         });

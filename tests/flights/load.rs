@@ -100,6 +100,14 @@ fn actor(flights: &Flights, flight: &Flight, part: Part) -> Option<Actor> {
     })
 }
 
+fn airport_of<'a>(
+    known: &'a mut BTreeMap<String, ActorRef<Airport>>,
+    client: &Client,
+    key: &str,
+) -> &'a ActorRef<Airport> {
+    known.entry(key.to_owned()).or_insert_with(|| client.actor(key))
+}
+
 /// Sends a message now; its answer is waited for apart.
 fn send<K: Accepts<M>, M: Message<Reply = Answer>>(
     actor: &ActorRef<K>,
@@ -143,15 +151,20 @@ async fn replay(client: Client, flights: Flights, stop: Arc<AtomicBool>) -> AllS
         };
         let carrier = flights.carriers[flight.carrier].clone();
         let key = actor.1.clone();
-        let mut airport = || airports.entry(key.clone()).or_insert_with(|| client.actor(&key));
         let answer: BoxFuture<'static, Result<Answer, CallError>> = match part {
             Part::Depart => {
                 let delay = flight.departure_delay;
-                send(airport(), Depart { stamp, carrier, delay })
+                send(
+                    airport_of(&mut airports, &client, &key),
+                    Depart { stamp, carrier, delay },
+                )
             }
             Part::Arrive => {
                 let delay = flight.arrival_delay;
-                send(airport(), Arrive { stamp, carrier, delay })
+                send(
+                    airport_of(&mut airports, &client, &key),
+                    Arrive { stamp, carrier, delay },
+                )
             }
             Part::Fly => {
                 let aircraft = aircraft.entry(key.clone()).or_insert_with(|| client.actor(&key));
