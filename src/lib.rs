@@ -46,6 +46,12 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 }
 
+pub mod lock {
+    //! What a program says over the wire, recorded in a file that is checked in, and the test that holds the program to it.
+    pub use crate::actor::lock::{check, check_against};
+    pub use crate::schema::{Difference, Lock, LockError};
+}
+
 #[doc(hidden)]
 pub mod macro_support {
     //! What the macros' output names.

@@ -73,6 +73,8 @@ tally!(bad, "1.2.0", |n| assert!(
     "a number that this version does not like"
 ));
 
+tally!(slow, "1.2.0", |_| std::thread::sleep(Duration::from_millis(20)));
+
 /// A version that does not take what the first takes.
 mod breaking {
     use super::*;
@@ -248,6 +250,7 @@ async fn a_good_version_takes_over_step_by_step_and_no_request_fails() {
 
     let moved: u64 = complete.receipts.iter().map(|receipt| receipt.arrived.actors).sum();
     assert_eq!(moved, KEYS, "each actor moved once: {:#?}", complete.receipts);
+    assert_eq!(complete.receipt().departed, Some(moved), "as many left as came");
     assert!(complete.receipts.iter().all(|receipt| receipt.new["tally"].turns >= 50));
     let seen = admin.rollout().await.expect("answered").expect("begun");
     assert_eq!(
@@ -285,6 +288,47 @@ async fn a_bad_version_goes_back_by_itself_and_all_totals_are_right() {
     assert_eq!(over.weight, Weight::NONE);
     let (booked, panicked) = load.end().await;
     assert!(panicked > 0, "the bad version was seen");
+    let admin = Admin::new(client.clone());
+    assert!(homes(&admin).await.values().all(|silo| silo != c.id()), "all are back");
+    assert_booked(&client, &booked).await;
+    for silo in all {
+        silo.stop().await.expect("stops");
+    }
+}
+
+/// R96: a version that is right and slow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_slower_goes_back_by_itself_and_no_request_fails() {
+    let cluster = cluster_name();
+    let (a, b) = (
+        start::<first::Tally>(&cluster, "a").await,
+        start::<first::Tally>(&cluster, "b").await,
+    );
+    let c = start::<slow::Tally>(&cluster, "c").await;
+    let all = [&a, &b, &c];
+    know_each_other(&all).await;
+    let client = client(&cluster, &all).await;
+    let load = Load::begin(client.clone());
+    let criteria = Criteria {
+        // One visit of an actor in 16 is timed.
+        min_turns: 400,
+        min_timed: 10,
+        slower_percent: 200,
+        ..soon()
+    };
+    c.start_rollout(&Request {
+        criteria,
+        ..Request::default()
+    })
+    .await
+    .expect("possible");
+    let over = until(&a, Rollout::is_over).await;
+    assert!(
+        matches!(&over.phase, Phase::RolledBack { why } if why.contains("tally: p50")),
+        "{over:#?}"
+    );
+    let (booked, panicked) = load.end().await;
+    assert_eq!(panicked, 0);
     let admin = Admin::new(client.clone());
     assert!(homes(&admin).await.values().all(|silo| silo != c.id()), "all are back");
     assert_booked(&client, &booked).await;

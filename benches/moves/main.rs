@@ -1,10 +1,11 @@
 //! How fast actors move, and what others notice of it: the pause of one actor, the drain of many, asks beside a drain, the
-//! throughput of a rolling restart. Nothing is asserted on time; that every actor arrived is. See README.md.
+//! throughput of a rolling restart, asks beside a rollout. Nothing is asserted on time; that every actor arrived is. See README.md.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark spawns callers of its own")]
 
 mod figures;
 mod process;
+mod rollout;
 mod scenarios;
 
 use figures::Figure;
@@ -13,10 +14,10 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo bench --bench moves -- [--store memory|embedded|redis]... [--scenario NAME]... [--actors N] [--rounds N] [--json FILE]
-  scenarios: pause, drain, beside, restart; all by default, on the memory store
+  scenarios: pause, drain, beside, restart, rollout; all by default, on the memory store
   --store    may be repeated. memory: silos of one process. embedded, redis: a process for each silo
              (redis: the server that QUARK_REDIS names, redis://127.0.0.1 if unset; use one of its own)
-  --actors   how many a drain moves, 100000
+  --actors   how many a drain moves, and a rollout is planned for, 100000
   --rounds   how often each figure is taken, 3; the table shows medians";
 
 #[derive(Debug)]

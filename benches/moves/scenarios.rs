@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) const ALL: [&str; 4] = ["pause", "drain", "beside", "restart"];
+pub(crate) const ALL: [&str; 5] = ["pause", "drain", "beside", "restart", "rollout"];
 
 /// How large a scenario is.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Scale {
     pub(crate) actors: usize,
 }
 
-type Found = Result<Vec<Figure>, String>;
+pub(crate) type Found = Result<Vec<Figure>, String>;
 
 pub(crate) async fn run(scenario: &str, store: &str, scale: Scale, round: usize) -> Found {
     let cluster = format!("bench-{}-{scenario}-{round}", std::process::id());
@@ -36,16 +36,17 @@ pub(crate) async fn run(scenario: &str, store: &str, scale: Scale, round: usize)
         "pause" => pause(&cluster, &url, store).await,
         "drain" => drain(&cluster, &url, store, scale).await,
         "beside" => beside(&cluster, &url, store, scale).await,
+        "rollout" => crate::rollout::rollout(&cluster, &url, store, scale).await,
         _ => restart(&cluster, &url, store).await,
     }
 }
 
 #[allow(clippy::disallowed_methods, reason = "a benchmark measures wall time")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-async fn until(mut ready: impl AsyncFnMut() -> Result<bool, String>) -> Result<(), String> {
+pub(crate) async fn until(mut ready: impl AsyncFnMut() -> Result<bool, String>) -> Result<(), String> {
     let end = now() + Duration::from_secs(60);
     while !ready().await? {
         if now() > end {

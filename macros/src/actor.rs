@@ -122,6 +122,7 @@ pub(crate) fn expand(keys: TokenStream, item: TokenStream) -> TokenStream {
         Some(version) => quote!(#version),
         None => quote!(::core::env!("CARGO_PKG_VERSION")),
     };
+    let text = output::type_text(type_);
     let is_volatile = keys.is_volatile;
     let is_movable = !keys.is_immovable;
     let streams = &keys.streams;
@@ -159,6 +160,11 @@ pub(crate) fn expand(keys: TokenStream, item: TokenStream) -> TokenStream {
             #streams
             fn messages() -> ::std::vec::Vec<#support::MessageEntry> {
                 ::std::vec![#(#entries),*]
+            }
+            fn shape(types: &mut #support::schema::Types) -> #support::schema::Form {
+                #[allow(unused_imports, reason = "where the actor says what it looks like")]
+                use #support::schema::Unknown as _;
+                #support::schema::Describe::<#type_>::default().form(types, #text)
             }
         }
         #listing

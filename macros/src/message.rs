@@ -7,7 +7,7 @@ use crate::{
 };
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{DeriveInput, LitStr, Meta, Path, Type, spanned::Spanned};
+use syn::{DeriveInput, LitStr, Meta, Path, Type, parse_quote, spanned::Spanned};
 
 const KEYS: &[Key] = &[
     Key {
@@ -63,12 +63,8 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
     let type_ = &input.ident;
     // After an error too: else every use of the message would be another one.
     let name = keys.name.unwrap_or_else(|| LitStr::new("?", type_.span()));
-    let reply = match keys.reply {
-        Some(reply) => quote!(type Reply = #reply;),
-        None => quote!(
-            type Reply = ();
-        ),
-    };
+    let reply = keys.reply.unwrap_or_else(|| parse_quote!(()));
+    let reply_text = output::type_text(&reply);
     let is_idempotent = keys.is_idempotent;
     let shape = shape::shape(&input, &support, &mut errors);
     let errors = errors.into_items();
@@ -76,9 +72,15 @@ pub(crate) fn expand(item: TokenStream) -> TokenStream {
         #errors
         #[automatically_derived]
         impl #support::Message for #type_ {
-            #reply
+            type Reply = #reply;
             const NAME: &'static str = #name;
             const IDEMPOTENT: bool = #is_idempotent;
+            fn shapes(types: &mut #support::schema::Types) -> (#support::schema::Form, #support::schema::Form) {
+                #[allow(unused_imports, reason = "where the reply says what it looks like")]
+                use #support::schema::Unknown as _;
+                let message = <Self as #support::Shape>::shape(types);
+                (message, #support::schema::Describe::<#reply>::default().form(types, #reply_text))
+            }
         }
         #shape
     }

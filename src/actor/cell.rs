@@ -1,11 +1,12 @@
 //! An actor with its context, and the erased tables by which the runtime runs it.
 
 use super::{
-    ActivationError, Actor, Begin, Context, DeactivateReason, Handler, Message, Rare, SaveError, StateError, save,
-    turn::run,
+    ActivationError, Actor, Begin, Context, DeactivateReason, Handler, Hosted, Message, Rare, SaveError, StateError,
+    save, turn::run,
 };
 use crate::{
     mailbox::Mailbox,
+    schema::{Form, KindSchemas, STATE, Schema, describe_by},
     store::ETag,
     wire::{EncodeError, Failure, PackedSubscription},
 };
@@ -207,6 +208,15 @@ pub struct MessageEntry {
     name: &'static str,
     type_id: TypeId,
     run: Run,
+    schema: fn() -> Schema,
+}
+
+/// A message with its reply.
+fn schema_of<M: Message>() -> Schema {
+    describe_by(|types| {
+        let (message, reply) = M::shapes(types);
+        Form::Tuple(vec![message, reply])
+    })
 }
 
 impl MessageEntry {
@@ -217,6 +227,7 @@ impl MessageEntry {
             name: M::NAME,
             type_id: TypeId::of::<M>(),
             run: run::<A, M>,
+            schema: schema_of::<M>,
         }
     }
 
@@ -248,6 +259,7 @@ pub struct KindEntry {
     type_name: &'static str,
     messages: Vec<MessageEntry>,
     hydrate: fn(Hydrate) -> Result<Box<dyn AnyActor>, StateError>,
+    schema: fn() -> Schema,
     keeps_panicked: bool,
     movable: bool,
     streams: &'static [&'static str],
@@ -265,6 +277,7 @@ impl KindEntry {
                 .map(|(message, number)| MessageEntry { number, ..message })
                 .collect(),
             hydrate: Cell::<A>::hydrate,
+            schema: || describe_by(<A as Hosted>::shape),
             keeps_panicked: false,
             movable: A::MOVABLE,
             streams: A::STREAMS,
@@ -314,6 +327,17 @@ impl KindEntry {
     /// Its messages.
     pub fn messages(&self) -> &[MessageEntry] {
         &self.messages
+    }
+
+    /// What its messages and its state look like.
+    pub fn schemas(&self) -> KindSchemas {
+        let messages = self.messages.iter();
+        KindSchemas {
+            messages: messages
+                .map(|message| (message.name.to_owned(), (message.schema)()))
+                .collect(),
+            states: [(STATE.to_owned(), (self.schema)())].into(),
+        }
     }
 
     /// The message of a wire name.

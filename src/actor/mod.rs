@@ -6,7 +6,7 @@
 //! what it remembers of effects that happen once. When a turn is run, and for which activation, is the runtime's
 //! affair; calls leave through [`Port`], all else through [`Services`].
 //!
-//! Imports `ident`, `clock`, `mailbox`, `wire` and the plain values of `store`.
+//! Imports `ident`, `clock`, `mailbox`, `schema`, `wire` and the plain values of `store`.
 
 mod ask;
 mod behind;
@@ -18,13 +18,14 @@ mod effects;
 mod error;
 mod frame;
 mod image;
+pub mod lock;
 mod once;
 mod outbox;
 mod port;
 mod reference;
 pub mod registry;
-mod save;
 mod reminders;
+mod save;
 mod scope;
 mod state;
 mod timers;
@@ -36,18 +37,18 @@ pub use ask::{Ask, Tell};
 pub use blocking::{BlockingError, Job};
 pub use cell::{AnyActor, Dehydrated, Hydrate, KindEntry, MessageEntry};
 pub use check::assert_distinct;
-pub use effects::{Effect, Effects};
 pub use context::{Audience, Context, Services};
+pub use effects::{Effect, Effects};
 pub use error::{ActivationError, CallError, TryError};
 pub use frame::{Frame, Memory};
 pub use once::seal;
 pub use outbox::{FORGET, Forget, OWN_MESSAGES, PostError, Posted, SETTLED, Settled, WAKE};
 pub use port::{Port, Undelivered, unusable_port};
 pub use reference::ActorRef;
-pub use save::{Grant, SaveError, Saving};
 pub use reminders::{
     Asker, ReminderAnswer, ReminderAsk, ReminderError, ReminderInfo, Schedule, Tick, encode_tick, reminder_id,
 };
+pub use save::{Grant, SaveError, Saving};
 pub use scope::{TurnScope, clear_turn, restore_turn, save_turn, swap_actor, swap_turn, with_timers};
 pub use state::{Back, Forms, FormsOf, NoSchema, Older, Read, State, StateError, ToWrite, Written};
 pub use timers::Timers;

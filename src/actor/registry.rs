@@ -1,7 +1,7 @@
 //! The kinds that a program was linked with.
 
 use super::{Actor, KindEntry};
-use crate::{ident::InvalidName, version};
+use crate::{ident::InvalidName, schema::Lock, version};
 use semver::Version;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -93,6 +93,20 @@ impl Registry {
         for kind in self.kinds.values_mut() {
             Arc::make_mut(&mut kind.entry).keep_panicked();
         }
+    }
+
+    /// What the kinds look like.
+    pub fn lock(&self) -> Lock {
+        let mut lock = Lock::default();
+        for kind in self.kinds() {
+            lock.add(kind.entry.kind(), kind.version.clone(), kind.entry.schemas());
+        }
+        lock
+    }
+
+    /// Takes a kind out: the silo does not host it.
+    pub fn mask(&mut self, kind: &str) {
+        self.kinds.remove(kind);
     }
 
     /// The kind of a wire name.

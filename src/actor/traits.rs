@@ -1,6 +1,7 @@
 //! The traits that users implement.
 
 use super::{ActivationError, Context, Forms, MessageEntry};
+use crate::schema::{Form, Types, opaque};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A type of actor as its callers know it: a stable wire name and the messages it takes ([`Accepts`]).
@@ -86,6 +87,12 @@ pub trait Message: Serialize + DeserializeOwned + Send + 'static {
     /// Whether an ask of it is sent again when what became of it is not known, and has one effect all the same: the actor is saved
     /// with the reply before it answers, and answers a second time from what it remembers.
     const IDEMPOTENT: bool = false;
+
+    /// What the message and its reply look like. Told by the derive.
+    #[doc(hidden)]
+    fn shapes(_: &mut Types) -> (Form, Form) {
+        (opaque::<Self>(), opaque::<Self::Reply>())
+    }
 }
 
 /// A virtual actor: a value that is its own state.
@@ -187,4 +194,10 @@ pub trait Hosted: Kind + Sized {
 
     /// Its messages.
     fn messages() -> Vec<MessageEntry>;
+
+    /// What its state looks like. Told by the macro, if the type derives `Shape`.
+    #[doc(hidden)]
+    fn shape(_: &mut Types) -> Form {
+        opaque::<Self>()
+    }
 }

@@ -38,6 +38,14 @@ pub enum AdminError {
     /// It cannot be done; nothing was changed.
     #[error("{}", .0.join("; "))]
     Refused(Vec<String>),
+    /// The actor cannot be moved, or was not.
+    #[error("{actor} was not moved: {why}")]
+    NotMoved {
+        /// Which.
+        actor: crate::ident::ActorId,
+        /// Why.
+        why: crate::wire::MoveFailure,
+    },
     /// The actor has no owner.
     #[error("{0} is active on no silo; its next message activates it")]
     NotActive(crate::ident::ActorId),

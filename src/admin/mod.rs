@@ -4,9 +4,10 @@
 //! command line stands on. Each question is a query of a silo by name, with plain values both ways, so that programs of
 //! different versions understand each other.
 //!
-//! Imports `client`, `ident`, `rollout` (plain values), `wire`.
+//! Imports `client`, `ident`, `placement` and `rollout` (plain values), `schema`, `wire`.
 
 mod error;
+mod operating;
 mod steering;
 
 pub use error::AdminError;

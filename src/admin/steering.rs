@@ -154,7 +154,7 @@ impl Admin {
     }
 
     /// Asks one silo after the other until one answers: those that are Active first.
-    async fn ask_any<Q: Serialize + Sync, A: DeserializeOwned>(
+    pub(super) async fn ask_any<Q: Serialize + Sync, A: DeserializeOwned>(
         &self,
         query: &'static str,
         question: &Q,

@@ -15,9 +15,8 @@ pub(super) fn silo(name: &str) -> SiloId {
 
 pub(super) fn row(silo: SiloId, status: SiloStatus) -> MemberRow {
     let kind = KindManifest {
-        version: Version::new(1, 2, 3),
         messages: vec!["cart.add".into()],
-        unknown: Default::default(),
+        ..KindManifest::new(Version::new(1, 2, 3))
     };
     MemberRow {
         address: format!("{}:7000", silo.name()),

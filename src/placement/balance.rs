@@ -71,7 +71,7 @@ pub struct SiloLoad {
 
 /// What a silo gives away.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Plan {
+pub enum Relief {
     /// So many of its cold actors to each of these silos.
     Cold(Vec<(SiloId, usize)>),
     /// This part of its hot actors, 0 to 1, to the silo that has the least to do.
@@ -108,8 +108,8 @@ impl Balance {
     }
 
     /// Compares the loads: `own` and those of the silos that may take something. To be called once an interval, when what
-    /// the last plan moved is counted where it went.
-    pub fn compare(&mut self, now: Moment, own: &SiloLoad, others: &[SiloLoad]) -> Option<Plan> {
+    /// the last relief moved is counted where it went.
+    pub fn compare(&mut self, now: Moment, own: &SiloLoad, others: &[SiloLoad]) -> Option<Relief> {
         let others: Vec<&SiloLoad> = others.iter().filter(|other| other.capacity > 0).collect();
         if others.is_empty() {
             self.giving = false;
@@ -123,7 +123,7 @@ impl Balance {
         cold.or_else(|| if self.giving { None } else { self.hot(now, own, &others) })
     }
 
-    fn cold(&mut self, now: Moment, own: &SiloLoad, others: &[&SiloLoad]) -> Option<Plan> {
+    fn cold(&mut self, now: Moment, own: &SiloLoad, others: &[&SiloLoad]) -> Option<Relief> {
         let capacity: f64 = f64::from(own.capacity) + others.iter().map(|other| f64::from(other.capacity)).sum::<f64>();
         let actors = (own.actors + others.iter().map(|other| other.actors).sum::<usize>()) as f64;
         let share = |load: &SiloLoad| actors * f64::from(load.capacity) / capacity;
@@ -150,18 +150,18 @@ impl Balance {
         });
         let parts: Vec<_> = parts.filter(|(_, part)| *part > 0).collect();
         self.giving = true;
-        (!parts.is_empty()).then_some(Plan::Cold(parts))
+        (!parts.is_empty()).then_some(Relief::Cold(parts))
     }
 
     /// Many hot actors on one silo: some of them move. Half of what would make it even, since what an actor costs is not known.
-    fn hot(&mut self, now: Moment, own: &SiloLoad, others: &[&SiloLoad]) -> Option<Plan> {
+    fn hot(&mut self, now: Moment, own: &SiloLoad, others: &[&SiloLoad]) -> Option<Relief> {
         let least = others.iter().min_by(|a, b| a.busy.total_cmp(&b.busy))?;
         let average = (own.busy + others.iter().map(|other| other.busy).sum::<f64>()) / (others.len() + 1) as f64;
         if own.busy - average <= self.options.threshold || own.busy <= 0.5 {
             return None;
         }
         self.not_before = Some(now + self.options.cooldown);
-        Some(Plan::Hot {
+        Some(Relief::Hot {
             to: least.silo.clone(),
             part: (own.busy - average) / own.busy / 2.0,
         })
@@ -190,8 +190,8 @@ mod tests {
         Balance::new(BalanceOptions::default())
     }
 
-    fn to(name: &str, actors: usize) -> Option<Plan> {
-        Some(Plan::Cold(vec![(SiloId::new(name, 1), actors)]))
+    fn to(name: &str, actors: usize) -> Option<Relief> {
+        Some(Relief::Cold(vec![(SiloId::new(name, 1), actors)]))
     }
 
     /// R62
@@ -203,7 +203,7 @@ mod tests {
         for cycle in 0..20 {
             // Both old silos give; this one sees the other do the same.
             let other = load("b", own.actors);
-            let Some(Plan::Cold(parts)) = balance.compare(at(cycle * 5), &own, &[other, new.clone()]) else {
+            let Some(Relief::Cold(parts)) = balance.compare(at(cycle * 5), &own, &[other, new.clone()]) else {
                 break;
             };
             assert_eq!(parts.len(), 1);
@@ -279,7 +279,7 @@ mod tests {
         };
         let mut one = balance();
         let others = [busy("b", 0.2), busy("c", 0.1)];
-        let Some(Plan::Hot { to, part }) = one.compare(at(0), &busy("a", 0.9), &others) else {
+        let Some(Relief::Hot { to, part }) = one.compare(at(0), &busy("a", 0.9), &others) else {
             panic!("it is far busier than the others")
         };
         assert_eq!(to.name(), "c", "the least busy");
@@ -324,7 +324,7 @@ mod tests {
                 let seen = loads.clone();
                 for (me, engine) in engines.iter_mut().enumerate() {
                     let others: Vec<_> = (0..seen.len()).filter(|n| *n != me).map(|n| seen[n].clone()).collect();
-                    if let Some(Plan::Cold(parts)) = engine.compare(at(cycle * 5), &seen[me], &others) {
+                    if let Some(Relief::Cold(parts)) = engine.compare(at(cycle * 5), &seen[me], &others) {
                         for (silo, count) in parts {
                             loads[me].actors -= count;
                             let target = loads.iter_mut().find(|load| load.silo == silo).expect("known");

@@ -1,38 +1,26 @@
 //! Which actors of a kind belong to its new version while it is rolled out.
 
+use super::Bound;
 use crate::ident::{ActorId, Weight};
 use semver::Version;
-use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// A kind that is rolled out: the actors of a share belong to the new version, all others to any other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canary {
     /// The new version.
-    pub to: Version,
+    pub to: Arc<Version>,
     /// Its share.
     pub weight: Weight,
 }
 
-/// On which side of a rollout an actor or a silo is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// That of the other versions.
-    Old,
-    /// That of the new version.
-    New,
-}
-
 impl Canary {
     /// Where an actor belongs. Allocates nothing.
-    pub fn side(&self, actor: &ActorId) -> Side {
-        if self.weight.takes(actor) { Side::New } else { Side::Old }
-    }
-
-    /// On which side a version is.
-    pub fn side_of(&self, version: &Version) -> Side {
-        match version.cmp_precedence(&self.to) {
-            Ordering::Equal => Side::New,
-            Ordering::Less | Ordering::Greater => Side::Old,
+    pub fn bound(&self, actor: &ActorId) -> Bound {
+        if self.weight.takes(actor) {
+            Bound::To(self.to.clone())
+        } else {
+            Bound::Not(self.to.clone())
         }
     }
 }
@@ -43,7 +31,7 @@ mod tests {
     use crate::{
         ident::SiloId,
         placement::Placement,
-        store::{KindManifest, Manifest, MemberRow, SiloStatus, Unknown},
+        store::{KindManifest, MemberRow, conformance},
         version::{Rule, VersionPolicy, parse},
     };
     use std::collections::BTreeMap;
@@ -53,34 +41,25 @@ mod tests {
     }
 
     fn row(name: &str, cart: &str) -> MemberRow {
-        let manifest = KindManifest {
-            version: version(cart),
-            messages: Vec::new(),
-            unknown: Unknown::default(),
-        };
-        MemberRow {
-            silo: SiloId::new(name, 1),
-            address: format!("{name}:7000"),
-            status: SiloStatus::Active,
-            heartbeat: 0,
-            manifest: Manifest {
-                kinds: BTreeMap::from([("cart".to_owned(), manifest)]),
-                ..Manifest::default()
-            },
-            labels: BTreeMap::new(),
-            unknown: Unknown::default(),
-        }
+        let mut row = conformance::row(&SiloId::new(name, 1));
+        let cart = KindManifest::new(version(cart));
+        row.manifest.kinds.insert("cart".to_owned(), cart);
+        row
     }
 
     fn placement(rows: &[(&str, &str)], weight: &str) -> Placement {
         let mut placement = Placement::new(VersionPolicy::default());
         placement.view_changed(&rows.iter().map(|(name, cart)| row(name, cart)).collect::<Vec<_>>());
         let canary = Canary {
-            to: version("1.1.0"),
+            to: Arc::new(version("1.1.0")),
             weight: weight.parse().expect("valid"),
         };
         placement.rolled_out(BTreeMap::from([("cart".to_owned(), canary)]));
         placement
+    }
+
+    fn is_new(placement: &Placement, cart: &ActorId) -> bool {
+        matches!(placement.bound(cart), Some(Bound::To(_)))
     }
 
     fn carts() -> impl Iterator<Item = ActorId> {
@@ -97,7 +76,7 @@ mod tests {
                 let placement = placement(THREE, weight);
                 let on_new = carts().filter(|cart| {
                     let silo = placement.place(cart, wanted.as_ref()).expect("placed");
-                    assert_eq!(placement.side(cart) == Some(Side::New), silo.name() == "new");
+                    assert_eq!(is_new(&placement, cart), silo.name() == "new");
                     silo.name() == "new"
                 });
                 let count = on_new.count();
@@ -112,7 +91,7 @@ mod tests {
         let (ten, fifty) = (placement(THREE, "10"), placement(THREE, "50"));
         for cart in carts() {
             let (before, after) = (ten.place(&cart, None), fifty.place(&cart, None));
-            assert!(before == after || fifty.side(&cart) == Some(Side::New), "{cart}");
+            assert!(before == after || is_new(&fifty, &cart), "{cart}");
         }
     }
 
@@ -130,7 +109,7 @@ mod tests {
     fn an_actor_belongs_to_the_silos_of_its_side() {
         let placement = placement(THREE, "50");
         for cart in carts() {
-            let is_new = placement.side(&cart) == Some(Side::New);
+            let is_new = is_new(&placement, &cart);
             assert_eq!(placement.belongs(&cart, &version("1.1.0")), is_new);
             assert_eq!(placement.belongs(&cart, &version("1.0.0")), !is_new);
         }
@@ -157,17 +136,19 @@ mod tests {
 
     #[test]
     fn who_leaves_hands_each_actor_to_its_side_while_there_is_one() {
-        let names = |placement: &Placement, side| {
-            let targets = placement.targets("cart", &version("1.0.0"), &SiloId::new("old-1", 1), Some(side));
+        let to = Arc::new(version("1.1.0"));
+        let (new, old) = (Bound::To(to.clone()), Bound::Not(to));
+        let names = |placement: &Placement, bound| {
+            let targets = placement.targets("cart", &version("1.0.0"), &SiloId::new("old-1", 1), Some(bound));
             targets
                 .iter()
                 .map(|host| host.silo().name().to_owned())
                 .collect::<Vec<_>>()
         };
         let with = placement(THREE, "10");
-        assert_eq!(names(&with, Side::New), ["new"]);
-        assert_eq!(names(&with, Side::Old), ["old-2"]);
+        assert_eq!(names(&with, &new), ["new"]);
+        assert_eq!(names(&with, &old), ["old-2"]);
         let last = placement(&[("old-1", "1.0.0"), ("new", "1.1.0")], "10");
-        assert_eq!(names(&last, Side::Old), ["new"]);
+        assert_eq!(names(&last, &old), ["new"]);
     }
 }

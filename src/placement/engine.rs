@@ -1,13 +1,13 @@
 //! Placement by the current view.
 
-use super::{Canary, Candidate, PlacementError, Side, place};
+use super::{Bound, Canary, Candidate, PlacementError, Rules, place};
 use crate::{
     ident::{ActorId, SiloId},
     store::{MemberRow, SiloStatus},
-    version::{VersionPolicy, best_match},
+    version::{Preference, VersionPolicy, best_match},
 };
 use semver::Version;
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 /// An Active silo that hosts a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +25,21 @@ impl Host {
     }
 }
 
+/// The policy of each kind.
+#[derive(Clone, Debug)]
+struct Policies {
+    all: VersionPolicy,
+    kinds: BTreeMap<String, VersionPolicy>,
+}
+
 /// Places actors on the silos of the current view. No call asks the network or allocates for the choice.
 #[derive(Clone, Debug)]
 pub struct Placement {
-    policy: VersionPolicy,
-    kind_policies: BTreeMap<String, VersionPolicy>,
+    /// By the silo's own options.
+    own: Policies,
+    /// What counts: the rules', where they say something.
+    policies: Policies,
+    rules: Arc<Rules>,
     /// Active hosts, ordered by silo.
     hosts: BTreeMap<String, Vec<Host>>,
     canaries: BTreeMap<String, Canary>,
@@ -43,9 +53,14 @@ impl Placement {
 
     /// Placement that knows no silo yet. `policy` is for the kinds that have none of their own.
     pub fn new(policy: VersionPolicy) -> Self {
+        let own = Policies {
+            all: policy,
+            kinds: BTreeMap::new(),
+        };
         Self {
-            policy,
-            kind_policies: BTreeMap::new(),
+            policies: own.clone(),
+            own,
+            rules: Arc::default(),
             hosts: BTreeMap::new(),
             canaries: BTreeMap::new(),
             any_active: false,
@@ -55,8 +70,27 @@ impl Placement {
     /// With a policy of its own for `kind`.
     #[must_use]
     pub fn with_kind_policy(mut self, kind: impl Into<String>, policy: VersionPolicy) -> Self {
-        self.kind_policies.insert(kind.into(), policy);
+        self.own.kinds.insert(kind.into(), policy);
+        let rules = self.rules.clone();
+        self.ruled(rules);
         self
+    }
+
+    /// Takes what operators say of versions in place of what they said before.
+    pub fn ruled(&mut self, rules: Arc<Rules>) {
+        let own = &self.own;
+        // What is said to the whole cluster comes before what a silo's program says of a kind.
+        let mut kinds = if rules.policy.is_some() {
+            BTreeMap::new()
+        } else {
+            own.kinds.clone()
+        };
+        kinds.extend(rules.kinds.iter().map(|(kind, policy)| (kind.clone(), *policy)));
+        self.policies = Policies {
+            all: rules.policy.unwrap_or(own.all),
+            kinds,
+        };
+        self.rules = rules;
     }
 
     /// The capacity of a silo, by its label.
@@ -69,7 +103,7 @@ impl Placement {
 
     /// The policy of a kind.
     pub fn policy(&self, kind: &str) -> &VersionPolicy {
-        self.kind_policies.get(kind).unwrap_or(&self.policy)
+        self.policies.kinds.get(kind).unwrap_or(&self.policies.all)
     }
 
     /// Takes the rows of a new view in place of the old ones.
@@ -103,20 +137,29 @@ impl Placement {
         self.canaries = canaries;
     }
 
-    /// On which side an actor belongs, `None` if its kind is not rolled out.
-    pub fn side(&self, actor: &ActorId) -> Option<Side> {
-        self.canaries.get(actor.kind()).map(|canary| canary.side(actor))
+    /// To which versions an actor belongs; none: to whichever placement chooses. A pin comes first, then the rollout of its kind,
+    /// then its switch. Allocates nothing.
+    pub fn bound(&self, actor: &ActorId) -> Option<Bound> {
+        self.bound_by(actor, |_| true)
     }
 
-    /// Whether an actor that is on a silo with `version` of its kind belongs there: nothing is rolled out, or it is on its side, or
-    /// no silo of its side may take it.
+    fn bound_by(&self, actor: &ActorId, counts: impl Fn(&super::Switch) -> bool) -> Option<Bound> {
+        let rolled_out = || self.canaries.get(actor.kind()).map(|canary| canary.bound(actor));
+        let switched = || {
+            let switch = self.rules.switched(actor.kind()).filter(|switch| counts(switch))?;
+            Some(Bound::To(switch.to.clone()))
+        };
+        self.rules.pinned(actor).or_else(rolled_out).or_else(switched)
+    }
+
+    /// Whether an actor that is on a silo with `version` of its kind belongs there: it is bound to no other version, or no silo with
+    /// one of those that it is bound to may take it.
     pub fn belongs(&self, actor: &ActorId, version: &Version) -> bool {
-        let Some(canary) = self.canaries.get(actor.kind()) else {
+        let Some(bound) = self.bound_by(actor, |switch| switch.moves) else {
             return true;
         };
-        let side = canary.side(actor);
-        let takes = |host: &Host| host.candidate.capacity() > 0 && canary.side_of(&host.version) == side;
-        canary.side_of(version) == side || !self.compatible(actor.kind(), Some(version)).any(takes)
+        let takes = |host: &Host| host.candidate.capacity() > 0 && bound.admits(&host.version);
+        bound.admits(version) || !self.compatible(actor.kind(), Some(version)).any(takes)
     }
 
     /// The Active silos that host a kind, ordered by silo.
@@ -140,12 +183,14 @@ impl Placement {
     /// The silo that an actor without an owner should come up on.
     ///
     /// With a `wanted` version, among the silos that host it; if there is none, among those with the nearest version that
-    /// the policy allows. Without, among all that host the kind. Of a kind that is rolled out those of the actor's side come first.
+    /// the policy allows. Without, or if the policy takes any, among all that host the kind. Silos with a version that the actor is
+    /// bound to come first.
     ///
     /// # Errors
     /// [`PlacementError`] if no silo may take it.
     pub fn place(&self, actor: &ActorId, wanted: Option<&Version>) -> Result<SiloId, PlacementError> {
-        if let Some(silo) = self.place_on_side(actor, wanted) {
+        let wanted = wanted.filter(|_| self.policy(actor.kind()).preference != Preference::Any);
+        if let Some(silo) = self.place_bound(actor, wanted) {
             return Ok(silo);
         }
         let hosts = self.hosts(actor.kind());
@@ -164,13 +209,12 @@ impl Placement {
         chosen.cloned().ok_or_else(|| self.why_not(actor.kind(), wanted))
     }
 
-    /// The silo of the actor's side that it should come up on, if its kind is rolled out and there is one.
-    fn place_on_side(&self, actor: &ActorId, wanted: Option<&Version>) -> Option<SiloId> {
-        let canary = self.canaries.get(actor.kind())?;
-        let side = canary.side(actor);
+    /// The silo with a version that the actor is bound to which it should come up on, if there is one.
+    fn place_bound(&self, actor: &ActorId, wanted: Option<&Version>) -> Option<SiloId> {
+        let bound = self.bound(actor)?;
         let of_side = || {
             self.compatible(actor.kind(), wanted)
-                .filter(|host| host.candidate.capacity() > 0 && canary.side_of(&host.version) == side)
+                .filter(|host| host.candidate.capacity() > 0 && bound.admits(&host.version))
         };
         let nearest = wanted.and_then(|wanted| {
             let policy = self.policy(actor.kind());
@@ -181,19 +225,19 @@ impl Placement {
         place(actor, hosts.map(|host| &host.candidate)).cloned()
     }
 
-    /// The silos that may take the actors of a kind from the silo `exclude`, which hosts it in `source_version`; of a kind that is
-    /// rolled out those on the actors' side, if there are any.
+    /// The silos that may take the actors of a kind from the silo `exclude`, which hosts it in `source_version`; those with a version
+    /// that the actors are bound to, if there are any.
     ///
     /// The newest version comes first: a silo that drains in a rolling upgrade hands its actors to new silos, so that
     /// nobody moves twice. Of one version, ordered by silo.
-    pub fn targets(&self, kind: &str, source_version: &Version, exclude: &SiloId, side: Option<Side>) -> Vec<Host> {
+    pub fn targets(&self, kind: &str, source_version: &Version, exclude: &SiloId, bound: Option<&Bound>) -> Vec<Host> {
         let mut targets: Vec<_> = self
             .compatible(kind, Some(source_version))
             .filter(|host| host.silo() != exclude && host.candidate.capacity() > 0)
             .cloned()
             .collect();
-        if let Some((side, canary)) = side.zip(self.canaries.get(kind)) {
-            let is_on_side = |host: &Host| canary.side_of(&host.version) == side;
+        if let Some(bound) = bound {
+            let is_on_side = |host: &Host| bound.admits(&host.version);
             if targets.iter().any(is_on_side) {
                 targets.retain(is_on_side);
             }
@@ -230,7 +274,7 @@ impl Placement {
 mod tests {
     use super::*;
     use crate::{
-        store::{KindManifest, Manifest},
+        store::{KindManifest, conformance},
         version::{Direction, NoMatch, Rule, parse},
     };
 
@@ -239,29 +283,11 @@ mod tests {
     }
 
     fn row(name: &str, status: SiloStatus, kinds: &[(&str, &str)]) -> MemberRow {
-        let kinds = kinds
-            .iter()
-            .map(|(kind, text)| {
-                let manifest = KindManifest {
-                    version: version(text),
-                    messages: Vec::new(),
-                    unknown: Default::default(),
-                };
-                ((*kind).to_owned(), manifest)
-            })
-            .collect();
-        MemberRow {
-            silo: SiloId::new(name, 1),
-            address: format!("{name}:7000"),
-            status,
-            heartbeat: 0,
-            manifest: Manifest {
-                kinds,
-                ..Manifest::default()
-            },
-            labels: BTreeMap::new(),
-            unknown: Default::default(),
-        }
+        let manifest = |(kind, text): &(&str, &str)| ((*kind).to_owned(), KindManifest::new(version(text)));
+        let mut row = conformance::row(&SiloId::new(name, 1));
+        row.status = status;
+        row.manifest.kinds = kinds.iter().map(manifest).collect();
+        row
     }
 
     fn placement(policy: VersionPolicy, rows: &[MemberRow]) -> Placement {

@@ -32,6 +32,9 @@ pub struct SiloReport {
     /// What came to it by moves since its start.
     #[serde(default)]
     pub arrived: ArrivalFigures,
+    /// How many actors left it by moves since its start.
+    #[serde(default)]
+    pub departed: u64,
 }
 
 /// What the controller sees when it looks.
@@ -122,15 +125,27 @@ impl Rollout {
                 None => arrived.add(&report.arrived),
             }
         }
+        let departed = self.departure_marks.iter().map(|(silo, mark)| {
+            let report = seen.reports.iter().find(|report| report.silo == *silo)?;
+            Some(report.departed.saturating_sub(*mark))
+        });
+        let departed = departed.sum();
         self.receipts.push(StepReceipt {
             weight: self.weight,
             moving_ms: u64::try_from(seen.unchanged_for.as_millis()).unwrap_or(u64::MAX),
             arrived,
+            departed,
             new: BTreeMap::new(),
             old: BTreeMap::new(),
             findings: BTreeMap::new(),
         });
-        self.arrival_marks = arrivals(seen.reports);
+        self.mark_moves(seen.reports);
+    }
+
+    /// From now on moves count for the next phase.
+    fn mark_moves(&mut self, reports: &[SiloReport]) {
+        self.arrival_marks = arrivals(reports);
+        self.departure_marks = departures(reports);
     }
 
     fn watching(&mut self, step: usize, seen: &Observed<'_>) {
@@ -142,7 +157,7 @@ impl Rollout {
             Verdict::Undecided(_) if seen.unchanged_for <= self.criteria.watch_limit => return,
             _ => {}
         }
-        self.arrival_marks = arrivals(seen.reports);
+        self.mark_moves(seen.reports);
         if old.values().any(|figures| figures.turns > 0) {
             self.control.clone_from(&old);
         }
@@ -177,6 +192,14 @@ impl Rollout {
             self.moved(seen);
             let what = "all actors are back on the old version".to_owned();
             self.enter(Phase::RolledBack { why: why.to_owned() }, seen.at_micros, what);
+        } else if seen.unchanged_for > self.criteria.settle_limit {
+            // There is nowhere else to go: it goes on, and says so each time.
+            let what = format!(
+                "rolling back takes longer than {:?}: {}",
+                self.criteria.settle_limit,
+                seen.waits_for(self.number, self.revision)
+            );
+            self.enter(Phase::RollingBack { why: why.to_owned() }, seen.at_micros, what);
         }
     }
 
@@ -291,6 +314,12 @@ fn together(verdicts: &BTreeMap<String, Verdict>) -> Verdict {
         (true, false) => Verdict::Undecided(doubts.join("; ")),
         (true, true) => Verdict::Good,
     }
+}
+
+/// How many have left each silo so far.
+pub(super) fn departures(reports: &[SiloReport]) -> BTreeMap<SiloId, u64> {
+    let marks = reports.iter().map(|report| (report.silo.clone(), report.departed));
+    marks.collect()
 }
 
 /// What has come to each silo so far.

@@ -11,7 +11,8 @@ use std::time::Duration;
 pub struct Criteria {
     /// Turns of the new version, of each kind, without which nothing is good. Default 100.
     pub min_turns: u64,
-    /// Turns that must have been timed in both versions before latencies are compared. Default 100.
+    /// Turns that must have been timed in both versions before latencies are compared: of sixteen visits to an actor one is timed. With
+    /// fewer, slowness is no finding and holds nothing up. Default 100.
     pub min_timed: u64,
     /// How much higher than the old version's the failure rate may be, in thousandths. Default 5.
     pub failure_margin: u32,
@@ -23,7 +24,8 @@ pub struct Criteria {
     pub watch_for: Duration,
     /// How long it is watched at most: still undecided, the rollout pauses. Default 10 minutes.
     pub watch_limit: Duration,
-    /// How long the silos may take to move what a step moves: then the rollout pauses. Default 10 minutes.
+    /// How long the silos may take to move what a step moves: then the rollout pauses. A way back that takes longer goes on, and says
+    /// what it waits for each time. Default 10 minutes.
     pub settle_limit: Duration,
     /// What a bad verdict does. Default: roll back.
     pub on_bad: OnBad,

@@ -16,12 +16,13 @@
 //! **Invariants** (by the names of the tests): `the_weight_only_grows_on_the_way_forward`, `nothing_moves_on_before_all_silos_have_settled`,
 //! `a_bad_verdict_rolls_back_by_itself`, `a_controller_that_takes_over_goes_on_where_the_record_stands`.
 //!
-//! Imports `ident`, `store` (plain values), `telemetry`, `version`.
+//! Imports `ident`, `schema`, `store` (plain values), `telemetry`, `version`.
 
 mod advance;
 mod ask;
 mod commands;
 mod criteria;
+mod forecast;
 mod judge;
 mod plan;
 mod record;
@@ -30,6 +31,7 @@ pub use advance::{Observed, SiloReport};
 pub use ask::{Answered, Asked, REPORT_QUERY, ROLLOUT_QUERY, RolloutError};
 pub use commands::{Command, CommandError};
 pub use criteria::{BadCriteria, Criteria, OnBad};
+pub use forecast::{Forecast, Receipt};
 pub use judge::{Finding, Verdict, judge};
 pub use plan::{Plan, PlanError, PlannedKind, Request};
 pub use record::{LogEntry, Phase, Rollout, StepReceipt, Target};

@@ -1,8 +1,13 @@
 //! What a rollout would do, and whether it can, before it begins.
 
-use super::{BadCriteria, Criteria, Phase, Rollout, SiloReport, Target, advance::arrivals, record::LogEntry};
+use super::{
+    BadCriteria, Criteria, Forecast, Phase, Rollout, SiloReport, Target,
+    advance::{arrivals, departures},
+    record::LogEntry,
+};
 use crate::{
     ident::Weight,
+    schema::{Hash, KindHashes, Schema, Ways, conflicts},
     store::{MemberRow, SiloStatus, Unknown},
     telemetry::ArrivalFigures,
     version::VersionPolicy,
@@ -125,6 +130,18 @@ pub enum PlanError {
         /// The wire names of the messages.
         messages: String,
     },
+    /// One of the versions cannot read what the other writes.
+    #[error("{kind:?} {from} and {to} cannot read each other: {}", .what.join("; "))]
+    Unreadable {
+        /// The kind.
+        kind: String,
+        /// The old version.
+        from: Version,
+        /// The new version.
+        to: Version,
+        /// What, where, and how to keep it readable.
+        what: Vec<String>,
+    },
     /// The steps do not grow to all.
     #[error("the steps are {steps}; each must be greater than the one before, and the last 100 %")]
     Steps {
@@ -155,6 +172,7 @@ impl Plan {
         rows: impl Iterator<Item = &'a MemberRow>,
         reports: &[SiloReport],
         policy: impl Fn(&str) -> VersionPolicy,
+        schemas: &BTreeMap<Hash, Schema>,
         at_micros: u64,
     ) -> Result<Self, Vec<PlanError>> {
         let mut wrong = Vec::new();
@@ -183,11 +201,13 @@ impl Plan {
         }
         let mut kinds = Vec::new();
         for (kind, to) in wanted {
+            let policy = policy(&kind);
             match plan_kind(
                 &kind,
                 to,
                 hosted.get(kind.as_str()),
-                &policy(&kind),
+                &policy,
+                schemas,
                 &request.steps,
                 reports,
             ) {
@@ -215,7 +235,10 @@ impl Plan {
             .collect();
         Ok(Self {
             warnings: warnings.collect(),
-            rollout: begin(request, last, targets, reports, at_micros),
+            rollout: Rollout {
+                forecast: Forecast::of(request, &kinds, &seen),
+                ..begin(request, last, targets, reports, at_micros)
+            },
             kinds,
             bytes_per_actor: seen.bytes.checked_div(seen.actors),
             pauses: seen.pauses.quantile(500).zip(seen.pauses.quantile(990)),
@@ -223,8 +246,18 @@ impl Plan {
     }
 }
 
-/// The versions of each kind on Active silos: how many silos host it, and the messages that all of them take.
-type Hosted<'a> = BTreeMap<&'a str, BTreeMap<Version, (usize, BTreeSet<&'a str>)>>;
+/// The versions of each kind on Active silos.
+type Hosted<'a> = BTreeMap<&'a str, BTreeMap<Version, HostedVersion<'a>>>;
+
+/// A version of a kind on Active silos.
+struct HostedVersion<'a> {
+    /// How many host it.
+    silos: usize,
+    /// The messages that all of them take.
+    takes: BTreeSet<&'a str>,
+    /// What they look like; one, unless it was changed without a version of its own.
+    schemas: Vec<&'a KindHashes>,
+}
 
 fn hosted<'a>(rows: impl Iterator<Item = &'a MemberRow>) -> Hosted<'a> {
     let mut hosted: Hosted<'a> = BTreeMap::new();
@@ -233,11 +266,21 @@ fn hosted<'a>(rows: impl Iterator<Item = &'a MemberRow>) -> Hosted<'a> {
             let messages: BTreeSet<&str> = manifest.messages.iter().map(String::as_str).collect();
             let versions = hosted.entry(kind).or_default();
             match versions.get_mut(&manifest.version) {
-                Some((silos, taken)) => {
-                    *silos += 1;
-                    taken.retain(|message| messages.contains(message));
+                Some(version) => {
+                    version.silos += 1;
+                    version.takes.retain(|message| messages.contains(message));
+                    if !version.schemas.contains(&&manifest.schemas) {
+                        version.schemas.push(&manifest.schemas);
+                    }
                 }
-                None => drop(versions.insert(manifest.version.clone(), (1, messages))),
+                None => {
+                    let version = HostedVersion {
+                        silos: 1,
+                        takes: messages,
+                        schemas: vec![&manifest.schemas],
+                    };
+                    versions.insert(manifest.version.clone(), version);
+                }
             }
         }
     }
@@ -254,12 +297,13 @@ fn newest(hosted: &Hosted<'_>) -> BTreeMap<String, Version> {
 fn plan_kind(
     kind: &str,
     to: Version,
-    hosted: Option<&BTreeMap<Version, (usize, BTreeSet<&str>)>>,
+    hosted: Option<&BTreeMap<Version, HostedVersion<'_>>>,
     policy: &VersionPolicy,
+    schemas: &BTreeMap<Hash, Schema>,
     steps: &[Weight],
     reports: &[SiloReport],
 ) -> Result<PlannedKind, Vec<PlanError>> {
-    let Some((silos_with_new, takes)) = hosted.and_then(|versions| versions.get(&to)) else {
+    let Some(new) = hosted.and_then(|versions| versions.get(&to)) else {
         let versions = hosted.into_iter().flat_map(BTreeMap::keys).map(ToString::to_string);
         let versions: Vec<_> = versions.collect();
         let hosted = if versions.is_empty() {
@@ -285,7 +329,7 @@ fn plan_kind(
         }]);
     }
     let mut wrong = Vec::new();
-    for (from, (_, taken)) in &others {
+    for (from, old) in &others {
         for (from, to) in [(*from, &to), (&to, *from)] {
             if !policy.allows(from, to) {
                 wrong.push(PlanError::Forbidden {
@@ -296,13 +340,22 @@ fn plan_kind(
                 });
             }
         }
-        let missing: Vec<_> = taken.difference(takes).copied().collect();
+        let missing: Vec<_> = old.takes.difference(&new.takes).copied().collect();
         if !missing.is_empty() {
             wrong.push(PlanError::Breaking {
                 kind: kind.to_owned(),
                 from: (*from).clone(),
                 to: to.clone(),
                 messages: missing.join(", "),
+            });
+        }
+        let what = unreadable((from, old), (&to, new), schemas);
+        if !what.is_empty() {
+            wrong.push(PlanError::Unreadable {
+                kind: kind.to_owned(),
+                from: (*from).clone(),
+                to: to.clone(),
+                what,
             });
         }
     }
@@ -321,13 +374,30 @@ fn plan_kind(
         kind: kind.to_owned(),
         actors,
         moves: moves.collect(),
-        silos_with_new: *silos_with_new,
-        silos_with_old: others.iter().map(|(_, (silos, _))| silos).sum(),
+        silos_with_new: new.silos,
+        silos_with_old: others.iter().map(|(_, version)| version.silos).sum(),
         target: Target {
             from: others.iter().map(|(version, _)| (*version).clone()).collect(),
             to,
         },
     })
+}
+
+/// What two versions cannot read of each other. All goes both ways while they run side by side.
+fn unreadable(
+    from: (&Version, &HostedVersion<'_>),
+    to: (&Version, &HostedVersion<'_>),
+    schemas: &BTreeMap<Hash, Schema>,
+) -> Vec<String> {
+    let (old, new) = if from.0 <= to.0 { (from.1, to.1) } else { (to.1, from.1) };
+    let mut found = BTreeSet::new();
+    for old in &old.schemas {
+        for new in &new.schemas {
+            let conflicts = conflicts(old, new, Ways::BOTH, |hash| schemas.get(hash));
+            found.extend(conflicts.iter().map(ToString::to_string));
+        }
+    }
+    found.into_iter().collect()
 }
 
 fn begin(
@@ -348,6 +418,8 @@ fn begin(
         weight,
         marks: BTreeMap::new(),
         arrival_marks: arrivals(reports),
+        departure_marks: departures(reports),
+        forecast: Forecast::default(),
         control: BTreeMap::new(),
         receipts: Vec::new(),
         log: vec![LogEntry {

@@ -1,6 +1,6 @@
 //! The record of a rollout, as the store keeps it.
 
-use super::{Criteria, Finding};
+use super::{Criteria, Finding, Forecast};
 use crate::{
     ident::{SiloId, Weight},
     store::Unknown,
@@ -33,6 +33,12 @@ pub struct Rollout {
     /// What had come to each silo by moves when the phase began.
     #[serde(default)]
     pub arrival_marks: BTreeMap<SiloId, ArrivalFigures>,
+    /// How many actors had left each silo by moves when the phase began.
+    #[serde(default)]
+    pub departure_marks: BTreeMap<SiloId, u64>,
+    /// What the plan expected.
+    #[serde(default)]
+    pub forecast: Forecast,
     /// What the old version did in the last step in which it had a share, by kind: what the last step is compared with.
     #[serde(default)]
     pub control: BTreeMap<String, KindFigures>,
@@ -124,6 +130,9 @@ pub struct StepReceipt {
     /// What moved meanwhile, as its new silos saw it.
     #[serde(default)]
     pub arrived: ArrivalFigures,
+    /// How many left their silos meanwhile, as these saw it; `None` if one of them is gone.
+    #[serde(default)]
+    pub departed: Option<u64>,
     /// What the new version did while it was watched, by kind.
     pub new: BTreeMap<String, KindFigures>,
     /// What the old version did meanwhile, by kind.

@@ -3,7 +3,8 @@
 use super::{Command, Criteria, Observed, OnBad, Phase, Plan, PlanError, Request, Rollout, SiloReport};
 use crate::{
     ident::{SiloId, Weight},
-    store::{KindManifest, Manifest, MemberRow, SiloStatus, Unknown},
+    schema::{Form, Hash, Schema},
+    store::{KindManifest, MemberRow, conformance},
     telemetry::KindFigures,
     version::{Rule, VersionPolicy, parse},
     wire,
@@ -19,22 +20,12 @@ fn silo(name: &str) -> SiloId {
 
 fn row(name: &str, version: &str, messages: &[&str]) -> MemberRow {
     let manifest = KindManifest {
-        version: parse(version).expect("valid"),
         messages: messages.iter().map(|message| (*message).to_owned()).collect(),
-        unknown: Unknown::default(),
+        ..KindManifest::new(parse(version).expect("valid"))
     };
-    MemberRow {
-        silo: silo(name),
-        address: format!("{name}:7000"),
-        status: SiloStatus::Active,
-        heartbeat: 0,
-        manifest: Manifest {
-            kinds: BTreeMap::from([("cart".to_owned(), manifest)]),
-            ..Manifest::default()
-        },
-        labels: BTreeMap::new(),
-        unknown: Unknown::default(),
-    }
+    let mut row = conformance::row(&silo(name));
+    row.manifest.kinds.insert("cart".to_owned(), manifest);
+    row
 }
 
 fn rows() -> Vec<MemberRow> {
@@ -53,7 +44,24 @@ fn report(name: &str, version: &str, actors: u64) -> SiloReport {
         activations: BTreeMap::from([("cart".to_owned(), actors)]),
         figures: BTreeMap::from([("cart".to_owned(), KindFigures::default())]),
         arrived: Default::default(),
+        departed: 0,
     }
+}
+
+/// A message that holds something of this form.
+fn of(form: Form) -> Schema {
+    Schema {
+        root: Form::Tuple(vec![form, Form::Unit]),
+        types: BTreeMap::new(),
+    }
+}
+
+/// What is recorded in the store.
+fn schemas() -> BTreeMap<Hash, Schema> {
+    [Form::Text, Form::Bool, Form::Unsigned(8)]
+        .map(of)
+        .map(|schema| (schema.hash(), schema))
+        .into()
 }
 
 /// The cluster, and the record that its store has.
@@ -137,7 +145,15 @@ fn plan(
     rows: &[MemberRow],
     reports: &[SiloReport],
 ) -> Result<Plan, Vec<PlanError>> {
-    Plan::new(request, last, rows.iter(), reports, |_| VersionPolicy::default(), 1)
+    Plan::new(
+        request,
+        last,
+        rows.iter(),
+        reports,
+        |_| VersionPolicy::default(),
+        &schemas(),
+        1,
+    )
 }
 
 const SOON: Duration = Duration::from_secs(1);
@@ -164,6 +180,35 @@ fn a_good_version_goes_to_all_actors_step_by_step_and_is_finalized() {
         .map(|receipt| receipt.new["cart"].turns)
         .collect();
     assert_eq!(turns, [400, 400, 400], "each step is judged by what happened in it");
+}
+
+#[test]
+fn the_receipt_says_what_was_expected_and_that_as_many_came_as_left() {
+    let mut cluster = Cluster::with(Criteria::default());
+    assert_eq!(cluster.rollout.forecast.moves, [100, 400, 500]);
+    assert!(
+        cluster.rollout.forecast.takes >= Duration::from_secs(90),
+        "three steps are watched"
+    );
+    for (step, moves) in [100, 400, 500].into_iter().enumerate() {
+        cluster.reports[step % 2].departed += moves;
+        cluster.reports[2].arrived.actors += moves;
+        cluster.settle();
+        cluster.work(200, 0);
+        assert!(cluster.look(WATCHED));
+    }
+    let receipt = cluster.rollout.receipt();
+    assert_eq!((receipt.arrived, receipt.departed), (1_000, Some(1_000)));
+    assert_eq!(receipt.expected.moves.iter().sum::<u64>(), receipt.arrived);
+}
+
+#[test]
+fn a_silo_that_is_gone_takes_its_count_with_it() {
+    let mut cluster = Cluster::with(Criteria::default());
+    cluster.reports.remove(0);
+    cluster.settle();
+    assert_eq!(cluster.rollout.receipts[0].departed, None);
+    assert_eq!(cluster.rollout.receipt().departed, None);
 }
 
 /// Guarantee 19.
@@ -224,6 +269,24 @@ fn silos_that_do_not_settle_in_time_pause_it_and_are_named() {
         "{why}"
     );
     assert!(why.contains("does not know the rollout yet"), "{why}");
+}
+
+#[test]
+fn a_way_back_that_takes_too_long_goes_on_and_names_whom_it_waits_for() {
+    let mut cluster = Cluster::with(Criteria::default());
+    cluster.command(&Command::RollBack {
+        why: "cold feet".into(),
+    });
+    for report in &mut cluster.reports {
+        report.follows = Some((cluster.rollout.number, cluster.rollout.revision));
+    }
+    cluster.reports[2].misplaced = 2;
+    assert!(!cluster.look(Duration::from_secs(600)));
+    assert!(cluster.look(Duration::from_secs(601)));
+    assert!(cluster.log().contains("has 2 actors left to move"), "{}", cluster.log());
+    assert!(matches!(cluster.rollout.phase, Phase::RollingBack { .. }));
+    cluster.settle();
+    assert!(matches!(&cluster.rollout.phase, Phase::RolledBack { why } if why.contains("cold feet")));
 }
 
 /// R96
@@ -428,6 +491,33 @@ fn a_plan_is_refused_with_everything_that_is_wrong() {
     assert_eq!(wrong.len(), 6);
 }
 
+/// R138
+#[test]
+fn a_plan_is_refused_if_the_versions_cannot_read_each_other() {
+    let with = |name, version, form| {
+        let mut row = row(name, version, &["add"]);
+        let kind = row.manifest.kinds.get_mut("cart").expect("there");
+        kind.schemas.messages.insert("add".into(), of(form).hash());
+        row
+    };
+    let why = |rows: &[MemberRow]| {
+        let wrong = plan(&Request::default(), None, rows, &[]).expect_err("unreadable");
+        assert!(matches!(wrong[..], [PlanError::Unreadable { .. }]), "{wrong:?}");
+        wrong[0].to_string()
+    };
+    let text = why(&[with("a", OLD, Form::Text), with("c", NEW, Form::Bool)]);
+    assert!(
+        text.contains("\"cart\" 1.0.0 and 1.1.0 cannot read each other: message add: bool: it was text and is bool"),
+        "{text}"
+    );
+    let text = why(&[with("a", OLD, Form::Text), with("c", NEW, Form::Char)]);
+    assert!(text.contains("is not recorded"), "{text}");
+    let same = [with("a", OLD, Form::Char), with("c", NEW, Form::Char)];
+    plan(&Request::default(), None, &same, &[]).expect("the same needs no record");
+    let silent = [row("a", OLD, &["add"]), with("c", NEW, Form::Char)];
+    plan(&Request::default(), None, &silent, &[]).expect("older programs say nothing");
+}
+
 #[test]
 fn a_plan_without_silos_of_the_version_names_what_there_is() {
     let request = |version: &str| Request {
@@ -460,6 +550,7 @@ fn the_next_rollout_follows_one_that_is_over_and_may_lead_back() {
 #[test]
 fn a_policy_of_the_kind_counts() {
     let strict = |_: &str| VersionPolicy::new(Rule::Strict);
-    let wrong = Plan::new(&Request::default(), None, rows().iter(), &[], strict, 1).expect_err("forbidden");
+    let schemas = schemas();
+    let wrong = Plan::new(&Request::default(), None, rows().iter(), &[], strict, &schemas, 1).expect_err("forbidden");
     assert!(wrong.iter().all(|error| matches!(error, PlanError::Forbidden { .. })));
 }

@@ -60,7 +60,12 @@ fn reads(reader: &Schema, writer: &Schema, side: Side) -> Vec<Break> {
         seen: BTreeSet::new(),
         breaks: Vec::new(),
     };
-    reading.form(&root_name(reader), &reader.root, &writer.root);
+    // By the newer name, so that both ways speak of the same place.
+    let newer = match side {
+        Side::Old => writer,
+        Side::New => reader,
+    };
+    reading.form(&root_name(newer), &reader.root, &writer.root);
     reading.breaks
 }
 

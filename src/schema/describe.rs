@@ -21,9 +21,28 @@ pub trait Shape {
 
 /// The schema of a type.
 pub fn describe<T: Shape + ?Sized>() -> Schema {
+    describe_by(T::shape)
+}
+
+/// The schema of what a function describes.
+pub fn describe_by(form: impl FnOnce(&mut Types) -> Form) -> Schema {
     let mut types = Types::default();
-    let root = T::shape(&mut types);
+    let root = form(&mut types);
     types.schema(root)
+}
+
+/// The form of a type that does not say what it looks like: its name without the paths, which may change.
+pub fn opaque<T: ?Sized>() -> Form {
+    let mut name = String::new();
+    for part in type_name::<T>().split("::") {
+        // A path ends where its last word does: `Vec<a::b::C>` is `Vec<C>`.
+        let mut ends = name.char_indices().rev();
+        let end = ends.find(|(_, c)| !c.is_alphanumeric() && *c != '_');
+        let kept = end.map_or(0, |(at, c)| at + c.len_utf8());
+        name.truncate(kept);
+        name.push_str(part);
+    }
+    Form::Opaque(name)
 }
 
 /// The structs and enums that were met.

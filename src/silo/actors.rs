@@ -2,7 +2,9 @@
 
 use super::{Gate, Node, parcels::Parcel, place::Arriving};
 use crate::{
-    actor::{Asker, Audience, Job, Port, Posted, ReminderAnswer, ReminderAsk, ReminderError, SaveError, Saving, Services},
+    actor::{
+        Asker, Audience, Job, Port, Posted, ReminderAnswer, ReminderAsk, ReminderError, SaveError, Saving, Services,
+    },
     caller::from_call,
     clock::Clock,
     ident::{ActorId, Epoch, OnceId, ProcessId, RequestId, SiloId},
@@ -16,7 +18,7 @@ use crate::{
     wire::{ArrivedActor, Call, EncodeError, Failure, FailureCode, MoveFailure, Outcome, Package, Ran, Refusal},
 };
 use futures_util::future::BoxFuture;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Weak, atomic::Ordering};
 
 impl Node {
     /// The directory names this silo; the actor comes up from what was saved.
@@ -114,9 +116,12 @@ impl Node {
             return Some(Refusal::NotHosted);
         };
         let allowed = self.placement.read().policy(kind).allows(version, &own.version);
-        (!allowed).then(|| Refusal::Version {
-            source: version.clone(),
-            target: own.version.clone(),
+        (!allowed).then(|| {
+            self.version_mismatches.fetch_add(1, Ordering::Relaxed);
+            Refusal::Version {
+                source: version.clone(),
+                target: own.version.clone(),
+            }
         })
     }
 

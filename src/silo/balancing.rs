@@ -7,7 +7,7 @@ use crate::{
     clock::Moment,
     ident::{ActorId, SiloId},
     migration::Phase,
-    placement::{Balance, BalanceOptions, Placement, Plan, SiloLoad},
+    placement::{Balance, BalanceOptions, Placement, Relief, SiloLoad},
     store::SiloStatus,
 };
 use parking_lot::Mutex;
@@ -35,7 +35,7 @@ pub(super) struct Balancing {
     said: Mutex<BTreeMap<SiloId, Said>>,
     /// Actors that came by a move of late, and when.
     came: Mutex<HashMap<ActorId, Moment, foldhash::fast::RandomState>>,
-    /// When the last plan's moves were seen to have ended, or the cluster changed.
+    /// When the last relief's moves were seen to have ended, or the cluster changed.
     settled: Mutex<Moment>,
 }
 
@@ -108,16 +108,16 @@ impl Node {
         let Some((own, others)) = self.loads(now, options.interval) else {
             return;
         };
-        let plan = balancing.engine.lock().compare(now, &own, &others);
-        match plan {
-            Some(Plan::Cold(parts)) => {
+        let relief = balancing.engine.lock().compare(now, &own, &others);
+        match relief {
+            Some(Relief::Cold(parts)) => {
                 let mut ranks = self.ranks(now);
                 ranks.retain(|rank| rank.heat == Heat::Cold);
                 for (to, part) in parts {
                     self.give(&mut ranks, &to, part);
                 }
             }
-            Some(Plan::Hot { to, part }) => {
+            Some(Relief::Hot { to, part }) => {
                 let mut ranks = self.ranks(now);
                 ranks.retain(|rank| rank.heat == Heat::Hot);
                 let part = (ranks.len() as f64 * part).floor() as usize;

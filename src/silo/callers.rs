@@ -33,7 +33,7 @@ impl Node {
             self.answer_here(LocalAnswer::Bounced {
                 actor: actor.clone(),
                 letter,
-                hint,
+                hint: self.admitted(actor, hint),
                 why,
             });
             return;

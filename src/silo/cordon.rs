@@ -24,14 +24,7 @@ impl SiloHandle {
     /// # Errors
     /// [`CordonError`].
     pub async fn cordon(&self) -> Result<(), CordonError> {
-        let node = &self.node;
-        if node.end.is_wished() {
-            return Err(CordonError::Leaving);
-        }
-        if !node.turn_gate(Gate::Open, Gate::Cordoned) && node.gate() != Gate::Cordoned {
-            return Err(CordonError::Ended);
-        }
-        node.publish(SiloStatus::ShuttingDown).await
+        self.node.cordon().await
     }
 
     /// Takes a cordon back, or calls a [`SiloHandle::stop`] off that has not come to its barrier: actors come up here again;
@@ -40,18 +33,7 @@ impl SiloHandle {
     /// # Errors
     /// [`CordonError`]; [`CordonError::TooLate`] if the peers count on the silo's leaving.
     pub async fn uncordon(&self) -> Result<(), CordonError> {
-        let node = &self.node;
-        if node.end.is_wished() {
-            let (tell, told) = oneshot::channel();
-            node.end.ask_uncordon(tell);
-            if node.gate() == Gate::Shut {
-                return Err(CordonError::Ended);
-            }
-            told.await.unwrap_or(Err(CordonError::Ended))?;
-        } else if !node.turn_gate(Gate::Cordoned, Gate::Open) && node.gate() != Gate::Open {
-            return Err(CordonError::Ended);
-        }
-        node.publish(SiloStatus::Active).await
+        self.node.uncordon().await
     }
 
     /// Leaves the cluster in order: actors move to other silos or are deactivated with their state saved, every caller is
@@ -76,6 +58,30 @@ impl SiloHandle {
 }
 
 impl Node {
+    pub(super) async fn cordon(&self) -> Result<(), CordonError> {
+        if self.end.is_wished() {
+            return Err(CordonError::Leaving);
+        }
+        if !self.turn_gate(Gate::Open, Gate::Cordoned) && self.gate() != Gate::Cordoned {
+            return Err(CordonError::Ended);
+        }
+        self.publish(SiloStatus::ShuttingDown).await
+    }
+
+    pub(super) async fn uncordon(&self) -> Result<(), CordonError> {
+        if self.end.is_wished() {
+            let (tell, told) = oneshot::channel();
+            self.end.ask_uncordon(tell);
+            if self.gate() == Gate::Shut {
+                return Err(CordonError::Ended);
+            }
+            told.await.unwrap_or(Err(CordonError::Ended))?;
+        } else if !self.turn_gate(Gate::Cordoned, Gate::Open) && self.gate() != Gate::Open {
+            return Err(CordonError::Ended);
+        }
+        self.publish(SiloStatus::Active).await
+    }
+
     /// Tells the membership service what the silo wants to be, and waits until the table shows it.
     async fn publish(&self, status: SiloStatus) -> Result<(), CordonError> {
         let mut views = self.views.subscribe();

@@ -146,7 +146,7 @@ impl Node {
         });
     }
 
-    async fn replay(self: &Arc<Self>, numbers: BTreeSet<u64>) -> Vec<Replayed> {
+    pub(super) async fn replay(self: &Arc<Self>, numbers: BTreeSet<u64>) -> Vec<Replayed> {
         let mut results: BTreeMap<u64, Result<(), ReplayError>> = BTreeMap::new();
         let mut by_actor: BTreeMap<ActorId, Vec<DeadLetter>> = BTreeMap::new();
         for number in numbers {

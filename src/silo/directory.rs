@@ -235,7 +235,7 @@ impl Node {
             if attempt > 0 {
                 node.clock.sleep(back_off(attempt)).await;
             }
-            match node.look_up(&actor).await {
+            match node.look_up(&actor, true).await {
                 Located::At(hint) => node.board().located(&actor, hint),
                 Located::Nowhere(failure) => node.board().not_located(&actor, &failure),
                 Located::NotNow(_) => node.board().locate_again(&actor),
@@ -244,8 +244,8 @@ impl Node {
         None
     }
 
-    /// Who owns an actor by the directory, or who should.
-    pub(super) async fn look_up(self: &Arc<Self>, actor: &ActorId) -> Located {
+    /// Who owns an actor by the directory, or who should. `own`: for what this silo itself sends to it.
+    pub(super) async fn look_up(self: &Arc<Self>, actor: &ActorId, own: bool) -> Located {
         let entry = match self.store.entries(vec![actor.clone()]).await {
             Ok(entries) => entries.into_iter().next().unwrap_or_default(),
             Err(error) => {
@@ -261,7 +261,11 @@ impl Node {
                 return Located::NotNow(Failure::new(FailureCode::StoreUnavailable, Ran::No, text));
             }
             if !self.is_gone(&owner) {
-                return Located::At(Hint { silo: owner, epoch });
+                let not_admitted = own.then(|| self.not_admitted(actor, &owner)).flatten();
+                return match not_admitted {
+                    None => Located::At(Hint { silo: owner, epoch }),
+                    Some(error) => self.not_placed(&error),
+                };
             }
         }
         match self.place(actor) {
@@ -270,7 +274,7 @@ impl Node {
                 Located::NotNow(Failure::new(FailureCode::ShuttingDown, Ran::No, text))
             }
             Ok(silo) => Located::At(Hint { silo, epoch }),
-            Err(failure) => Located::Nowhere(failure),
+            Err(error) => self.not_placed(&error),
         }
     }
 }

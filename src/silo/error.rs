@@ -32,6 +32,16 @@ pub enum StartError {
     /// The silo cannot listen.
     #[error("the silo cannot listen: {0}")]
     Transport(#[from] TransportError),
+    /// Its kinds and those of living silos cannot read each other's messages or states.
+    #[error(
+        "the silo and living silos could not read each other: {}; mend that, or raise the major version of the kind; the option \
+         `schema_conflicts` lets the silo join without the kinds, or in spite of all",
+        .conflicts.join("; ")
+    )]
+    Schemas {
+        /// One sentence for each thing.
+        conflicts: Vec<String>,
+    },
     /// The membership table did not take the silo.
     #[error("the silo could not join the cluster: {why}")]
     NotJoined {

@@ -21,7 +21,7 @@ impl Node {
             Frame::Lookup { request, actor } => {
                 let (node, link) = (self.clone(), link.link);
                 self.spawn(async move {
-                    let found = node.look_up(&actor).await;
+                    let found = node.look_up(&actor, false).await;
                     node.accepted.send(link, Frame::Located { request, found });
                 });
             }
@@ -80,7 +80,10 @@ impl Node {
         let board = self.board();
         match frame {
             Frame::Reply { request, outcome } => board.replied(request, outcome),
-            Frame::Bounce { call, hint, why } => board.bounced(from, call, hint, why),
+            Frame::Bounce { call, hint, why } => {
+                let hint = self.admitted(&call.actor, hint);
+                board.bounced(from, call, hint, why);
+            }
             Frame::Fenced { actor, k, hint, lost } => board.fenced(from, &actor, k, hint, lost),
             Frame::NotHere { actor, k } => board.not_here(from, &actor, k),
             Frame::Moved { actor, hint } => board.moved(&actor, hint),

@@ -151,6 +151,7 @@ impl MembershipSupervisor {
             Command::StoreWentBack { known, found } => {
                 tracing::error!(known, found, "the store has lost writes");
                 node.assert_entries();
+                node.record_shapes();
             }
             Command::Fenced(reason) => node.end.fenced(&reason.to_string()),
             Command::Left => node.end.left(),

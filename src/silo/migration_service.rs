@@ -5,7 +5,7 @@ use super::{Node, moves::Due, place::Place};
 use crate::{
     ident::{ActorId, LinkId, SiloId},
     migration::Phase,
-    placement::{Host, Side, spread},
+    placement::{Bound, Host, spread},
     runtime::Control,
     wire::{Frame, MoveFailure, OfferItem, Refusal},
 };
@@ -210,20 +210,20 @@ impl MigrationSupervisor {
     fn by_target(&self, due: Vec<Due>) -> BTreeMap<SiloId, Vec<ActorId>> {
         let node = &self.node;
         let mut by_target: BTreeMap<SiloId, Vec<ActorId>> = BTreeMap::new();
-        let mut anywhere: BTreeMap<(String, Option<Side>), Vec<ActorId>> = BTreeMap::new();
+        let mut anywhere: BTreeMap<(String, Option<Bound>), Vec<ActorId>> = BTreeMap::new();
         for Due { actor, to } in due {
             match to {
                 Some(to) if to == node.me => node.moves.failed(&actor, MoveFailure::SameSilo),
                 Some(to) => by_target.entry(to).or_default().push(actor),
                 None => {
-                    let side = node.placement.read().side(&actor);
-                    let alike = anywhere.entry((actor.kind().to_owned(), side)).or_default();
+                    let bound = node.placement.read().bound(&actor);
+                    let alike = anywhere.entry((actor.kind().to_owned(), bound)).or_default();
                     alike.push(actor);
                 }
             }
         }
-        for ((kind, side), actors) in anywhere {
-            let targets = node.targets(&kind, side);
+        for ((kind, bound), actors) in anywhere {
+            let targets = node.targets(&kind, bound.as_ref());
             if targets.is_empty() {
                 (actors.iter()).for_each(|actor| node.moves.failed(actor, MoveFailure::NoTarget));
             }
@@ -290,13 +290,13 @@ impl Node {
         });
     }
 
-    /// The silos with the newest version that may take actors of a kind from this one; of a kind that is rolled out those on
-    /// their side.
-    pub(super) fn targets(&self, kind: &str, side: Option<Side>) -> Vec<Host> {
+    /// The silos with the newest version that may take actors of a kind from this one; of those that are bound to versions the silos
+    /// with one of them.
+    pub(super) fn targets(&self, kind: &str, bound: Option<&Bound>) -> Vec<Host> {
         let Some(own) = self.registry.kind(kind) else {
             return Vec::new();
         };
-        let mut targets = self.placement.read().targets(kind, &own.version, &self.me, side);
+        let mut targets = self.placement.read().targets(kind, &own.version, &self.me, bound);
         let leaving = self.leaving_peers.lock();
         targets.retain(|target| !leaving.contains(target.silo()));
         if let Some(newest) = targets.first().map(|target| target.version.clone()) {

@@ -94,7 +94,11 @@ impl SiloHandle {
 
 impl Node {
     /// Wants a move, if it can be.
-    async fn ask_to_move(self: &Arc<Self>, actor: &ActorId, to: Option<&SiloId>) -> Result<Told, MoveFailure> {
+    pub(super) async fn ask_to_move(
+        self: &Arc<Self>,
+        actor: &ActorId,
+        to: Option<&SiloId>,
+    ) -> Result<Told, MoveFailure> {
         if self.drain.lock().is_some() || self.gate() == Gate::Shut {
             return Err(MoveFailure::Leaving);
         }

@@ -14,21 +14,24 @@ use super::{
     reminders::Reminding,
     retries::Retries,
     rollouts::Rollouts,
+    rules::RuleBook,
     seats::Seats,
+    shapes::{self, Shapes},
     watching::Stuck,
 };
 use crate::{
     actor::{Audience, registry::Registry},
     caller::{LinkEvents, Switchboard},
     clock::{Clock, Moment},
-    ident::{ActorId, ProcessId, SiloId},
+    ident::{ActorId, Hint, ProcessId, SiloId},
     lifecycle::Drain,
     membership::{Membership, View},
     placement::{Placement, PlacementError},
     runtime::{BlockingPool, DeadLetters, Pool, Watcher},
     store::{SiloStatus, Store},
     telemetry::ArrivalFigures,
-    wire::{ArrivedActor, DrainProgress, Failure, FailureCode, Ran},
+    version::{NoMatch, Preference},
+    wire::{ArrivedActor, DrainProgress, Failure, FailureCode, Located, Ran},
 };
 use parking_lot::{Mutex, RwLock};
 use std::{
@@ -109,6 +112,10 @@ pub(super) struct Node {
     pub(super) reminding: Reminding,
     /// The kinds that are declared for namespaces of streams, by the view.
     pub(super) audience: RwLock<Arc<Audience>>,
+    pub(super) rule_book: RuleBook,
+    pub(super) shapes: Shapes,
+    /// How often no silo, or no target of a move, had a version that the policy allows.
+    pub(super) version_mismatches: AtomicU64,
     pub(super) blocking: BlockingPool,
     pub(super) watcher: Mutex<Watcher>,
     pub(super) stuck: Mutex<Vec<Stuck>>,
@@ -143,6 +150,7 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) store: Arc<dyn Store>,
     pub(super) registry: Registry,
+    pub(super) shapes: Shapes,
     pub(super) directory: Directory,
     pub(super) local: mpsc::UnboundedSender<LocalAnswer>,
     pub(super) changes: mpsc::UnboundedSender<ClusterChange>,
@@ -173,12 +181,15 @@ impl Node {
             outboxes: Outboxes::default(),
             reminding: Reminding::new(parts.me.clone()),
             audience: RwLock::default(),
+            rule_book: RuleBook::default(),
+            shapes: parts.shapes,
+            version_mismatches: AtomicU64::new(0),
             watcher: Mutex::new(Watcher::new(parts.options.stuck_turn)),
             stuck: Mutex::default(),
             blocking: BlockingPool::new(parts.options.blocking_threads),
             history: Mutex::default(),
             view: RwLock::new(View::empty()),
-            placement: RwLock::new(Placement::new(parts.options.version_policy)),
+            placement: RwLock::new(shapes::placement(&parts.options)),
             spawn: parts.spawn,
             local: parts.local,
             gate: AtomicU8::new(Gate::Joining as u8),
@@ -288,18 +299,61 @@ impl Node {
     }
 
     /// The silo that should take an actor that nobody has.
-    pub(super) fn place(&self, actor: &ActorId) -> Result<SiloId, Failure> {
+    pub(super) fn place(&self, actor: &ActorId) -> Result<SiloId, PlacementError> {
         let placement = self.placement.read();
         if placement.is_only_host(&self.me, actor.kind()) {
             return Ok(self.me.clone());
         }
         let own = self.registry.kind(actor.kind()).map(|kind| &kind.version);
-        let place = match placement.place(actor, own) {
-            // This silo's own version is a wish, not a condition: another version that fits will do.
-            Err(PlacementError::VersionMismatch { .. }) => placement.place(actor, None),
+        match placement.place(actor, own) {
+            // This silo's own version is a wish and no condition, unless the policy says so.
+            Err(PlacementError::VersionMismatch { .. })
+                if placement.policy(actor.kind()).preference == Preference::Prefer =>
+            {
+                placement.place(actor, None)
+            }
             placed => placed,
-        };
-        place.map_err(|error| Failure::new(FailureCode::NotHosted, Ran::No, error.to_string()))
+        }
+    }
+
+    /// Why what this silo itself sends to an actor may not go to the silo that has it: its version is outside the policy, and the policy
+    /// is a condition.
+    pub(super) fn not_admitted(&self, actor: &ActorId, owner: &SiloId) -> Option<PlacementError> {
+        let kind = actor.kind();
+        let policy = *self.placement.read().policy(kind);
+        if policy.preference != Preference::Require {
+            return None;
+        }
+        let own = &self.registry.kind(kind)?.version;
+        let theirs = self.view.read().get(owner)?.manifest.kinds.get(kind)?.version.clone();
+        (!policy.allows(own, &theirs)).then(|| PlacementError::VersionMismatch {
+            kind: kind.to_owned(),
+            wanted: own.clone(),
+            hosted: vec![theirs],
+            policy: policy.to_string(),
+            on_no_match: policy.on_no_match,
+        })
+    }
+
+    /// A hint for what this silo itself sends to an actor, unless the policy forbids to go there: then the directory is asked, which says
+    /// so.
+    pub(super) fn admitted(&self, actor: &ActorId, hint: Option<Hint>) -> Option<Hint> {
+        hint.filter(|hint| self.not_admitted(actor, &hint.silo).is_none())
+    }
+
+    /// What becomes of a look for an actor that may go nowhere.
+    pub(super) fn not_placed(&self, error: &PlacementError) -> Located {
+        let failure = Failure::new(FailureCode::NotHosted, Ran::No, error.to_string());
+        match error {
+            PlacementError::VersionMismatch { on_no_match, .. } => {
+                self.version_mismatches.fetch_add(1, Ordering::Relaxed);
+                match on_no_match {
+                    NoMatch::Wait => Located::NotNow(failure),
+                    NoMatch::Fail => Located::Nowhere(failure),
+                }
+            }
+            _ => Located::Nowhere(failure),
+        }
     }
 
     /// Where this silo stands, for others.

@@ -12,6 +12,18 @@ use crate::{
 };
 use std::{collections::BTreeMap, time::Duration};
 
+/// What a silo does whose kinds, and the same kinds of living silos, cannot read what the others write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SchemaConflicts {
+    /// It does not start, and says why.
+    #[default]
+    Refuse,
+    /// It does not host those kinds, and logs why.
+    Mask,
+    /// It joins all the same, and logs why. Messages that cannot be read then fail, and count against a rollout.
+    Allow,
+}
+
 /// What a silo can be told.
 #[derive(Clone, Debug)]
 pub struct SiloOptions {
@@ -80,6 +92,10 @@ pub struct SiloOptions {
     pub rebalance: Option<BalanceOptions>,
     /// Which versions may stand in for which. Default: the same major version.
     pub version_policy: VersionPolicy,
+    /// The policies of kinds that need another. What operators say while the cluster runs comes before both.
+    pub kind_policies: BTreeMap<String, VersionPolicy>,
+    /// What the silo does if it and living silos could not read each other's messages or states. Default: it does not start.
+    pub schema_conflicts: SchemaConflicts,
     /// What counts as hot.
     pub hot_policy: HotPolicy,
     /// The budgets of membership.
@@ -122,6 +138,8 @@ impl Default for SiloOptions {
             migration_attempts: 6,
             rebalance: None,
             version_policy: VersionPolicy::default(),
+            kind_policies: BTreeMap::new(),
+            schema_conflicts: SchemaConflicts::default(),
             hot_policy: HotPolicy::default(),
             membership: MembershipConfig::default(),
             labels: BTreeMap::new(),
@@ -248,6 +266,8 @@ mod tests {
             migration_attempts,
             rebalance,
             version_policy,
+            kind_policies,
+            schema_conflicts,
             hot_policy: _,
             membership,
             labels,
@@ -260,6 +280,8 @@ mod tests {
             assert_eq!(documented(option), format!("`{default}`"), "{option}");
         }
         assert_eq!(documented("version_policy"), format!("`{version_policy}`"));
+        assert!(kind_policies.is_empty() && schema_conflicts == SchemaConflicts::Refuse);
+        assert_eq!(documented("schema_conflicts"), "`Refuse`");
         assert!(advertise.is_none() && secret.is_none() && tls.is_none() && labels.is_empty());
         assert!(spin.is_zero() && tell_retry.is_none() && rebalance.is_none());
         for option in [
@@ -270,6 +292,7 @@ mod tests {
             "spin",
             "tell_retry",
             "rebalance",
+            "kind_policies",
         ] {
             assert_eq!(documented(option), "none", "{option}");
         }

@@ -4,17 +4,21 @@ use super::{Node, accepted::AcceptedLink};
 use crate::{
     ident::{ProcessId, RequestId, SiloId},
     membership::Event,
+    placement::RULES_QUERY,
     reminder,
     rollout::{Asked, REPORT_QUERY, ROLLOUT_QUERY},
-    store::Bucket,
+    store::{Bucket, StoreError},
     wire::{
-        self, ACTOR_QUERY, ACTORS_QUERY, ActorsAsked, Failure, FailureCode, Frame, Outcome, Ran, STATUS_QUERY,
-        StatusReport,
+        self, ACTOR_QUERY, ACTORS_QUERY, ActorsAsked, Failure, FailureCode, Frame, LEAVE_QUERY, LETTERS_QUERY,
+        MOVE_QUERY, Outcome, Ran, SHAPES_QUERY, STATUS_QUERY, StatusReport,
     },
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 /// The name of queries that carry a [`Notice`].
 pub(super) const MEMBERSHIP_NOTICE: &str = "quark.membership";
@@ -56,6 +60,8 @@ pub(crate) enum News {
     ReminderSet { bucket: Bucket, due_micros: u64 },
     /// That buckets of reminders are free.
     BucketsFree,
+    /// That the rules of versions have changed.
+    Rules,
 }
 
 impl Node {
@@ -86,10 +92,18 @@ impl Node {
             STATUS_QUERY => answer(&self.status_report()),
             REPORT_QUERY => answer(&self.rollout_report()),
             ROLLOUT_QUERY => answer(&self.asked_about_rollout(question::<Asked>(name, body)?, by).await),
+            RULES_QUERY => answer(&self.asked_about_rules(question(name, body)?).await),
+            MOVE_QUERY => answer(&self.asked_to_move(question(name, body)?).await),
+            LEAVE_QUERY => answer(&self.asked_to_leave(question(name, body)?, by).await),
+            LETTERS_QUERY => answer(&self.asked_about_letters(question(name, body)?).await),
+            SHAPES_QUERY => match self.live_shapes().await {
+                Ok(live) => answer(&live),
+                Err(error) => Err(unavailable(&error)),
+            },
             ACTORS_QUERY => answer(&self.list_actors(&question::<ActorsAsked>(name, body)?)),
             ACTOR_QUERY => match self.find_actor(question(name, body)?).await {
                 Ok(found) => answer(&found),
-                Err(error) => Err(Failure::new(FailureCode::StoreUnavailable, Ran::No, error.to_string())),
+                Err(error) => Err(unavailable(&error)),
             },
             _ => Err(bad_query(format!(
                 "this silo does not know the query {name:?}: it is of another version than the asker"
@@ -103,7 +117,7 @@ impl Node {
         membership(Event::PeerSaysViewChanged { view: notice.view });
         match notice.news {
             News::View => {}
-            News::Rollout => self.look_at_rollout_now(),
+            News::Rollout | News::Rules => self.look_at_rollout_now(),
             News::ReminderSet { bucket, due_micros } => {
                 (self.reminding).happened(reminder::Event::SetElsewhere { bucket, due_micros });
             }
@@ -177,6 +191,7 @@ impl Node {
             stuck,
             workers: self.worker_status(),
             dead_letters_dropped: self.dead_letters.dropped(),
+            version_mismatches: self.version_mismatches.load(Ordering::Relaxed),
         }
     }
 }
@@ -191,6 +206,10 @@ fn question<T: DeserializeOwned>(name: &str, body: &Bytes) -> Result<T, Failure>
 
 fn answer<T: Serialize>(answer: &T) -> Result<Bytes, Failure> {
     wire::encode(answer).map_err(|error| bad_query(format!("the answer cannot be serialized: {error}")))
+}
+
+fn unavailable(error: &StoreError) -> Failure {
+    Failure::new(FailureCode::StoreUnavailable, Ran::No, error.to_string())
 }
 
 fn bad_query(text: String) -> Failure {

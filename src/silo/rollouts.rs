@@ -1,7 +1,12 @@
 //! Rollouts at one silo: follows the record in the store, moves what it makes wrong here, answers about it, and carries it on
 //! if this silo is the first of the Active ones.
 
-use super::{Node, SiloHandle, queries::News};
+use super::{
+    Node, SiloHandle,
+    followed::{Followed, Sent},
+    queries::News,
+    shapes,
+};
 use crate::{
     clock::Moment,
     ident::{ActorId, SiloId},
@@ -11,6 +16,7 @@ use crate::{
     },
     store::{Document, ETag},
     telemetry::ArrivalFigures,
+    version::VersionPolicy,
     wire,
 };
 use bytes::Bytes;
@@ -54,7 +60,7 @@ pub(super) struct Rollouts {
 
 #[derive(Default)]
 struct Known {
-    record: Option<(ETag, Arc<Rollout>)>,
+    record: Followed<Rollout>,
     /// Since when it is as it is.
     since: Moment,
     /// When the store was last asked for it.
@@ -64,14 +70,35 @@ struct Known {
 
 impl Rollouts {
     fn record(&self) -> Option<(ETag, Arc<Rollout>)> {
-        self.known.lock().record.clone()
+        self.known.lock().record.value()
+    }
+
+    fn sending(&self) -> Sent {
+        self.known.lock().record.sending()
+    }
+
+    /// Whether a kind is being rolled out.
+    pub(super) fn rolls_out(&self, kind: &str) -> bool {
+        let goes_on = |(_, rollout): (ETag, Arc<Rollout>)| !rollout.is_over() && rollout.kinds.contains_key(kind);
+        self.record().is_some_and(goes_on)
+    }
+
+    /// A kind that is being rolled out, `kind` or any, between versions which a policy lets nothing pass between.
+    pub(super) fn forbidden_by(&self, kind: Option<&str>, policy: VersionPolicy) -> Option<(String, Version, Version)> {
+        let (_, rollout) = self.record().filter(|(_, rollout)| !rollout.is_over())?;
+        let kinds = rollout
+            .kinds
+            .iter()
+            .filter(|(name, _)| kind.is_none_or(|kind| *name == kind));
+        let mut ways = kinds.flat_map(|(name, target)| target.from.iter().map(move |from| (name, from, &target.to)));
+        let forbidden = ways.find(|(_, from, to)| !policy.allows(from, to) || !policy.allows(to, from));
+        forbidden.map(|(kind, from, to)| (kind.clone(), from.clone(), to.clone()))
     }
 
     /// Whether a rollout of the kind to this version goes on, so that its actors may go back.
     pub(super) fn may_go_back(&self, kind: &str, version: &Version) -> bool {
-        let known = self.known.lock();
-        let goes_on = known.record.as_ref().filter(|(_, rollout)| !rollout.is_over());
-        let target = goes_on.and_then(|(_, rollout)| rollout.kinds.get(kind));
+        let goes_on = self.record().filter(|(_, rollout)| !rollout.is_over());
+        let target = goes_on.and_then(|(_, rollout)| rollout.kinds.get(kind).cloned());
         target.is_some_and(|target| target.to.cmp_precedence(version) == cmp::Ordering::Equal)
     }
 
@@ -92,7 +119,7 @@ impl Node {
     pub(super) fn look_after_rollout(self: &Arc<Self>) {
         let is_time = {
             let known = self.rollouts.known.lock();
-            let goes_on = known.record.as_ref().is_some_and(|(_, rollout)| !rollout.is_over());
+            let goes_on = known.record.value().is_some_and(|(_, rollout)| !rollout.is_over());
             let every = self.options.membership.read_interval;
             goes_on || known.read.is_none_or(|read| self.clock.now().since(read) >= every)
         };
@@ -113,13 +140,15 @@ impl Node {
     /// Reads the record, moves what it makes wrong here, and carries the rollout on if that is up to this silo.
     async fn look_at_rollout(self: &Arc<Self>) {
         self.rollouts.known.lock().read = Some(self.clock.now());
+        if let Err(error) = self.read_rules().await {
+            tracing::debug!(%error, "the rules of versions cannot be read now");
+        }
         if let Err(error) = self.read_rollout().await {
             return tracing::debug!(%error, "the rollout cannot be read now");
         }
-        let Some((etag, rollout)) = self.rollouts.record() else {
-            return;
-        };
-        if self.rollouts.is_time_to_search(&rollout.phase) {
+        let record = self.rollouts.record();
+        let is_time = (record.as_ref()).is_some_and(|(_, rollout)| self.rollouts.is_time_to_search(&rollout.phase));
+        if self.rule_book.is_time_to_search() || is_time {
             for actor in self.misplaced() {
                 if !self.moves.knows(&actor) {
                     // One that cannot be wanted now comes again with the next look.
@@ -127,6 +156,7 @@ impl Node {
                 }
             }
         }
+        let Some((etag, rollout)) = record else { return };
         let first = self.view.read().active().next().map(|row| row.silo.clone());
         if first.as_ref() == Some(&self.me) && !rollout.is_over() {
             self.carry_on(etag, &rollout).await;
@@ -155,10 +185,31 @@ impl Node {
         }
     }
 
+    /// Reads what says where actors belong, before anything is placed here. A store that does not answer is no reason to wait: joining
+    /// says so.
+    pub(super) async fn read_documents(self: &Arc<Self>) {
+        let timeout = self.options.membership.store_timeout;
+        let read = async {
+            if let Err(error) = self.read_rules().await {
+                tracing::warn!(%error, "this silo starts without the rules of versions, which it reads again and again");
+            }
+            if let Err(error) = self.read_rollout().await {
+                tracing::warn!(%error, "this silo starts without the rollout, which it reads again and again");
+            }
+        };
+        if self.clock.timeout(timeout, read).await.is_none() {
+            tracing::warn!(
+                ?timeout,
+                "this silo starts without rules and rollout: the store did not answer"
+            );
+        }
+    }
+
     /// The record in the store; this silo goes by it from now on.
     async fn read_rollout(self: &Arc<Self>) -> Result<Option<(ETag, Arc<Rollout>)>, RolloutError> {
+        let sent = self.rollouts.sending();
         match self.store.document(DOCUMENT).await? {
-            Some(document) => self.follow(&document).map(Some),
+            Some(document) => self.follow(&document, sent).map(Some),
             None => Ok(None),
         }
     }
@@ -167,31 +218,32 @@ impl Node {
     async fn put_rollout(self: &Arc<Self>, expected: Option<ETag>, rollout: &Rollout) -> Result<bool, RolloutError> {
         let unreadable = |error: wire::EncodeError| RolloutError::Unreadable(error.to_string());
         let body = wire::encode(rollout).map_err(unreadable)?;
+        let sent = self.rollouts.sending();
         match self.store.put_document(DOCUMENT, expected, body.clone()).await? {
             Ok(etag) => {
-                self.follow(&Document { etag, body })?;
+                self.follow(&Document { etag, body }, sent)?;
                 for silo in self.board().links().silos() {
                     self.notify(&silo, News::Rollout);
                 }
                 Ok(true)
             }
-            Err(Some(found)) => self.follow(&found).map(|_| false),
+            Err(Some(found)) => self.follow(&found, sent).map(|_| false),
             Err(None) => Ok(false),
         }
     }
 
-    /// Goes by a record, if it is newer than the one known.
-    fn follow(self: &Arc<Self>, document: &Document) -> Result<(ETag, Arc<Rollout>), RolloutError> {
-        if let Some(known) = self.rollouts.record()
-            && known.0 == document.etag
+    /// Goes by a record that was asked for at `sent`, unless a newer one has come since; answers the one that this silo goes by.
+    fn follow(self: &Arc<Self>, document: &Document, sent: Sent) -> Result<(ETag, Arc<Rollout>), RolloutError> {
+        let mut known = self.rollouts.known.lock();
+        if let Some(record) = known.record.value()
+            && !known.record.is_news(document, sent)
         {
-            return Ok(known);
+            return Ok(record);
         }
         let rollout: Rollout =
             wire::decode(&document.body).map_err(|error| RolloutError::Unreadable(error.to_string()))?;
         let rollout = Arc::new(rollout);
-        let mut known = self.rollouts.known.lock();
-        known.record = Some((document.etag, rollout.clone()));
+        known.record.take(document, rollout.clone());
         known.since = self.clock.now();
         self.placement.write().rolled_out(canaries(&rollout));
         drop(known);
@@ -235,6 +287,7 @@ impl Node {
             activations: self.activations_by_kind(),
             figures: self.pool().figures(),
             arrived: self.arrivals(),
+            departed: u64::try_from(self.moves.moved_count()).unwrap_or(u64::MAX),
         }
     }
 
@@ -262,6 +315,8 @@ impl Node {
         let reports = join_all(view.active().map(|row| self.report_of(&row.silo))).await;
         let reports: Result<Vec<_>, _> = reports.into_iter().collect();
         let reports = reports.map_err(|(silo, why)| RolloutError::Silent { silo, why })?;
+        let rows: Vec<_> = view.active().collect();
+        let schemas = shapes::recorded(&*self.store, shapes::differing(&rows)).await?;
         let placement = self.placement.read();
         let plan = Plan::new(
             request,
@@ -269,6 +324,7 @@ impl Node {
             view.active(),
             &reports,
             |kind| *placement.policy(kind),
+            &schemas,
             self.clock.wall_micros(),
         );
         Ok((plan.map_err(RolloutError::Plan)?, last.map(|(etag, _)| etag)))
@@ -338,7 +394,7 @@ fn canaries(rollout: &Rollout) -> BTreeMap<String, Canary> {
         return BTreeMap::new();
     }
     let canary = |target: &crate::rollout::Target| Canary {
-        to: target.to.clone(),
+        to: Arc::new(target.to.clone()),
         weight: rollout.weight,
     };
     rollout

@@ -10,6 +10,7 @@ use super::{
     end::{CordonError, Ended, Wish},
     inbound::NodeLinks,
     node::Parts,
+    shapes::{self, Shapes},
     supervisor::SiloSupervisor,
 };
 use crate::{
@@ -130,6 +131,7 @@ async fn open(
 ) -> Result<(Arc<Node>, String), StartError> {
     let clock = Clock::system();
     let store = store::open(&options.store, &options.cluster)?;
+    let (registry, shapes) = shapes::admit(&*store, registry, &options, &clock).await?;
     let me = SiloId::new(options.name.as_str(), clock.wall_micros());
     let spawn: Spawner = {
         let io = io.clone();
@@ -158,15 +160,19 @@ async fn open(
         &me,
         &options,
         &registry,
+        &shapes,
         options.advertise.as_deref().unwrap_or(&address),
     );
-    let node = assemble(me, options, registry, store, clock, &transport, &spawn, workers, row);
+    let node = assemble(
+        me, options, registry, shapes, store, clock, &transport, &spawn, workers, row,
+    );
     spawn(Box::pin(doorstep::accept(Arc::downgrade(&node), listener)));
     SiloSupervisor::new(node.clone()).start();
     if node.options.handle_signals {
         // Before it joins: a silo that is told to end while it starts undoes what it has begun.
         actix_rt::spawn(signals(Arc::downgrade(&node)));
     }
+    node.read_documents().await;
     if let Err(error) = join(&node, abandoned).await {
         node.services.membership(Event::Leave);
         // What is half done is undone by the others if the store does not answer.
@@ -204,17 +210,17 @@ async fn listen(
     Ok(listener?)
 }
 
-fn row(me: &SiloId, options: &SiloOptions, registry: &Registry, address: &str) -> MemberRow {
+fn row(me: &SiloId, options: &SiloOptions, registry: &Registry, shapes: &Shapes, address: &str) -> MemberRow {
     let kind = |kind: &crate::actor::registry::RegisteredKind| {
         let manifest = KindManifest {
-            version: kind.version.clone(),
+            schemas: shapes.hashes(kind.entry.kind()),
             messages: kind
                 .entry
                 .messages()
                 .iter()
                 .map(|message| message.name().to_owned())
                 .collect(),
-            unknown: Unknown::default(),
+            ..KindManifest::new(kind.version.clone())
         };
         (kind.entry.kind().to_owned(), manifest)
     };
@@ -240,6 +246,7 @@ fn assemble(
     me: SiloId,
     options: SiloOptions,
     registry: Registry,
+    shapes: Shapes,
     store: Arc<dyn Store>,
     clock: Clock,
     transport: &Arc<dyn Transport>,
@@ -260,6 +267,7 @@ fn assemble(
         clock: clock.clone(),
         store,
         registry,
+        shapes,
         directory,
         local,
         changes,
@@ -310,6 +318,7 @@ async fn become_active(node: &Arc<Node>) -> Result<(), StartError> {
     node.services.membership(Event::Started);
     for status in [SiloStatus::Joining, SiloStatus::Active] {
         if status == SiloStatus::Active {
+            node.check_shapes().await?;
             // Before the others can see it and send.
             node.set_gate(Gate::Open);
             node.services.membership(Event::SetStatus(status));

@@ -1,7 +1,7 @@
 //! The membership table: a row for each silo.
 
 use super::Unknown;
-use crate::ident::SiloId;
+use crate::{ident::SiloId, schema::KindHashes};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,9 +51,24 @@ pub struct KindManifest {
     /// The wire names of its messages.
     #[serde(default)]
     pub messages: Vec<String>,
+    /// What its messages and states look like; nothing of a program that does not say.
+    #[serde(default, skip_serializing_if = "KindHashes::is_empty")]
+    pub schemas: KindHashes,
     /// What a newer program says besides.
     #[serde(flatten)]
     pub unknown: Unknown,
+}
+
+impl KindManifest {
+    /// That of a kind in a version, of which nothing else is known.
+    pub fn new(version: Version) -> Self {
+        Self {
+            version,
+            messages: Vec::new(),
+            schemas: KindHashes::default(),
+            unknown: Unknown::default(),
+        }
+    }
 }
 
 /// What the cluster knows of one silo.

@@ -16,4 +16,4 @@ mod policy;
 
 pub use nearest::best_match;
 pub use parse::{InvalidVersion, parse};
-pub use policy::{Direction, InvalidPolicy, NoMatch, Rule, VersionPolicy};
+pub use policy::{Direction, InvalidPolicy, NoMatch, Preference, Rule, VersionPolicy};

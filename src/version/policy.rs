@@ -32,6 +32,20 @@ pub enum Direction {
     OnlyOlder,
 }
 
+/// What the version of who asks counts where an actor comes up, or is looked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preference {
+    /// The same version comes first, then what the policy allows, then any other: a silo of that version may have just left.
+    #[default]
+    Prefer,
+    /// The same version comes first, then what the policy allows. Else the request fails or waits, also if the actor is active in
+    /// another version.
+    Require,
+    /// Nothing: actors come up in any version that is hosted.
+    Any,
+}
+
 /// What becomes of a request when no silo has an allowed version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -46,8 +60,8 @@ pub enum NoMatch {
 /// Between which versions of a kind messages and actors may pass.
 ///
 /// As text, words in any order and separated by commas: a rule (`strict`, `patch`, `minor`, `major`), a direction
-/// (`both`, `newer`, `older`), `prerelease`, and `fail` or `wait`. What is left out is as in the default:
-/// `minor,both,fail`.
+/// (`both`, `newer`, `older`), `prerelease`, what the asker's version counts (`prefer`, `require`, `any`), and `fail` or `wait`. What
+/// is left out is as in the default: `minor,both,fail`, and `prefer`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct VersionPolicy {
@@ -57,6 +71,8 @@ pub struct VersionPolicy {
     pub direction: Direction,
     /// Whether a pre-release is held to the rule as a release is. Otherwise it matches itself alone.
     pub allow_prerelease: bool,
+    /// What the version of who asks counts.
+    pub preference: Preference,
     /// What happens where nothing matches.
     pub on_no_match: NoMatch,
 }
@@ -117,7 +133,12 @@ impl fmt::Display for VersionPolicy {
             NoMatch::Wait => "wait",
         };
         let prerelease = if self.allow_prerelease { ",prerelease" } else { "" };
-        write!(f, "{},{direction}{prerelease},{no_match}", self.rule)
+        let preference = match self.preference {
+            Preference::Prefer => "",
+            Preference::Require => ",require",
+            Preference::Any => ",any",
+        };
+        write!(f, "{},{direction}{prerelease}{preference},{no_match}", self.rule)
     }
 }
 
@@ -139,13 +160,16 @@ impl FromStr for VersionPolicy {
     type Err = InvalidPolicy;
 
     fn from_str(text: &str) -> Result<Self, InvalidPolicy> {
-        let (mut rule, mut direction, mut prerelease, mut no_match) = (None, None, None, None);
+        let (mut rule, mut direction, mut prerelease, mut preference, mut no_match) = (None, None, None, None, None);
         for word in text.split(',').map(str::trim) {
             let first = match word {
                 "both" => direction.replace(Direction::Both).is_none(),
                 "newer" => direction.replace(Direction::OnlyNewer).is_none(),
                 "older" => direction.replace(Direction::OnlyOlder).is_none(),
                 "prerelease" => prerelease.replace(true).is_none(),
+                "prefer" => preference.replace(Preference::Prefer).is_none(),
+                "require" => preference.replace(Preference::Require).is_none(),
+                "any" => preference.replace(Preference::Any).is_none(),
                 "fail" => no_match.replace(NoMatch::Fail).is_none(),
                 "wait" => no_match.replace(NoMatch::Wait).is_none(),
                 word => rule.replace(word.parse::<Rule>()?).is_none(),
@@ -158,6 +182,7 @@ impl FromStr for VersionPolicy {
             rule: rule.unwrap_or_default(),
             direction: direction.unwrap_or_default(),
             allow_prerelease: prerelease.unwrap_or_default(),
+            preference: preference.unwrap_or_default(),
             on_no_match: no_match.unwrap_or_default(),
         })
     }
@@ -170,7 +195,7 @@ pub enum InvalidPolicy {
     /// A word that means nothing.
     #[error(
         "{word:?} is no word of a version policy; use strict, patch, minor or major, both, newer or older, prerelease, \
-         fail or wait, separated by commas"
+         prefer, require or any, fail or wait, separated by commas"
     )]
     UnknownWord {
         /// As given.
@@ -340,14 +365,17 @@ mod tests {
         for rule in RULES {
             for direction in [Direction::Both, Direction::OnlyNewer, Direction::OnlyOlder] {
                 for allow_prerelease in [false, true] {
-                    for on_no_match in [NoMatch::Fail, NoMatch::Wait] {
-                        let policy = VersionPolicy {
-                            rule,
-                            direction,
-                            allow_prerelease,
-                            on_no_match,
-                        };
-                        assert_eq!(policy.to_string().parse(), Ok(policy));
+                    for preference in [Preference::Prefer, Preference::Require, Preference::Any] {
+                        for on_no_match in [NoMatch::Fail, NoMatch::Wait] {
+                            let policy = VersionPolicy {
+                                rule,
+                                direction,
+                                allow_prerelease,
+                                preference,
+                                on_no_match,
+                            };
+                            assert_eq!(policy.to_string().parse(), Ok(policy));
+                        }
                     }
                 }
             }
@@ -361,11 +389,17 @@ mod tests {
 
     #[test]
     fn a_policy_that_is_misspelt_or_contradicts_itself_is_refused() {
-        for text in ["", "Minor", "minor,", "minro", "any"] {
+        for text in ["", "Minor", "minor,", "minro", "anyone"] {
             let error = text.parse::<VersionPolicy>().expect_err("refused");
             assert!(matches!(error, InvalidPolicy::UnknownWord { .. }), "{text}: {error}");
         }
-        for text in ["minor,major", "newer,older", "wait,fail", "prerelease,prerelease"] {
+        for text in [
+            "minor,major",
+            "newer,older",
+            "wait,fail",
+            "prerelease,prerelease",
+            "prefer,any",
+        ] {
             let error = text.parse::<VersionPolicy>().expect_err("refused");
             assert!(matches!(error, InvalidPolicy::SaidTwice { .. }), "{text}: {error}");
         }

@@ -13,6 +13,7 @@ mod keeping;
 mod limits;
 mod moving;
 mod msgpack;
+mod operating;
 mod protocol;
 mod shape;
 mod status;
@@ -29,6 +30,10 @@ pub use keeping::{Kept, decode_keeping};
 pub use limits::Limits;
 pub use moving::{MoveCounts, MoveFailure, MoveRequest, MoveState, MoveStatus, Moved};
 pub use msgpack::{DecodeError, EncodeError, MAX_DEPTH, decode, encode};
+pub use operating::{
+    LEAVE_QUERY, LETTERS_QUERY, LeaveAnswered, LeaveAsked, LetterLine, LettersAnswered, LettersAsked, MOVE_QUERY,
+    MoveAnswered, MoveAsked, SHAPES_QUERY,
+};
 pub use protocol::ProtocolRange;
 pub use shape::ShapeError;
 pub use status::{

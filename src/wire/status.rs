@@ -53,6 +53,9 @@ pub struct StatusReport {
     /// Dead letters that had to make room since the start.
     #[serde(default)]
     pub dead_letters_dropped: u64,
+    /// How often no silo for an actor, or this silo for one that was to move here, had a version that the policy allows.
+    #[serde(default)]
+    pub version_mismatches: u64,
 }
 
 /// A turn that takes longer than the silo's `stuck_turn`.
@@ -203,10 +206,17 @@ mod tests {
             workers: Vec::new(),
             retries: 0,
             dead_letters_dropped: 0,
+            version_mismatches: 0,
         };
         let mut other = serde_json::to_value(&report).expect("it can");
         let fields = other.as_object_mut().expect("named fields");
-        for added in ["stuck", "workers", "retries", "dead_letters_dropped"] {
+        for added in [
+            "stuck",
+            "workers",
+            "retries",
+            "dead_letters_dropped",
+            "version_mismatches",
+        ] {
             assert!(fields.remove(added).is_some(), "{added}");
         }
         fields.insert("of a later version".into(), true.into());

@@ -35,7 +35,16 @@ const ENGINES: &[&str] = &[
     "rollout",
 ];
 /// What engines stand on. Never on each other: `silo` passes one's commands to another as events.
-const ENGINE: &[&[&str]] = &[&["activity", "clock", "ident", "store", "telemetry", "version", "wire"]];
+const ENGINE: &[&[&str]] = &[&[
+    "activity",
+    "clock",
+    "ident",
+    "schema",
+    "store",
+    "telemetry",
+    "version",
+    "wire",
+]];
 const BELOW_SILO: &[&[&str]] = &[L0, L1, ENGINES, &["caller", "client", "runtime", "stream"]];
 
 /// What each room may import.
@@ -49,10 +58,13 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
     ("version", &[]),
     ("activity", &[&["clock", "ident", "sync"]]),
     ("wire", &[&["clock", "ident", "store"]]),
-    ("store", &[&["clock", "ident", "wire"]]),
+    ("store", &[&["clock", "ident", "schema", "wire"]]),
     ("transport", &[&["clock", "faults", "ident", "wire"]]),
     ("mailbox", &[&["activity", "clock", "ident", "sync", "wire"]]),
-    ("actor", &[&["clock", "ident", "mailbox", "store", "version", "wire"]]),
+    (
+        "actor",
+        &[&["clock", "ident", "mailbox", "schema", "store", "version", "wire"]],
+    ),
     ("directory", ENGINE),
     ("lifecycle", ENGINE),
     ("membership", ENGINE),
@@ -74,7 +86,7 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
         &[L0, L1, ENGINES, &["admin", "caller", "client", "runtime", "silo"]],
     ),
     ("fuzzing", &[L0, L1, &["silo"]]),
-    ("bin", &[L0, L1, &["admin", "client", "rollout", "silo"]]),
+    ("bin", &[L0, L1, &["admin", "client", "placement", "rollout", "silo"]]),
 ];
 
 /// Macros that stand at the crate's root because `macro_rules!` must, and the rooms that own them.

@@ -3,8 +3,13 @@
 mod actors;
 mod cert;
 mod connection;
+mod leaving;
+mod letters;
+mod lock;
+mod moving;
 mod output;
 mod rollout;
+mod rules;
 mod silos;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -25,7 +30,18 @@ enum Command {
     Versions(silos::Versions),
     Actors(actors::Actors),
     Actor(actors::Actor),
+    Migrate(moving::Migrate),
+    Cordon(leaving::Cordon),
+    Uncordon(leaving::Uncordon),
+    Drain(leaving::DrainSilo),
+    DeadLetters(letters::DeadLetters),
     Rollout(rollout::Rollout),
+    Rules(rules::ShowRules),
+    Policy(rules::Policy),
+    Pin(rules::Pin),
+    Unpin(rules::Unpin),
+    Switch(rules::SwitchKind),
+    Lock(lock::LockFiles),
     Cert(cert::Cert),
     /// Print the completions of a shell, to be read by it
     Completions {
@@ -51,7 +67,18 @@ fn main() -> ExitCode {
             Command::Versions(versions) => versions.run().await,
             Command::Actors(actors) => actors.run().await,
             Command::Actor(actor) => actor.run().await,
+            Command::Migrate(migrate) => migrate.run().await,
+            Command::Cordon(cordon) => cordon.run().await,
+            Command::Uncordon(uncordon) => uncordon.run().await,
+            Command::Drain(drain) => drain.run().await,
+            Command::DeadLetters(letters) => letters.run().await,
             Command::Rollout(rollout) => rollout.run().await,
+            Command::Rules(rules) => rules.run().await,
+            Command::Policy(policy) => policy.run().await,
+            Command::Pin(pin) => pin.run().await,
+            Command::Unpin(unpin) => unpin.run().await,
+            Command::Switch(switch) => switch.run().await,
+            Command::Lock(files) => files.run().await,
             Command::Cert(cert) => cert.run(),
             Command::Completions { shell } => {
                 clap_complete::generate(shell, &mut Arguments::command(), "quark", &mut std::io::stdout());

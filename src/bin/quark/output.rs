@@ -58,6 +58,26 @@ pub(crate) fn coloured(word: &str, colour: Colour) -> String {
     }
 }
 
+/// A bar on a terminal, in place of the last one: so much of so much, and a text. Nothing where nobody looks.
+pub(crate) fn bar(done: usize, of: usize, text: &str) {
+    const WIDTH: usize = 40;
+    if !io::stdout().is_terminal() {
+        return;
+    }
+    let share = (done * WIDTH).checked_div(of).unwrap_or(WIDTH).min(WIDTH);
+    let bar = format!("{}{}", "#".repeat(share), ".".repeat(WIDTH - share));
+    print!("\r\x1b[K[{bar}] {text}");
+    // A terminal that cannot be written to shows no bar.
+    let _unseen = io::stdout().flush();
+}
+
+/// Takes the bar away.
+pub(crate) fn clear_line() {
+    if io::stdout().is_terminal() {
+        print!("\r\x1b[K");
+    }
+}
+
 /// What a word says at a glance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Colour {

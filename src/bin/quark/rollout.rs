@@ -2,21 +2,17 @@
 
 use super::{
     connection::Connection,
-    output::{Colour, Output, bytes, coloured, table},
+    output::{Colour, Output, bar, bytes, clear_line, coloured, table},
 };
 use anyhow::{Context, bail};
 use quark::{
     admin::Admin,
     clock::Clock,
     ident::Weight,
-    rollout::{Command, Criteria, OnBad, Phase, Plan, Request, Rollout as Record},
+    rollout::{Command, Criteria, OnBad, Phase, Plan, Receipt, Request, Rollout as Record},
     version,
 };
-use std::{
-    collections::BTreeMap,
-    io::{self, IsTerminal, Write},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 /// Bring a new version to the actors, step by step, and back
 #[derive(Debug, clap::Args)]
@@ -199,23 +195,9 @@ async fn watch(admin: &Admin, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The bar on a terminal, in place of the last one.
 fn progress(rollout: &Record) {
-    const WIDTH: usize = 40;
-    if !io::stdout().is_terminal() {
-        return;
-    }
-    let share = usize::try_from(u32::from(rollout.weight)).unwrap_or(0) * WIDTH / 10_000;
-    let bar = format!("{}{}", "#".repeat(share), ".".repeat(WIDTH - share));
-    print!("\r\x1b[K[{bar}] {} {}", rollout.weight, rollout.phase.name());
-    // A terminal that cannot be written to shows no bar.
-    let _unseen = io::stdout().flush();
-}
-
-fn clear_line() {
-    if io::stdout().is_terminal() {
-        print!("\r\x1b[K");
-    }
+    let share = usize::try_from(u32::from(rollout.weight)).unwrap_or(0);
+    bar(share, 10_000, &format!("{} {}", rollout.weight, rollout.phase.name()));
 }
 
 fn plan_text(plan: &Plan) -> String {
@@ -249,6 +231,10 @@ fn plan_text(plan: &Plan) -> String {
         ),
         None => format!("to move: {actors} actors; how large they are is not known: nothing has moved yet"),
     });
+    let takes = plan.rollout.forecast.takes;
+    lines.push(format!(
+        "it takes about {takes:.0?} if every step is found good, most of it to watch"
+    ));
     lines.push(match plan.pauses {
         Some((half, most)) => {
             format!("pause of an actor: half below {half:.1?}, 99 of 100 below {most:.1?}, by what has moved so far")
@@ -261,6 +247,23 @@ fn plan_text(plan: &Plan) -> String {
             .map(|warning| coloured(&format!("note: {warning}"), Colour::Yellow)),
     );
     lines.join("\n")
+}
+
+fn receipt(receipt: &Receipt) -> String {
+    let expected: u64 = receipt.expected.moves.iter().sum();
+    let weight = receipt.expected.bytes.map_or("of unknown size".to_owned(), bytes);
+    let kept = match receipt.departed {
+        Some(departed) if departed == receipt.arrived => "as many as left their silos".to_owned(),
+        Some(departed) => format!("{departed} left their silos"),
+        None => "how many left their silos is not known: one is gone".to_owned(),
+    };
+    format!(
+        "expected: {expected} actors, {weight}, {:.0?}; so far: {} actors came ({kept}), {}, {:.0?}",
+        receipt.expected.takes,
+        receipt.arrived,
+        bytes(receipt.bytes),
+        receipt.took
+    )
 }
 
 fn text(rollout: &Record) -> String {
@@ -312,7 +315,12 @@ fn text(rollout: &Record) -> String {
             "failures new#",
             "old#",
         ];
-        lines.extend([String::new(), table(heads, rows)]);
+        lines.extend([
+            String::new(),
+            table(heads, rows),
+            String::new(),
+            receipt(&rollout.receipt()),
+        ]);
     }
     lines.push(String::new());
     lines.extend(rollout.log.iter().map(|entry| format!("- {}", entry.what)));

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     clock::Clock,
     ident::SiloId,
+    schema::{KindHashes, describe},
     store::{Change, KindManifest, Manifest, MemberRow, MembershipTable, SiloStatus, Store, Unknown},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -199,6 +200,10 @@ pub async fn rows_come_back_as_they_were_put(store: Arc<dyn Store>) {
     let kind = KindManifest {
         version: semver::Version::new(1, 2, 3),
         messages: vec!["cart.add".into(), "cart.clear".into()],
+        schemas: KindHashes {
+            messages: [("cart.add".to_owned(), describe::<String>().hash())].into(),
+            states: [("käufer".to_owned(), describe::<u8>().hash())].into(),
+        },
         unknown: unknown(),
     };
     let mut put = Vec::new();

@@ -24,7 +24,7 @@ pub struct Fly {
 }
 
 /// What an aircraft has done.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Shape)]
 pub struct AircraftTotals {
     /// Scheduled flights.
     pub flights: u64,
@@ -44,7 +44,7 @@ pub struct AircraftTotals {
 pub struct AuditAircraft;
 
 /// Everything that an aircraft knows.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Shape)]
 pub struct AircraftAccount {
     /// The version of the actor that answers.
     pub version: String,

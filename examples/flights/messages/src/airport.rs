@@ -33,7 +33,7 @@ pub struct Arrive {
 }
 
 /// What an airport has seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Shape)]
 pub struct AirportTotals {
     /// Flights that left.
     pub departures: u64,
@@ -55,7 +55,7 @@ pub struct AirportTotals {
 pub struct AuditAirport;
 
 /// Everything that an airport knows, in any version.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, Shape)]
 pub struct AirportAccount {
     /// The version of the actor that answers.
     pub version: String,
@@ -71,7 +71,7 @@ pub struct AirportAccount {
 pub struct CarrierDelays;
 
 /// The delays of one carrier at one airport.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Shape)]
 pub struct Delays {
     /// Flights that left.
     pub departures: u64,

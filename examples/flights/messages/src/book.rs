@@ -1,10 +1,10 @@
 //! The book that each actor keeps of the messages it has run: part of its state, so it moves with it.
 
-use serde::{Deserialize, Serialize};
+use quark::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Says which message of which sender to one actor this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Shape)]
 pub struct Stamp {
     /// The sender.
     pub sender: u16,
@@ -13,13 +13,13 @@ pub struct Stamp {
 }
 
 /// What an actor has run, by sender.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Shape)]
 pub struct Book {
     lines: BTreeMap<u16, Line>,
 }
 
 /// What an actor has run of one sender.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Shape)]
 pub struct Line {
     /// The highest number that ran.
     pub last: u64,

@@ -21,7 +21,7 @@ pub struct Look {
 }
 
 /// What an actor answers to a message that it has entered in its book.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Shape)]
 pub struct Answer {
     /// The version of the actor that ran the message.
     pub version: String,

@@ -5,7 +5,7 @@ use flights_messages::{AircraftAccount, AircraftTotals, Answer, AuditAircraft, B
 use quark::{actor::Hosted, prelude::*};
 
 /// An aircraft; its key is the tail number.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, Shape)]
 struct Aircraft {
     totals: AircraftTotals,
     book: Book,

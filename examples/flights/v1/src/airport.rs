@@ -5,7 +5,7 @@ use flights_messages::{AirportAccount, AirportTotals, Answer, Arrive, AuditAirpo
 use quark::{actor::Hosted, prelude::*};
 
 /// An airport; its key is the code.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, Shape)]
 struct Airport {
     totals: AirportTotals,
     book: Book,

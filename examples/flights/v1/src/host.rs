@@ -13,7 +13,7 @@ use clap::{Parser, ValueEnum};
 use flights_messages::Answer;
 use quark::{
     prelude::*,
-    silo::{Silo, SiloOptions},
+    silo::{SchemaConflicts, Silo, SiloOptions},
 };
 use serde_json::{Value, json};
 use std::{
@@ -49,6 +49,9 @@ struct Options {
     /// For how long a silo is silent before its peers take it for dead, in milliseconds.
     #[arg(long)]
     failure_timeout_ms: Option<u64>,
+    /// Joins also if it and living silos cannot read each other's messages.
+    #[arg(long)]
+    allow_conflicts: bool,
     /// Ends at once when standard input is closed, so that the silo cannot outlive the program that started it.
     #[arg(long)]
     exit_with_parent: bool,
@@ -117,6 +120,9 @@ fn serve(options: Options, version: &str) -> anyhow::Result<()> {
             workers: options.workers,
             ..SiloOptions::default()
         };
+        if options.allow_conflicts {
+            all.schema_conflicts = SchemaConflicts::Allow;
+        }
         if let Some(millis) = options.failure_timeout_ms {
             let timeout = Duration::from_millis(millis);
             all.membership.failure_timeout = timeout;

@@ -8,7 +8,7 @@ use quark::{actor::Hosted, prelude::*};
 use std::collections::BTreeMap;
 
 /// An airport; its key is the code.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, Shape)]
 struct Airport {
     totals: AirportTotals,
     book: Book,
