@@ -88,4 +88,5 @@ example:
 
 bench:
 	$(CARGO) run --release --manifest-path benches/peers/Cargo.toml
+	$(CARGO) run --release --manifest-path benches/wire/Cargo.toml
 	$(CARGO) bench --bench moves

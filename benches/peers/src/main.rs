@@ -4,7 +4,6 @@
 mod counting;
 mod peer;
 mod peers;
-mod report;
 mod scenarios;
 
 use clap::{CommandFactory, Parser, Subcommand, builder::PossibleValuesParser, error::ErrorKind};

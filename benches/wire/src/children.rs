@@ -20,7 +20,13 @@ pub(crate) fn sample(peer: Peer, scenario: Scenario, seconds: f64) -> anyhow::Re
     let mut place = String::new();
     BufReader::new(server.stdout.take().context("its output is piped")?).read_line(&mut place)?;
     let called = Command::new(&program)
-        .args(["call", peer.name(), place.trim(), scenario.name().trim_start_matches("wire-"), &seconds.to_string()])
+        .args([
+            "call",
+            peer.name(),
+            place.trim(),
+            scenario.name().trim_start_matches("wire-"),
+            &seconds.to_string(),
+        ])
         .stderr(Stdio::inherit())
         .output();
     drop(server.stdin.take());
@@ -30,7 +36,9 @@ pub(crate) fn sample(peer: Peer, scenario: Scenario, seconds: f64) -> anyhow::Re
         bail!("{} ended with {}", peer.name(), called.status);
     }
     let text = String::from_utf8(called.stdout)?;
-    text.trim().parse().with_context(|| format!("{} answered {text:?}", peer.name()))
+    text.trim()
+        .parse()
+        .with_context(|| format!("{} answered {text:?}", peer.name()))
 }
 
 /// Tells the parent where the actor is, and waits until it ends standard input. Blocks.

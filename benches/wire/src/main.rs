@@ -41,28 +41,52 @@ enum Part {
     /// Hosts the actor that is called, until standard input ends.
     Serve { peer: Peer, place: String },
     /// Calls it, and prints the figure.
-    Call { peer: Peer, place: String, scenario: Scenario, seconds: f64 },
+    Call {
+        peer: Peer,
+        place: String,
+        scenario: Scenario,
+        seconds: f64,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     match options.part {
         Some(Part::Serve { peer, place }) => return peer.serve(&place),
-        Some(Part::Call { peer, place, scenario, seconds }) => {
+        Some(Part::Call {
+            peer,
+            place,
+            scenario,
+            seconds,
+        }) => {
             println!("{}", peer.call(&place, scenario, seconds)?);
             return Ok(());
         }
         None => {}
     }
-    let or_all = |some: &[Scenario]| if some.is_empty() { Scenario::ALL.to_vec() } else { some.to_vec() };
-    let peers = if options.peer.is_empty() { Peer::ALL.to_vec() } else { options.peer.clone() };
+    let or_all = |some: &[Scenario]| {
+        if some.is_empty() {
+            Scenario::ALL.to_vec()
+        } else {
+            some.to_vec()
+        }
+    };
+    let peers = if options.peer.is_empty() {
+        Peer::ALL.to_vec()
+    } else {
+        options.peer.clone()
+    };
     let mut rows = Vec::new();
     for scenario in or_all(&options.scenario) {
         rows.push(measure(scenario, &peers, options.rounds, options.seconds)?);
     }
     println!("{}", report::table(&rows));
     if let Some(path) = options.json {
-        let lines: String = rows.iter().flat_map(Row::json).map(|line| format!("{line}\n")).collect();
+        let lines: String = rows
+            .iter()
+            .flat_map(Row::json)
+            .map(|line| format!("{line}\n"))
+            .collect();
         std::fs::write(&path, lines).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
@@ -76,7 +100,11 @@ fn measure(scenario: Scenario, peers: &[Peer], rounds: usize, seconds: f64) -> a
     }
     let mut figures: Vec<Figures> = able
         .iter()
-        .map(|peer| Figures { peer: peer.name(), is_product: *peer != Peer::Limit, rounds: Vec::new() })
+        .map(|peer| Figures {
+            peer: peer.name(),
+            is_product: *peer != Peer::Limit,
+            rounds: Vec::new(),
+        })
         .collect();
     for round in 0..rounds {
         for turn in 0..able.len() {
@@ -87,12 +115,40 @@ fn measure(scenario: Scenario, peers: &[Peer], rounds: usize, seconds: f64) -> a
         }
     }
     let (title, unit, goal) = match scenario {
-        Scenario::Ask512 => ("512 asks outstanding", Unit::RatePerSecond, Goal::TimesBest { at_least: 2.5, aim: 4.0 }),
-        Scenario::Ask => ("ask one at a time, p50", Unit::Microseconds, Goal::ShareOfBest { at_least: 1.0, aim: 0.8 }),
-        Scenario::Tell => ("tells until handled", Unit::RatePerSecond, Goal::TimesBest { at_least: 8.0, aim: 13.0 }),
+        Scenario::Ask512 => (
+            "512 asks outstanding",
+            Unit::RatePerSecond,
+            Goal::TimesBest {
+                at_least: 2.5,
+                aim: 4.0,
+            },
+        ),
+        Scenario::Ask => (
+            "ask one at a time, p50",
+            Unit::Microseconds,
+            Goal::ShareOfBest {
+                at_least: 1.0,
+                aim: 0.8,
+            },
+        ),
+        Scenario::Tell => (
+            "tells until handled",
+            Unit::RatePerSecond,
+            Goal::TimesBest {
+                at_least: 8.0,
+                aim: 13.0,
+            },
+        ),
     };
     let share = share_of_limit(&figures);
-    Ok(Row { scenario: scenario.name(), part: "", title: format!("{title}{share}"), unit, goal, figures })
+    Ok(Row {
+        scenario: scenario.name(),
+        part: "",
+        title: format!("{title}{share}"),
+        unit,
+        goal,
+        figures,
+    })
 }
 
 /// Quark's figure by that of the hand-made limit, within each round.
@@ -101,6 +157,11 @@ fn share_of_limit(figures: &[Figures]) -> String {
     let (Some(quark), Some(limit)) = (of("quark"), of("limit")) else {
         return String::new();
     };
-    let shares: Vec<f64> = quark.rounds.iter().zip(&limit.rounds).map(|(quark, limit)| quark / limit).collect();
+    let shares: Vec<f64> = quark
+        .rounds
+        .iter()
+        .zip(&limit.rounds)
+        .map(|(quark, limit)| quark / limit)
+        .collect();
     format!(" (quark : limit {:.2})", report::median(&shares))
 }

@@ -9,5 +9,6 @@ mod ractor;
 mod xtra;
 
 pub(crate) use self::{
-    actix::Actix, channel::Channel, kameo::Kameo, limit::Limit, quark::Quark, quark::Spinning, ractor::Ractor, xtra::Xtra,
+    actix::Actix, channel::Channel, kameo::Kameo, limit::Limit, quark::Quark, quark::Spinning, ractor::Ractor,
+    xtra::Xtra,
 };

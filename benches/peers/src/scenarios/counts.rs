@@ -5,8 +5,8 @@ use crate::{
     counting,
     peer::{self, Peer, Place, RALLY_OVER, STARTED, TOUCHED, handled},
     peers::{Actix, Channel, Kameo, Quark, Ractor, Xtra},
-    report::{Goal, Row, Unit},
 };
+use report::{Goal, Row, Unit};
 use std::process::{Command, Stdio};
 
 /// Tells, asks or hops, in the turn of an actor.
@@ -128,7 +128,12 @@ pub(super) fn allocations(effort: Effort) -> Vec<Row> {
         Part::new("tell_allocations", "allocations, tell", Unit::PerMessage, tell),
         Part::new("ask_allocations", "allocations, ask", Unit::PerMessage, ask),
         Part::new("hop_allocations", "allocations, hop", Unit::PerMessage, Goal::None),
-        Part::new("start_allocations", "allocations, start and first message", Unit::PerMessage, Goal::None),
+        Part::new(
+            "start_allocations",
+            "allocations, start and first message",
+            Unit::PerMessage,
+            Goal::None,
+        ),
     ];
     let count = move |run: Run| {
         let per_message = |kind| run(kind, messages, true) as f64 / messages as f64;

@@ -4,8 +4,8 @@ use super::{Contender, Effort, Part, rounds};
 use crate::{
     peer::{self, Far, Peer, Place, STARTED, TOUCHED, handled},
     peers::{Actix, Channel, Kameo, Quark, Ractor, Spinning, Xtra},
-    report::{Goal, Row, Unit, quantile},
 };
+use report::{Goal, Row, Unit, quantile};
 use std::{
     sync::{
         Arc,

@@ -5,8 +5,8 @@ use crate::{
     counting,
     peer::{self, Peer, Place, STARTED, TOUCHED},
     peers::{Actix, Channel, Kameo, Quark, Ractor, Xtra},
-    report::{Goal, Row, Unit},
 };
+use report::{Goal, Row, Unit};
 
 /// Bytes per actor: started, after one message more, and at the most.
 fn bytes<P: Peer>(actors: u64) -> Vec<f64> {

@@ -7,7 +7,7 @@ mod rates;
 
 pub(crate) use counts::{Kind, work};
 
-use crate::report::{Figures, Goal, Row, Unit};
+use report::{Figures, Goal, Row, Unit};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]

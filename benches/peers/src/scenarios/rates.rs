@@ -4,8 +4,8 @@ use super::{Contender, Effort, Part, rounds};
 use crate::{
     peer::{self, Far, MAILBOX, Peer, Place, RALLY_OVER, STARTED, TOUCHED, handled},
     peers::{Actix, Channel, Kameo, Limit, Quark, Ractor, Xtra},
-    report::{Goal, Row, Unit},
 };
+use report::{Goal, Row, Unit};
 use std::{
     sync::{
         Arc,

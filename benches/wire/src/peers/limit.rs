@@ -131,7 +131,10 @@ impl Caller for Connection {
 
     async fn tell(&self, payload: Vec<u8>) -> anyhow::Result<()> {
         let id = self.next();
-        self.frames.send(Frame { id, body: Body::Take(payload) })?;
+        self.frames.send(Frame {
+            id,
+            body: Body::Take(payload),
+        })?;
         if id.is_multiple_of(1000) {
             tokio::task::yield_now().await;
         }
@@ -154,13 +157,20 @@ pub(super) fn call(place: &str, scenario: Scenario, seconds: f64) -> anyhow::Res
         let (read, written) = stream.into_split();
         let (frames, to_write) = mpsc::unbounded_channel();
         tokio::spawn(write(written, to_write));
-        let connection = Connection { frames, last: Rc::default(), waiting: Rc::default() };
+        let connection = Connection {
+            frames,
+            last: Rc::default(),
+            waiting: Rc::default(),
+        };
         let waiting = Rc::clone(&connection.waiting);
         tokio::task::spawn_local(async move {
             let mut reader = reader(read);
             while let Some(frame) = reader.next().await {
                 let Frame { id, body } = rmp_serde::from_slice(&frame?)?;
-                let answer = waiting.borrow_mut().remove(&id).context("an answer that nobody waits for")?;
+                let answer = waiting
+                    .borrow_mut()
+                    .remove(&id)
+                    .context("an answer that nobody waits for")?;
                 let _ = answer.send(body);
             }
             anyhow::Ok(())

@@ -56,14 +56,18 @@ async fn node(name: &str) -> anyhow::Result<(ActorRef<ractor_cluster::NodeServer
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let server = NodeServer::new(port, "secret".into(), name.into(), "localhost".into(), None, None)
         .with_listen_addr([127, 0, 0, 1].into());
-    let (node, _) = Actor::spawn(None, server, ()).await.map_err(|error| anyhow!("{error}"))?;
+    let (node, _) = Actor::spawn(None, server, ())
+        .await
+        .map_err(|error| anyhow!("{error}"))?;
     Ok((node, port))
 }
 
 pub(super) fn serve() -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let (_node, port) = node("server").await?;
-        let _counter = Actor::spawn(None, Counter, ()).await.map_err(|error| anyhow!("{error}"))?;
+        let _counter = Actor::spawn(None, Counter, ())
+            .await
+            .map_err(|error| anyhow!("{error}"))?;
         tokio::task::spawn_blocking(move || children::serve_until_told(&format!("127.0.0.1:{port}"))).await?;
         Ok(())
     })
@@ -99,7 +103,9 @@ impl Caller for Remote {
 pub(super) fn call(place: &str, scenario: Scenario, seconds: f64) -> anyhow::Result<f64> {
     runtime()?.block_on(async {
         let (node, _) = node("caller").await?;
-        ractor_cluster::client_connect(&node, place).await.map_err(|error| anyhow!("{error}"))?;
+        ractor_cluster::client_connect(&node, place)
+            .await
+            .map_err(|error| anyhow!("{error}"))?;
         let mut found = None;
         for _ in 0..200 {
             found = ractor::pg::get_members(&GROUP.to_owned()).pop();
