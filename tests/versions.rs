@@ -151,7 +151,12 @@ async fn a_kind_that_cannot_be_read_is_masked_or_let_in_if_the_silo_is_told_to()
         .start()
         .await
         .expect("as a porter");
-    let hosts = |silo: &SiloHandle| silo.status().versions.into_keys().collect::<Vec<_>>();
+    // Every silo hosts Quark's own kinds.
+    let is_own = |kind: &String| kind.starts_with("quark.");
+    let hosts = |silo: &SiloHandle| {
+        let kinds = silo.status().versions.into_keys();
+        kinds.filter(|kind| !is_own(kind)).collect::<Vec<_>>()
+    };
     assert_eq!(hosts(&masked), ["porter"]);
     let nothing_left = with("c", SchemaConflicts::Mask).start().await;
     assert!(matches!(nothing_left, Err(StartError::Schemas { .. })));

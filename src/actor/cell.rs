@@ -260,6 +260,7 @@ pub struct KindEntry {
     messages: Vec<MessageEntry>,
     hydrate: fn(Hydrate) -> Result<Box<dyn AnyActor>, StateError>,
     schema: fn() -> Schema,
+    schema_name: &'static str,
     keeps_panicked: bool,
     movable: bool,
     streams: &'static [&'static str],
@@ -278,6 +279,10 @@ impl KindEntry {
                 .collect(),
             hydrate: Cell::<A>::hydrate,
             schema: || describe_by(<A as Hosted>::shape),
+            schema_name: match A::FORMS.schema() {
+                "" => STATE,
+                name => name,
+            },
             keeps_panicked: false,
             movable: A::MOVABLE,
             streams: A::STREAMS,
@@ -336,7 +341,7 @@ impl KindEntry {
             messages: messages
                 .map(|message| (message.name.to_owned(), (message.schema)()))
                 .collect(),
-            states: [(STATE.to_owned(), (self.schema)())].into(),
+            states: [(self.schema_name.to_owned(), (self.schema)())].into(),
         }
     }
 

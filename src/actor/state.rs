@@ -133,6 +133,11 @@ impl<S: 'static> Forms<S> {
         }
     }
 
+    /// The name of the schema that is written; empty if it has none.
+    pub(super) const fn schema(&self) -> &'static str {
+        self.schema
+    }
+
     /// Whether it has an older form to be written.
     pub(super) fn has_back(&self) -> bool {
         self.back.is_some()

@@ -9,7 +9,8 @@ use std::{collections::BTreeMap, fmt};
 pub struct KindSchemas {
     /// By wire name: a tuple of the message and its reply.
     pub messages: BTreeMap<String, Schema>,
-    /// By name; the actor's own is called `state`.
+    /// By the names of their schemas; one without a name is called [`STATE`]. Another name is another schema, which says itself how to
+    /// read the older one.
     pub states: BTreeMap<String, Schema>,
 }
 
@@ -25,7 +26,7 @@ pub struct KindHashes {
     pub states: BTreeMap<String, Hash>,
 }
 
-/// The name of the actor's own state.
+/// What a state is called whose schema has no name.
 pub const STATE: &str = "state";
 
 impl KindSchemas {

@@ -254,7 +254,7 @@ fn difference<'a>(
             changes: changes(before, hashes, schema),
         });
     }
-    let older = meets.clone().filter(|(other, _)| *other < version).next_back();
+    let older = meets.clone().rfind(|(other, _)| *other < version);
     let (from, before) = older
         .or_else(|| meets.clone().next())
         .or_else(|| recorded.last_key_value())?;

@@ -140,6 +140,11 @@ pub(super) fn placement(options: &SiloOptions) -> Placement {
     })
 }
 
+/// Whether a kind is Quark's own: every silo hosts it, and no program records it.
+fn is_own(kind: &str) -> bool {
+    kind.starts_with("quark.")
+}
+
 fn is_living(row: &MemberRow) -> bool {
     row.status != SiloStatus::Dead
 }
@@ -205,7 +210,7 @@ pub(super) async fn admit(
                 );
                 registry.mask(kind);
             }
-            if registry.is_empty() {
+            if registry.kinds().all(|kind| is_own(kind.entry.kind())) {
                 return Err(refusal(found));
             }
             shapes.lock = registry.lock();
@@ -281,12 +286,12 @@ impl Node {
         });
     }
 
-    /// What the kinds of the living silos look like.
+    /// What the kinds of the living silos look like, as their programs record them.
     pub(super) async fn live_shapes(&self) -> Result<Lock, StoreError> {
         let mut live = Lock::default();
         let mut hashes = BTreeSet::new();
         for row in self.view.read().living() {
-            for (kind, manifest) in &row.manifest.kinds {
+            for (kind, manifest) in row.manifest.kinds.iter().filter(|(kind, _)| !is_own(kind)) {
                 hashes.extend(manifest.schemas.all().copied());
                 let versions = live.kinds.entry(kind.clone()).or_default();
                 versions.insert(manifest.version.clone(), manifest.schemas.clone());

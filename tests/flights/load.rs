@@ -33,8 +33,8 @@ const SENDER: u16 = 1;
 enum End {
     Answered,
     Panicked,
-    /// Its silo was lost; it ran or it did not.
-    Unknown,
+    /// Its silo was lost; it ran or it did not. Why.
+    Unknown(String),
     Failed(String),
 }
 
@@ -183,7 +183,7 @@ async fn replay(client: Client, flights: Flights, stop: Arc<AtomicBool>) -> AllS
                 Ok(answer) if answer.saved => End::Answered,
                 Ok(_) => End::Failed("it was not saved".into()),
                 Err(CallError::Panicked { .. }) => End::Panicked,
-                Err(error) if error.ran() == Ran::Unknown => End::Unknown,
+                Err(error) if error.ran() == Ran::Unknown => End::Unknown(error.to_string()),
                 Err(error) => End::Failed(error.to_string()),
             };
             (actor, place, end)
@@ -215,16 +215,20 @@ impl AllSent {
     }
 
     fn assert_ends(&self, may_panic: impl Fn(&Sent) -> bool) {
-        let mut unknown = 0;
+        let mut unknown = BTreeMap::<_, Vec<_>>::new();
         for (actor, sent) in self.all() {
             match &sent.end {
                 End::Answered => {}
-                End::Unknown => unknown += 1,
+                End::Unknown(why) => unknown.entry(why).or_default().push(actor),
                 End::Panicked if may_panic(sent) => {}
                 end => panic!("{actor:?}: {:?} of flight {}: {end:?}", sent.part, sent.flight),
             }
         }
-        assert!(unknown <= AT_ONCE, "{unknown} were lost, more than were ever under way");
+        let count: usize = unknown.values().map(Vec::len).sum();
+        assert!(
+            count <= AT_ONCE,
+            "more were lost than were ever under way: {unknown:#?}"
+        );
     }
 
     /// Asks every actor what it has run; answers the versions that they are on.
@@ -259,7 +263,7 @@ impl AllSent {
             match sent.end {
                 End::Answered => assert!(ran, "{key}: number {number} was answered and lost"),
                 End::Panicked => assert!(!ran, "{key}: number {number} panicked and left something"),
-                End::Unknown | End::Failed(_) => {}
+                End::Unknown(_) | End::Failed(_) => {}
             }
         }
     }

@@ -7,7 +7,6 @@
 //! | 1.2.0 | `flights-bad`, whose airports panic on some flights | found and taken back, with nothing failed but those flights |
 //! | 1.2.0 | `flights-breaking`, with another message under a known name | not let in; let in all the same, the plan refuses it |
 
-#[allow(dead_code, reason = "a test of its own uses the rest")]
 #[path = "../common/redis.rs"]
 mod redis;
 

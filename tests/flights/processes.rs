@@ -83,7 +83,12 @@ impl Cluster {
         for name in names {
             seeds.push(cluster.add(program, name, &[]).await.expect("the silo starts"));
         }
-        let client = Client::builder().cluster("flights").seeds(seeds).connect();
+        let client = Client::builder()
+            .cluster("flights")
+            .seeds(seeds)
+            // Nothing is lost by impatience, however slow the machine.
+            .ask_timeout(PATIENCE * 3)
+            .connect();
         let client = client.await.expect("connects");
         cluster.admin = Some((client.clone(), Admin::new(client)));
         cluster.know_each_other().await;
