@@ -20,6 +20,8 @@
 mod way;
 
 #[cfg(test)]
+mod pace_tests;
+#[cfg(test)]
 mod tests;
 
 pub use way::{Step, Way};

@@ -3,13 +3,13 @@
 use super::{Step, Way};
 use crate::ident::{Epoch, Hint, SiloId};
 
-type Steps = Vec<Step<&'static str>>;
+pub(super) type Steps = Vec<Step<&'static str>>;
 
-fn s() -> SiloId {
+pub(super) fn s() -> SiloId {
     SiloId::new("s", 1)
 }
 
-fn t() -> SiloId {
+pub(super) fn t() -> SiloId {
     SiloId::new("t", 1)
 }
 
@@ -17,18 +17,18 @@ fn u() -> SiloId {
     SiloId::new("u", 1)
 }
 
-fn hint(silo: SiloId, epoch: u64) -> Hint {
+pub(super) fn hint(silo: SiloId, epoch: u64) -> Hint {
     Hint {
         silo,
         epoch: Epoch(epoch),
     }
 }
 
-fn send(to: SiloId, message: &'static str) -> Step<&'static str> {
+pub(super) fn send(to: SiloId, message: &'static str) -> Step<&'static str> {
     Step::Send { to, message }
 }
 
-fn fence(to: SiloId, k: u64) -> Step<&'static str> {
+pub(super) fn fence(to: SiloId, k: u64) -> Step<&'static str> {
     Step::Fence { to, k }
 }
 
@@ -37,24 +37,24 @@ fn enter(to: SiloId, k: u64) -> Step<&'static str> {
 }
 
 const LOCATE: Step<&str> = Step::Locate { attempt: 0 };
-const LOCATE_LATER: Step<&str> = Step::Locate { attempt: 1 };
+pub(super) const LOCATE_LATER: Step<&str> = Step::Locate { attempt: 1 };
 
 /// What follows from an event.
-fn after(way: &mut Way<&'static str>, event: impl FnOnce(&mut Way<&'static str>, &mut Steps)) -> Steps {
+pub(super) fn after(way: &mut Way<&'static str>, event: impl FnOnce(&mut Way<&'static str>, &mut Steps)) -> Steps {
     let mut steps = Vec::new();
     event(way, &mut steps);
     steps
 }
 
-fn say(way: &mut Way<&'static str>, message: &'static str) -> Steps {
+pub(super) fn say(way: &mut Way<&'static str>, message: &'static str) -> Steps {
     after(way, |way, steps| way.send(message, steps))
 }
 
-fn bounce(way: &mut Way<&'static str>, message: &'static str, hint: Option<Hint>) -> Steps {
+pub(super) fn bounce(way: &mut Way<&'static str>, message: &'static str, hint: Option<Hint>) -> Steps {
     after(way, |way, steps| way.bounced(&s(), message, hint, false, steps))
 }
 
-fn fenced(way: &mut Way<&'static str>, k: u64, hint: Option<Hint>) -> Steps {
+pub(super) fn fenced(way: &mut Way<&'static str>, k: u64, hint: Option<Hint>) -> Steps {
     after(way, |way, steps| way.fenced(&s(), k, hint, false, steps))
 }
 
@@ -580,52 +580,4 @@ fn messages_wait_in_unsettled_ways_only() {
     for way in [fencing(), entering()] {
         assert!(way.is_unsettled(), "{way:?}");
     }
-}
-
-/// An open way on which so many messages were sent that the next are to wait, and what it did about that.
-fn paced() -> (Way<&'static str>, Steps) {
-    let mut way = Way::default();
-    assert!(way.begin(hint(s(), 3)));
-    let mut steps = Steps::new();
-    for _ in 0..Way::<&str>::WINDOW {
-        assert_eq!(steps, [], "there is room");
-        way.sent_directly();
-        way.pace(&mut steps);
-    }
-    (way, steps)
-}
-
-#[test]
-fn what_is_sent_beyond_the_window_waits_for_a_fence_and_goes_on_where_it_went() {
-    let (mut way, steps) = paced();
-    assert_eq!(steps, [fence(s(), 1)]);
-    assert_eq!(say(&mut way, "a"), []);
-    assert_eq!(fenced(&mut way, 1, None), [send(s(), "a")]);
-    assert_eq!(say(&mut way, "b"), [send(s(), "b")], "there is room again");
-}
-
-#[test]
-fn a_way_whose_window_was_used_up_keeps_its_route_though_nobody_waits() {
-    let (mut way, _) = paced();
-    assert_eq!(fenced(&mut way, 1, None), []);
-    assert_eq!(way.open_route(), Some(&hint(s(), 3)));
-    assert!(way.is_idle(), "all of it is at rest");
-}
-
-#[test]
-fn what_came_back_of_a_window_goes_before_what_waits_behind_it() {
-    let (mut way, _) = paced();
-    let _ = say(&mut way, "a");
-    assert_eq!(bounce(&mut way, "first", None), []);
-    assert_eq!(fenced(&mut way, 1, None), [LOCATE_LATER]);
-    let steps = after(&mut way, |way, steps| way.located(hint(s(), 3), steps));
-    assert_eq!(steps, [send(s(), "first"), send(s(), "a")]);
-}
-
-#[test]
-fn a_window_follows_the_actor_that_moved_meanwhile() {
-    let (mut way, _) = paced();
-    let _ = say(&mut way, "a");
-    assert_eq!(after(&mut way, |way, steps| way.moved(hint(t(), 4), steps)), []);
-    assert_eq!(fenced(&mut way, 1, None), [send(t(), "a")]);
 }

@@ -30,6 +30,7 @@ mod desk;
 #[cfg(test)]
 mod fixture;
 mod gather;
+mod here;
 mod hooks;
 mod idle;
 #[cfg(test)]

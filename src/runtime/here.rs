@@ -1,0 +1,166 @@
+//! Turns that run where they are sent: of an idle actor, for a caller on its worker's own thread.
+
+use super::{
+    Activation,
+    desk::Desk,
+    local::Local,
+    places::{Kept, Place},
+    slot::{Slot, State},
+    watch::At,
+};
+use crate::{
+    actor::{AnyActor, Begin, MessageEntry, Rare, Source, TurnScope, restore_turn, save_turn, swap_actor},
+    clock::Moment,
+    mailbox::{Mailbox, NotHere},
+};
+use futures_util::task::waker_ref;
+use std::{
+    any::{Any, TypeId},
+    sync::Arc,
+    task::Context,
+};
+
+/// How deep turns run within each other.
+const DEPTH: u32 = 16;
+
+impl Local {
+    /// A turn runs where it is sent. The last, when the coarse clock has ticked since the first.
+    fn use_up(&self, now: Moment) {
+        let first = self.here_tick.get().unwrap_or(now);
+        self.here_tick.set(Some(first));
+        let left = self.here_left.get() - 1;
+        self.here_left.set(if first == now { left } else { 0 });
+    }
+
+    pub(super) fn may_run_here(&self) -> bool {
+        self.here_left.get() > 0 && self.depth.get() < DEPTH && !self.is_held()
+    }
+
+    pub(super) fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
+        let number = mailbox.slot().ok_or(NotHere)?;
+        let mut places = self.places.borrow_mut();
+        let place = places.get(number).ok_or(NotHere)?;
+        match std::mem::take(&mut place.kept) {
+            Kept::Idle(actor) => {
+                let Some(entry) = Desk::of(mailbox).kind.message_of(message, &mut 0) else {
+                    place.kept = Kept::Idle(actor);
+                    return Err(NotHere);
+                };
+                let lent = place.mailbox.take();
+                drop(places);
+                let (at, outer) = self.enter_here(number, mailbox);
+                let kept = self.run_idle(mailbox, lent, actor, entry, call);
+                self.leave_here(at, outer);
+                match kept {
+                    Ok(kept) => {
+                        if let Some(place) = self.places.borrow_mut().get(number) {
+                            *place = kept;
+                        }
+                    }
+                    Err(slot) => self.ran_slot(number, slot),
+                }
+                Ok(())
+            }
+            Kept::Slot(Some(mut slot)) if slot.is_free() => {
+                drop(places);
+                let (at, outer) = self.enter_here(number, mailbox);
+                slot.enter();
+                let ran = slot.run_here(self, self.recent.get(), message, call);
+                self.left(&mut slot);
+                self.leave_here(at, outer);
+                self.ran_slot(number, slot);
+                ran
+            }
+            // It is busy, or runs further out.
+            kept => {
+                place.kept = kept;
+                Err(NotHere)
+            }
+        }
+    }
+
+    fn enter_here(&self, number: u32, mailbox: &Mailbox) -> (At, Option<TurnScope>) {
+        Desk::of(mailbox).meter.ran(1);
+        self.use_up(self.recent.get());
+        self.depth.set(self.depth.get() + 1);
+        ((self.shared.shown).nest(number), save_turn())
+    }
+
+    fn leave_here(&self, at: At, outer: Option<TurnScope>) {
+        restore_turn(outer);
+        self.shared.shown.back(at);
+        self.depth.set(self.depth.get() - 1);
+        self.ran_here.set(self.ran_here.get() + 1);
+    }
+
+    /// Runs a message of a caller on this thread, if the actor is idle and that is all there is to it; nearly always it is
+    /// again after that. Else a slot is needed.
+    fn run_idle(
+        &self,
+        mailbox: &Arc<Mailbox>,
+        mut lent: Option<Arc<Mailbox>>,
+        actor: Box<dyn AnyActor>,
+        entry: &MessageEntry,
+        call: &mut dyn Any,
+    ) -> Result<Place, Box<Slot>> {
+        let (cell, mut timers) = (mailbox.cell(), None);
+        swap_actor(&mut lent, &mut timers);
+        cell.turns_started(self.recent.get());
+        self.shared.shown.turn(entry.number());
+        let mut memory = self.take_memory();
+        let begin = Begin {
+            actor,
+            source: Source::Here(call),
+            kind: &Desk::of(mailbox).kind,
+            clock: &self.clock,
+            memory: &mut memory,
+        };
+        let mut rare = Rare::Nothing;
+        let idle = entry.run(begin, &mut Context::from_waker(&waker_ref(mailbox)), &mut rare);
+        self.keep_memory(memory);
+        if !matches!(rare, Rare::Waits(_)) {
+            cell.turns_ended();
+        }
+        let activation = || Activation::running(mailbox.clone());
+        match idle {
+            Some(actor) => {
+                swap_actor(&mut lent, &mut timers);
+                if timers.is_none() {
+                    return Ok(Place {
+                        mailbox: lent,
+                        kept: Kept::Idle(actor),
+                    });
+                }
+                let mut slot = self.new_slot();
+                slot.begin_for(activation(), lent, State::Idle(actor));
+                slot.timers = timers;
+                slot.enter();
+                self.left(&mut slot);
+                Err(slot)
+            }
+            None => {
+                let mut slot = self.new_slot();
+                slot.begin_for(activation(), lent, State::Gone);
+                // Of the turn around this one, until the scope is left.
+                slot.timers = timers;
+                slot.after(self, rare);
+                self.left(&mut slot);
+                Err(slot)
+            }
+        }
+    }
+
+    /// After a turn that ran where it was sent.
+    fn ran_slot(&self, number: u32, slot: Box<Slot>) {
+        let (free, over, has_step) = (slot.is_free(), slot.is_over(), slot.has_step());
+        if over {
+            return self.remove(number, slot.activation.mailbox());
+        }
+        let mailbox = self.put_back(number, slot, None);
+        if has_step {
+            mailbox.wake();
+        } else if !free {
+            mailbox.rest_here();
+        }
+    }
+}
