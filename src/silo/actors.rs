@@ -345,14 +345,24 @@ impl Services for NodeServices {
 /// Saves a state. The owner alone saves, so a number that went back tells of a store that has lost writes: the state at hand is
 /// newer than what it has, and takes its place.
 async fn save(store: &dyn Store, mut request: SaveRequest) -> Result<Option<SaveOutcome>, StoreError> {
-    let outcome = store.save(vec![request.clone()]).await?.pop();
-    match outcome {
-        Some(SaveOutcome::Conflict { expected, actual }) if actual < expected => {
-            tracing::warn!(actor = %request.actor, ?expected, ?actual, "the store had lost a saved state; it is written again");
-            request.expected = actual;
-            Ok(store.save(vec![request]).await?.pop())
+    // Each of its states may have gone back, once.
+    let mut left = 1 + request.named.len();
+    loop {
+        let outcome = store.save(vec![request.clone()]).await?.pop();
+        let (name, expected, actual) = match &outcome {
+            Some(SaveOutcome::Conflict { expected, actual }) => ("", *expected, *actual),
+            Some(SaveOutcome::NamedConflict { name, expected, actual }) => (&**name, *expected, *actual),
+            _ => return Ok(outcome),
+        };
+        if left == 0 || actual >= expected {
+            return Ok(outcome);
         }
-        other => Ok(other),
+        left -= 1;
+        tracing::warn!(actor = %request.actor, name, ?expected, ?actual, "the store had lost a saved state; it is written again");
+        match request.named.iter_mut().find(|change| change.name == name) {
+            Some(change) => change.expected = actual,
+            None => request.expected = actual,
+        }
     }
 }
 
