@@ -301,7 +301,7 @@ async fn a_named_state_of_another_schema_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_is_not_saved_of_named_states_moves_and_is_saved_at_the_end() {
+async fn what_is_not_saved_of_named_states_moves_with_their_actor() {
     let cluster = cluster_name();
     let a = silo(&cluster, "a").start().await.expect("starts");
     let diary = a.actor::<Diary>("a");
@@ -314,12 +314,24 @@ async fn what_is_not_saved_of_named_states_moves_and_is_saved_at_the_end() {
     a.migrate(&id, Some(b.id())).await.expect("moves");
     let days = diary.ask(ReadHistory("days".into())).await.expect("answered");
     assert_eq!(days, (texts(&["monday", "tuesday"]), Some(1)), "its number came along");
-    diary.ask(Rest).await.expect("answered");
-    until("it rests", || !b.status().activations.contains_key("diary")).await;
+    diary.ask(enter("days", "wednesday", true)).await.expect("answered");
+    diary.ask(Panic).await.expect_err("it panicked");
     let days = diary.ask(ReadHistory("days".into())).await.expect("answered");
-    assert_eq!(days, (texts(&["monday", "tuesday"]), Some(2)));
+    assert_eq!(days, (texts(&["monday", "tuesday", "wednesday"]), Some(2)));
     let nights = diary.ask(ReadHistory("nights".into())).await.expect("answered");
-    assert_eq!(nights, (texts(&["short"]), Some(1)));
+    assert_eq!(nights, (texts(&["short"]), Some(1)), "saved with the other");
     a.stop().await.expect("stops");
     b.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn named_states_are_saved_when_their_actor_is_deactivated() {
+    let silo = silo(&cluster_name(), "one").start().await.expect("starts");
+    let diary = silo.actor::<Diary>("a");
+    diary.ask(enter("days", "monday", false)).await.expect("answered");
+    diary.ask(Rest).await.expect("answered");
+    until("it rests", || !silo.status().activations.contains_key("diary")).await;
+    let days = diary.ask(ReadHistory("days".into())).await.expect("answered");
+    assert_eq!(days, (texts(&["monday"]), Some(1)));
+    silo.stop().await.expect("stops");
 }
