@@ -1,4 +1,4 @@
-//! How states are saved: behind, within their bounds.
+//! How states are saved: behind, within their bounds, by name.
 
 mod common;
 
@@ -140,5 +140,198 @@ async fn a_state_that_is_too_large_is_not_saved_and_says_so() {
     }
     assert_eq!(etag(&*store, "a").await, Some(ETag(1)));
     assert_eq!(notes.ask(write(0)).await.expect("answered"), 1000, "it goes on");
+    silo.stop().await.expect("stops");
+}
+
+/// What an actor keeps beside itself.
+#[derive(Debug, Default, Serialize, Deserialize, State)]
+#[state(schema = "history.1")]
+struct History {
+    entries: Vec<String>,
+}
+
+/// Writes into the history of this name; saves if it is told to.
+#[derive(Message, Serialize, Deserialize)]
+#[message(name = "diary.write", reply = usize)]
+struct Enter {
+    name: String,
+    text: String,
+    saves: bool,
+}
+
+/// The history of this name, and the number of what is saved of it.
+#[derive(Message, Serialize, Deserialize)]
+#[message(name = "diary.read", reply = (Vec<String>, Option<u64>))]
+struct ReadHistory(String);
+
+#[derive(Message, Serialize, Deserialize)]
+#[message(name = "diary.clear")]
+struct Clear(String);
+
+/// Asks for a history as something else.
+#[derive(Message, Serialize, Deserialize)]
+#[message(name = "diary.mistake", reply = String)]
+struct Mistake(String);
+
+#[derive(Debug, Default, Serialize, Deserialize, State)]
+#[state(schema = "other.1")]
+struct Other;
+
+#[derive(Message, Serialize, Deserialize)]
+#[message(name = "diary.rest")]
+struct Rest;
+
+#[derive(Message, Serialize, Deserialize)]
+#[message(name = "diary.panic")]
+struct Panic;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Diary {
+    entered: u32,
+}
+
+#[actor(kind = "diary", messages(Enter, ReadHistory, Clear, Mistake, Rest, Panic))]
+impl Actor for Diary {}
+
+impl Handler<Enter> for Diary {
+    async fn handle(&mut self, enter: Enter, ctx: &mut Context<Self>) -> usize {
+        self.entered += 1;
+        let mut history = ctx.state::<History>(&enter.name).await.expect("is read");
+        history.entries.push(enter.text);
+        let count = history.entries.len();
+        if enter.saves {
+            ctx.save(self).await.expect("saved");
+        }
+        count
+    }
+}
+
+impl Handler<ReadHistory> for Diary {
+    async fn handle(&mut self, ReadHistory(name): ReadHistory, ctx: &mut Context<Self>) -> (Vec<String>, Option<u64>) {
+        let history = ctx.state::<History>(&name).await.expect("is read");
+        (history.entries.clone(), history.etag().map(|etag| etag.0))
+    }
+}
+
+impl Handler<Clear> for Diary {
+    async fn handle(&mut self, Clear(name): Clear, ctx: &mut Context<Self>) {
+        ctx.clear_state::<History>(&name).await.expect("is read");
+        ctx.save(self).await.expect("saved");
+    }
+}
+
+impl Handler<Mistake> for Diary {
+    async fn handle(&mut self, Mistake(name): Mistake, ctx: &mut Context<Self>) -> String {
+        let error = ctx.state::<Other>(&name).await.expect_err("another type");
+        error.to_string()
+    }
+}
+
+impl Handler<Rest> for Diary {
+    async fn handle(&mut self, _: Rest, ctx: &mut Context<Self>) {
+        ctx.deactivate();
+    }
+}
+
+impl Handler<Panic> for Diary {
+    async fn handle(&mut self, _: Panic, _: &mut Context<Self>) {
+        panic!("as it was told");
+    }
+}
+
+fn enter(name: &str, text: &str, saves: bool) -> Enter {
+    Enter {
+        name: name.into(),
+        text: text.into(),
+        saves,
+    }
+}
+
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+/// R118
+#[tokio::test]
+async fn named_states_are_saved_with_their_actor_each_with_a_number_of_its_own() {
+    let silo = silo(&cluster_name(), "one").start().await.expect("starts");
+    let diary = silo.actor::<Diary>("a");
+    diary.ask(enter("days", "monday", true)).await.expect("answered");
+    diary.ask(enter("days", "tuesday", true)).await.expect("answered");
+    diary.ask(enter("nights", "short", true)).await.expect("answered");
+    diary
+        .ask(enter("nights", "lost in the panic", false))
+        .await
+        .expect("answered");
+    diary.ask(Panic).await.expect_err("it panicked");
+    let days = diary.ask(ReadHistory("days".into())).await.expect("answered");
+    assert_eq!(days, (texts(&["monday", "tuesday"]), Some(2)));
+    let nights = diary.ask(ReadHistory("nights".into())).await.expect("answered");
+    assert_eq!(nights, (texts(&["short"]), Some(1)));
+    assert_eq!(
+        diary.ask(ReadHistory("none".into())).await.expect("answered"),
+        (Vec::new(), None)
+    );
+
+    let mistake = diary.ask(Mistake("days".into())).await.expect("answered");
+    assert!(mistake.contains("another type"), "{mistake}");
+    diary.ask(Clear("days".into())).await.expect("answered");
+    diary.ask(Panic).await.expect_err("it panicked");
+    assert_eq!(
+        diary.ask(ReadHistory("days".into())).await.expect("answered"),
+        (Vec::new(), None)
+    );
+    silo.stop().await.expect("stops");
+}
+
+/// R98
+#[tokio::test]
+async fn a_named_state_of_another_schema_is_refused_and_left_as_it_is() {
+    let silo = silo(&cluster_name(), "one").start().await.expect("starts");
+    let diary = silo.actor::<Diary>("a");
+    diary.ask(enter("days", "monday", true)).await.expect("answered");
+    diary.ask(Panic).await.expect_err("it panicked");
+    let refused = diary.ask(Mistake("days".into())).await.expect("answered");
+    for part in ["diary/a", "\"days\"", "\"history.1\"", "other.1"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+    let days = diary.ask(ReadHistory("days".into())).await.expect("answered");
+    assert_eq!(days, (texts(&["monday"]), Some(1)));
+    silo.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn what_is_not_saved_of_named_states_moves_with_their_actor() {
+    let cluster = cluster_name();
+    let a = silo(&cluster, "a").start().await.expect("starts");
+    let diary = a.actor::<Diary>("a");
+    diary.ask(enter("days", "monday", true)).await.expect("answered");
+    diary.ask(enter("days", "tuesday", false)).await.expect("answered");
+    diary.ask(enter("nights", "short", false)).await.expect("answered");
+    let b = silo(&cluster, "b").start().await.expect("starts");
+    know_each_other(&[&a, &b]).await;
+    let id = ActorId::new("diary", "a").expect("valid");
+    a.migrate(&id, Some(b.id())).await.expect("moves");
+    let days = diary.ask(ReadHistory("days".into())).await.expect("answered");
+    assert_eq!(days, (texts(&["monday", "tuesday"]), Some(1)), "its number came along");
+    diary.ask(enter("days", "wednesday", true)).await.expect("answered");
+    diary.ask(Panic).await.expect_err("it panicked");
+    let days = diary.ask(ReadHistory("days".into())).await.expect("answered");
+    assert_eq!(days, (texts(&["monday", "tuesday", "wednesday"]), Some(2)));
+    let nights = diary.ask(ReadHistory("nights".into())).await.expect("answered");
+    assert_eq!(nights, (texts(&["short"]), Some(1)), "saved with the other");
+    a.stop().await.expect("stops");
+    b.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn named_states_are_saved_when_their_actor_is_deactivated() {
+    let silo = silo(&cluster_name(), "one").start().await.expect("starts");
+    let diary = silo.actor::<Diary>("a");
+    diary.ask(enter("days", "monday", false)).await.expect("answered");
+    diary.ask(Rest).await.expect("answered");
+    until("it rests", || !silo.status().activations.contains_key("diary")).await;
+    let days = diary.ask(ReadHistory("days".into())).await.expect("answered");
+    assert_eq!(days, (texts(&["monday"]), Some(1)));
     silo.stop().await.expect("stops");
 }

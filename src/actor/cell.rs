@@ -93,8 +93,8 @@ impl<A: Actor> Cell<A> {
         let mut ctx = Context::new(from.mailbox);
         let actor = match &from.memory {
             Some(memory) => {
-                let (actor, kept, schema, effects) = save::read(memory)?;
-                ctx.came_with(kept, schema, effects);
+                let (actor, side) = save::read(memory)?;
+                ctx.came_with(side);
                 actor
             }
             None => A::default(),
@@ -165,7 +165,11 @@ impl<A: Actor> AnyActor for Cell<A> {
 
     fn dehydrate(&self) -> Result<Dehydrated, EncodeError> {
         let memory = self.ctx.image(&self.actor)?;
-        let unsaved = self.is_changed(&memory)?;
+        let unsaved = self.is_changed(&memory)? || self.ctx.has_unsaved_states();
+        let memory = match self.ctx.has_unsaved_states() {
+            true => self.ctx.package(&self.actor)?,
+            false => memory,
+        };
         Ok(Dehydrated {
             memory,
             etag: self.ctx.etag(),

@@ -8,7 +8,7 @@ use crate::{
     clock::{Clock, Moment},
     ident::{ActorId, Epoch, OnceId, TraceContext},
     mailbox::Mailbox,
-    store::{ETag, StoreError, SubscriptionId, SubscriptionSpec, SubscriptionWritten},
+    store::{ETag, StoreError, StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWritten},
     wire::PackedSubscription,
 };
 use futures_util::future::BoxFuture;
@@ -19,6 +19,9 @@ use std::{collections::BTreeMap, marker::PhantomData, sync::Arc, time::Duration}
 pub trait Services: Send + Sync + 'static {
     /// Saves a state, checked against ownership and e-tag in one step.
     fn save(&self, actor: ActorId, saving: Saving) -> BoxFuture<'static, Result<ETag, SaveError>>;
+
+    /// A named state of an actor, as it is saved.
+    fn load(&self, actor: ActorId, name: String) -> BoxFuture<'static, Result<Option<StoredState>, StoreError>>;
 
     /// Sends what an actor has posted and saved, in order per receiver, until it is taken; tells the actor so by
     /// [`SETTLED`](super::SETTLED). Tells the receivers in `forget` by [`FORGET`](super::FORGET) that nothing up to that number is

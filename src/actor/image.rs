@@ -7,11 +7,11 @@
 //! No document begins with `c1`, which MessagePack never uses. The head, named MessagePack, says the schema and what the actor
 //! remembers of effects that happen once.
 
-use super::{Effects, StateError, Written};
+use super::{Effects, StateError, Written, named::Carried};
 use crate::wire::{self, EncodeError};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// The first byte of what is sealed.
 pub(super) const MARK: u8 = 0xc1;
@@ -26,6 +26,8 @@ struct Head<'a> {
     schema: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     effects: Option<&'a Effects>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    named: &'a BTreeMap<String, Carried>,
 }
 
 /// [`Head`] as it is read.
@@ -35,6 +37,8 @@ struct OwnedHead {
     schema: Option<String>,
     #[serde(default)]
     effects: Option<Effects>,
+    #[serde(default)]
+    named: BTreeMap<String, Carried>,
 }
 
 /// What an actor was saved or packed as.
@@ -42,6 +46,8 @@ struct OwnedHead {
 pub(super) struct Image<'a> {
     pub(super) written: Written<'a>,
     pub(super) effects: Option<Effects>,
+    /// Named states that were changed and not saved when it was packed.
+    pub(super) named: BTreeMap<String, Carried>,
 }
 
 /// Puts together what an actor is saved or packed as.
@@ -50,11 +56,22 @@ pub(super) fn seal(
     effects: Option<&Effects>,
     document: Bytes,
 ) -> Result<Bytes, EncodeError> {
+    pack(schema, effects, &BTreeMap::new(), document)
+}
+
+/// The same with what moves and is not saved with it.
+pub(super) fn pack(
+    schema: Option<&'static str>,
+    effects: Option<&Effects>,
+    named: &BTreeMap<String, Carried>,
+    document: Bytes,
+) -> Result<Bytes, EncodeError> {
     let effects = effects.filter(|effects| !effects.is_empty());
-    if schema.is_none() && effects.is_none() {
+    if schema.is_none() && effects.is_none() && named.is_empty() {
         return Ok(document);
     }
-    let head = wire::encode(&Head { schema, effects })?;
+    let head = Head { schema, effects, named };
+    let head = wire::encode(&head)?;
     let length = u32::try_from(head.len()).expect("invariant: effects are bounded");
     let mut image = Vec::with_capacity(START + head.len() + document.len());
     image.extend_from_slice(&[MARK, LAYOUT]);
@@ -69,6 +86,7 @@ pub(super) fn open(image: &[u8]) -> Result<Image<'_>, StateError> {
     let plain = |document| Image {
         written: Written { schema: None, document },
         effects: None,
+        named: BTreeMap::new(),
     };
     if image.first() != Some(&MARK) {
         return Ok(plain(image));
@@ -95,6 +113,7 @@ pub(super) fn open(image: &[u8]) -> Result<Image<'_>, StateError> {
             document,
         },
         effects: head.effects,
+        named: head.named,
     })
 }
 

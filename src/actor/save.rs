@@ -5,18 +5,19 @@ use super::{
     Actor, Context, Effect, Effects, Hosted, Message, StateError,
     effects::Known,
     image,
+    named::{Carried, NamedStates},
     outbox::{Outbox, ToForget},
     state,
 };
 use crate::{
     ident::{ActorId, Epoch},
-    store::{ETag, Entry, StoreError},
+    store::{ETag, Entry, NamedChange, StoreError},
     wire::{self, EncodeError, Failure, FailureCode, Kept, PackedSubscription, Ran},
 };
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
-use std::any::TypeId;
+use std::{any::TypeId, collections::BTreeMap};
 
 /// By what right an activation writes: the epoch it owns the actor by and the state it builds on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Saving {
     pub body: Bytes,
     /// Whether it has posted messages that were not taken yet.
     pub has_posts: bool,
+    /// What is saved of its named states, in the same step.
+    pub named: Vec<NamedChange>,
 }
 
 /// Why a state was not saved.
@@ -46,11 +49,13 @@ pub struct Saving {
 pub enum SaveError {
     /// Another activation has saved meanwhile; this one is discarded when its turn ends.
     #[error(
-        "the saved state of {actor} is number {actual:?}, not {expected:?}: another activation has saved it; this one is discarded"
+        "the saved state {name:?} of {actor} is number {actual:?}, not {expected:?}: another activation has saved it; this one is discarded"
     )]
     Conflict {
         /// Whose.
         actor: ActorId,
+        /// Which of its named states; empty is the actor itself.
+        name: String,
         /// The number that this activation builds on.
         expected: Option<ETag>,
         /// The number that is saved.
@@ -134,6 +139,7 @@ pub(super) struct Side {
     /// What stood in the state and is not known, and the schema it was read as.
     kept: Option<(&'static str, Kept)>,
     pub(super) effects: Effects,
+    pub(super) named: NamedStates,
     /// Whether the effects differ from those that are saved.
     is_unsaved: bool,
     /// Whether the turn that runs has posted something that is not saved.
@@ -177,13 +183,15 @@ impl<A> Context<A> {
     }
 
     /// What an actor comes up with besides its state.
-    pub(super) fn came_with(&mut self, kept: Kept, schema: &'static str, effects: Option<Effects>) {
-        if !kept.is_empty() {
-            self.side().kept = Some((schema, kept));
+    pub(super) fn came_with(&mut self, side: Side) {
+        if side.kept.is_some() || !side.effects.is_empty() || side.named.is_changed() {
+            *self.side() = side;
         }
-        if let Some(effects) = effects {
-            self.side().effects = effects;
-        }
+    }
+
+    /// Whether a named state was changed and not saved.
+    pub(super) fn has_unsaved_states(&self) -> bool {
+        self.seen_side().is_some_and(|side| side.named.is_changed())
     }
 
     pub(super) fn take_failure(&mut self) -> Option<Failure> {
@@ -259,12 +267,27 @@ impl Side {
 impl<A: Serialize + Hosted> Context<A> {
     /// The actor as it is saved and moves.
     pub(super) fn image(&self, actor: &A) -> Result<Bytes, EncodeError> {
+        self.image_with(actor, &BTreeMap::new())
+    }
+
+    /// The actor as it moves, with what is changed and not saved.
+    pub(super) fn package(&self, actor: &A) -> Result<Bytes, EncodeError> {
+        let named = self.seen_side().map(|side| side.named.carried(self.writes_back()));
+        self.image_with(actor, &named.transpose()?.unwrap_or_default())
+    }
+
+    /// Whether what has an older form is written in it.
+    fn writes_back(&self) -> bool {
+        self.services().writes_older(A::KIND)
+    }
+
+    fn image_with(&self, actor: &A, named: &BTreeMap<String, Carried>) -> Result<Bytes, EncodeError> {
         let forms = &A::FORMS;
-        let back = forms.has_back() && self.services().writes_older(A::KIND);
+        let back = forms.has_back() && self.writes_back();
         let side = self.seen_side();
         let kept = side.and_then(|side| side.kept.as_ref());
         let written = state::write(forms, actor, back, kept.map(|(schema, kept)| (*schema, kept)))?;
-        image::seal(written.schema, side.map(|side| &side.effects), written.document)
+        image::pack(written.schema, side.map(|side| &side.effects), named, written.document)
     }
 
     /// Saves the actor as it is now; when this returns, the state survives a crash.
@@ -323,18 +346,29 @@ impl<A: Serialize + Hosted> Context<A> {
             return Err(SaveError::NotOwner { actor: id, entry });
         }
         let outbox = self.outbox();
+        let named = match self.seen_side().filter(|side| side.named.is_changed()) {
+            Some(side) => side.named.changes(version, self.writes_back()),
+            None => Ok(Vec::new()),
+        };
+        let named = match named {
+            Ok(named) => named,
+            Err(source) => return Err(SaveError::Unwritable { actor: id, source }),
+        };
         let (has_posts, last) = outbox.map_or((false, 0), |outbox| (!outbox.is_empty(), outbox.last()));
         let saving = Saving {
             grant,
             version,
             body,
             has_posts,
+            named,
         };
+        let named = saving.named.clone();
         match self.services().save(id, saving).await {
             Ok(etag) => {
                 self.saved(Some(etag), Some(hash));
                 if let Some(side) = &mut self.rest().side {
                     (side.is_unsaved, side.has_posted) = (false, false);
+                    side.named.saved(&named);
                 }
                 if last > 0 {
                     self.send_posts(last);
@@ -396,8 +430,14 @@ impl<A: Serialize + Hosted> Context<A> {
 }
 
 /// An actor read from what it was saved or packed as, with what else its context is to know.
-pub(super) fn read<A: Actor>(memory: &[u8]) -> Result<(A, Kept, &'static str, Option<Effects>), StateError> {
+pub(super) fn read<A: Actor>(memory: &[u8]) -> Result<(A, Side), StateError> {
     let image = image::open(memory)?;
     let read = state::read(&A::FORMS, &image.written)?;
-    Ok((read.value, read.kept, read.schema, image.effects))
+    let side = Side {
+        kept: (!read.kept.is_empty()).then_some((read.schema, read.kept)),
+        effects: image.effects.unwrap_or_default(),
+        named: NamedStates::arrived(image.named),
+        ..Side::default()
+    };
+    Ok((read.value, side))
 }

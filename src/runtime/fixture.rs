@@ -209,6 +209,10 @@ impl Services for Nothing {
         std::future::ready(Ok(ETag(1))).boxed()
     }
 
+    fn load(&self, _: ActorId, _: String) -> BoxFuture<'static, Result<Option<StoredState>, StoreError>> {
+        std::future::ready(Ok(None)).boxed()
+    }
+
     fn send_posts(&self, _: Arc<Mailbox>, _: OnceId, _: Vec<Posted>, _: Vec<(ActorId, u64)>) {}
 
     fn port(&self, _: ActorId) -> Arc<dyn Port> {

@@ -238,7 +238,9 @@ impl NodeServices {
 impl Services for NodeServices {
     fn save(&self, actor: ActorId, saving: Saving) -> BoxFuture<'static, Result<ETag, SaveError>> {
         let node = self.node();
-        let (bytes, max) = (saving.body.len(), node.options.max_state_bytes);
+        let named = saving.named.iter().filter_map(|change| change.new.as_ref());
+        let largest = named.map(|new| new.body.len()).chain([saving.body.len()]).max();
+        let (bytes, max) = (largest.unwrap_or(0), node.options.max_state_bytes);
         if bytes > max {
             return Box::pin(std::future::ready(Err(SaveError::TooLarge { actor, bytes, max })));
         }
@@ -252,12 +254,20 @@ impl Services for NodeServices {
             version: saving.version.to_owned(),
             body: saving.body,
             has_posts: saving.has_posts,
+            named: saving.named,
         };
         Box::pin(async move {
             match save(&*node.store, request).await {
                 Ok(Some(SaveOutcome::Saved(etag))) => Ok(etag),
+                Ok(Some(SaveOutcome::NamedConflict { name, expected, actual })) => Err(SaveError::Conflict {
+                    actor,
+                    name,
+                    expected,
+                    actual,
+                }),
                 Ok(Some(SaveOutcome::Conflict { expected, actual })) => Err(SaveError::Conflict {
                     actor,
+                    name: String::new(),
                     expected,
                     actual,
                 }),
@@ -266,6 +276,11 @@ impl Services for NodeServices {
                 Err(source) => Err(SaveError::Store { actor, source }),
             }
         })
+    }
+
+    fn load(&self, actor: ActorId, name: String) -> BoxFuture<'static, Result<Option<StoredState>, StoreError>> {
+        let node = self.node();
+        Box::pin(async move { node.store.load_named(&actor, &name).await })
     }
 
     fn send_posts(&self, from: Arc<Mailbox>, outbox: OnceId, posts: Vec<Posted>, forget: Vec<(ActorId, u64)>) {
@@ -330,14 +345,24 @@ impl Services for NodeServices {
 /// Saves a state. The owner alone saves, so a number that went back tells of a store that has lost writes: the state at hand is
 /// newer than what it has, and takes its place.
 async fn save(store: &dyn Store, mut request: SaveRequest) -> Result<Option<SaveOutcome>, StoreError> {
-    let outcome = store.save(vec![request.clone()]).await?.pop();
-    match outcome {
-        Some(SaveOutcome::Conflict { expected, actual }) if actual < expected => {
-            tracing::warn!(actor = %request.actor, ?expected, ?actual, "the store had lost a saved state; it is written again");
-            request.expected = actual;
-            Ok(store.save(vec![request]).await?.pop())
+    // Each of its states may have gone back, once.
+    let mut left = 1 + request.named.len();
+    loop {
+        let outcome = store.save(vec![request.clone()]).await?.pop();
+        let (name, expected, actual) = match &outcome {
+            Some(SaveOutcome::Conflict { expected, actual }) => ("", *expected, *actual),
+            Some(SaveOutcome::NamedConflict { name, expected, actual }) => (&**name, *expected, *actual),
+            _ => return Ok(outcome),
+        };
+        if left == 0 || actual >= expected {
+            return Ok(outcome);
         }
-        other => Ok(other),
+        left -= 1;
+        tracing::warn!(actor = %request.actor, name, ?expected, ?actual, "the store had lost a saved state; it is written again");
+        match request.named.iter_mut().find(|change| change.name == name) {
+            Some(change) => change.expected = actual,
+            None => request.expected = actual,
+        }
     }
 }
 

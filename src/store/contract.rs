@@ -69,9 +69,12 @@ pub trait Store: Send + Sync + 'static {
     /// The saved states, whoever owns the actors.
     fn load(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Option<StoredState>>>;
 
-    /// Saves states. Each is checked in the same atomic step against the directory entry (owner and epoch) and then the
-    /// e-tag. A batch that names an actor twice saves in order.
+    /// Saves states. Each is checked in the same atomic step against the directory entry (owner and epoch), then the
+    /// e-tag, then those of its named states in their order. A batch that names an actor twice saves in order.
     fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>>;
+
+    /// A named state of an actor, whoever owns it.
+    fn load_named(&self, actor: &ActorId, name: &str) -> StoreFuture<'_, Option<StoredState>>;
 
     /// The actors whose saved states have messages that are still to be sent ([`SaveRequest::has_posts`]), ordered by id.
     fn posters(&self) -> StoreFuture<'_, Vec<ActorId>>;

@@ -47,7 +47,7 @@ pub use reminder::{
     Bucket, BucketRead, BucketRow, Missed, Reminder, ReminderId, ReminderSpec, ReminderWrite, ReminderWritten,
     TickOutcome, TickRef, TickStep, Window,
 };
-pub use state::{ETag, SaveOutcome, SaveRequest, StoredState};
+pub use state::{ETag, NamedChange, NewState, SaveOutcome, SaveRequest, StoredState};
 pub use subscription::{BackPressure, SubscriptionId, SubscriptionSpec, SubscriptionWrite, SubscriptionWritten};
 pub use unknown::Unknown;
 pub(crate) use unknown::Value;

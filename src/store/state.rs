@@ -44,6 +44,35 @@ pub struct SaveRequest {
     /// Whether there are messages in it that are still to be sent: the actor is among [`super::Store::posters`] until it is saved
     /// without.
     pub has_posts: bool,
+    /// Changes of its named states, in the same step: all of it is saved or nothing. Each name at most once.
+    pub named: Vec<NamedChange>,
+}
+
+/// A change of a named state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedChange {
+    /// Which; not empty.
+    pub name: String,
+    /// The number of the state that this one replaces; `None` if there is none.
+    pub expected: Option<ETag>,
+    /// What it is from now on; `None` takes it away.
+    pub new: Option<NewState>,
+}
+
+impl NamedChange {
+    /// The number of the state after it.
+    pub fn after(&self) -> ETag {
+        ETag(self.expected.map_or(0, |last| last.0) + 1)
+    }
+}
+
+/// What a named state is from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewState {
+    /// The version of the actor type that wrote it.
+    pub version: String,
+    /// Named MessagePack.
+    pub body: Bytes,
 }
 
 /// How a save ended.
@@ -53,6 +82,15 @@ pub enum SaveOutcome {
     Saved(ETag),
     /// The state had another number than expected; nothing was saved.
     Conflict {
+        /// As the writer expected it.
+        expected: Option<ETag>,
+        /// As it is.
+        actual: Option<ETag>,
+    },
+    /// A named state had another number than expected; nothing was saved.
+    NamedConflict {
+        /// Which.
+        name: String,
         /// As the writer expected it.
         expected: Option<ETag>,
         /// As it is.

@@ -70,6 +70,7 @@ fn request(actor: &ActorId, expected: Option<u64>, body: impl Into<bytes::Bytes>
         version: "1.0.0".into(),
         body: body.into(),
         has_posts: false,
+        named: Vec::new(),
     }
 }
 

@@ -9,12 +9,4 @@ struct WithoutName;
 #[state(schema = "cart 1", form(WithoutName))]
 struct WithWrongKeys;
 
-#[derive(Default, Serialize, Deserialize, State)]
-#[state(schema = "cart.2", from(Old))]
-struct WithoutFrom;
-
-#[derive(Default, Serialize, Deserialize, State)]
-#[state(schema = "cart.1")]
-struct Old;
-
 fn main() {}

@@ -15,6 +15,7 @@
 pub mod documents;
 pub mod entries;
 pub mod members;
+pub mod named;
 pub mod names;
 pub mod posts;
 mod race;
@@ -114,6 +115,11 @@ macro_rules! store_conformance {
             states::states_are_loaded_in_order_whoever_owns_the_actors,
             states::a_state_of_a_megabyte_comes_back_whole,
             states::an_empty_state_is_a_state,
+            named::named_states_are_saved_with_their_actor_or_not_at_all,
+            named::named_states_have_numbers_of_their_own,
+            named::a_cleared_state_is_gone_and_begins_again,
+            named::names_kinds_and_keys_do_not_collide,
+            named::concurrent_saves_of_a_named_state_have_one_winner,
             posts::who_is_saved_with_posts_is_a_poster_until_saved_without,
             posts::a_save_that_is_refused_changes_no_poster,
             posts::posters_are_ordered_and_stay_whoever_owns_them,

@@ -170,6 +170,7 @@ async fn save_until_moved(store: &dyn Store, actor: &ActorId, from: &SiloId, mov
             SaveOutcome::Saved(_) if late => panic!("a save of {actor} succeeded after the entry had moved"),
             SaveOutcome::Saved(etag) => last = Some(etag),
             SaveOutcome::NotOwner(_) => return last,
+            SaveOutcome::NamedConflict { name, .. } => panic!("no state of {actor} is called {name:?}"),
             SaveOutcome::Conflict { actual, .. } => panic!("nobody else saves {actor}, yet there is {actual:?}"),
         }
     }

@@ -70,6 +70,7 @@ pub(super) fn request(actor: &ActorId, owner: &SiloId, epoch: u64, expected: Opt
         version: "1.0.0".into(),
         body: body.to_owned().into(),
         has_posts: false,
+        named: Vec::new(),
     }
 }
 

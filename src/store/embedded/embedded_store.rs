@@ -5,7 +5,7 @@ use super::{
     failure::Failure,
     file::{File, LOCK_ATTEMPTS},
     job::{Access, Job, Lane, Task},
-    members, reminders, states, subscriptions,
+    members, named, reminders, states, subscriptions,
     worker::{MAX_WEIGHT, Worker},
 };
 use crate::{
@@ -263,6 +263,11 @@ impl Store for EmbeddedStore {
         self.submit(Access::Writes, saves.len() + bytes / BYTES_PER_ITEM, move |file| {
             states::save(file, &saves)
         })
+    }
+
+    fn load_named(&self, actor: &ActorId, name: &str) -> StoreFuture<'_, Option<StoredState>> {
+        let (actor, name) = (actor.clone(), name.to_owned());
+        self.submit(Access::Reads, 1, move |file| named::load(file, &actor, &name))
     }
 
     fn posters(&self) -> StoreFuture<'_, Vec<ActorId>> {

@@ -30,6 +30,7 @@ mod failure;
 mod file;
 mod job;
 mod members;
+mod named;
 mod reminders;
 mod schema;
 mod states;

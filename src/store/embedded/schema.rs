@@ -54,6 +54,16 @@ const LATER_TABLES: &str = "
         body BLOB NOT NULL,
         PRIMARY KEY (cluster, name)
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS named_states (
+        cluster INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        name TEXT NOT NULL,
+        etag INTEGER NOT NULL,
+        version TEXT NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (cluster, kind, key, name)
+    ) STRICT;
     CREATE TABLE IF NOT EXISTS posters (
         cluster INTEGER NOT NULL,
         kind TEXT NOT NULL,

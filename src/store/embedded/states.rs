@@ -1,6 +1,6 @@
 //! The SQL of saved states.
 
-use super::{entries::Reader as EntryReader, failure::Failure, file::File};
+use super::{entries::Reader as EntryReader, failure::Failure, file::File, named};
 use crate::{
     ident::ActorId,
     store::{ETag, SaveOutcome, SaveRequest, StoredState},
@@ -71,6 +71,10 @@ pub(super) fn save(file: &File, saves: &[SaveRequest]) -> Result<Vec<SaveOutcome
                 actual,
             });
         }
+        if let Some(conflict) = named::conflict(file, &save.actor, &save.named)? {
+            return Ok(conflict);
+        }
+        named::change(file, &save.actor, &save.named)?;
         let etag = actual.map_or(0, |last| last.0).checked_add(1).ok_or_else(|| {
             Failure::corrupt(
                 format!("the state of {}", save.actor),

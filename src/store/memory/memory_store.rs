@@ -143,6 +143,11 @@ impl Store for MemoryStore {
         self.run(move |tables| Ok(saves.into_iter().map(|save| tables.save(save)).collect()))
     }
 
+    fn load_named(&self, actor: &ActorId, name: &str) -> StoreFuture<'_, Option<StoredState>> {
+        let (actor, name) = (actor.clone(), name.to_owned());
+        self.run(move |tables| Ok(tables.named(&actor, &name)))
+    }
+
     fn posters(&self) -> StoreFuture<'_, Vec<ActorId>> {
         self.run(|tables| Ok(tables.posters()))
     }

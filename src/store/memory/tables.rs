@@ -4,9 +4,9 @@ use super::{reminders::Reminders, rows::Rows, subscriptions::Subscriptions};
 use crate::{
     ident::{ActorId, SiloId},
     store::{
-        Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, RegisterOutcome,
-        Registered, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, StoredState, SubscriptionWrite,
-        SubscriptionWritten,
+        Change, Document, ETag, Entry, EntryChange, EntryOutcome, MemberRow, MembershipTable, NewState,
+        RegisterOutcome, Registered, ReminderWrite, ReminderWritten, SaveOutcome, SaveRequest, StoredState,
+        SubscriptionWrite, SubscriptionWritten,
     },
 };
 use bytes::Bytes;
@@ -18,6 +18,7 @@ pub(super) struct Tables {
     members: BTreeMap<SiloId, MemberRow>,
     rows: Rows,
     posters: BTreeSet<ActorId>,
+    named: BTreeMap<(ActorId, String), StoredState>,
     documents: BTreeMap<String, Document>,
     pub(super) reminders: Reminders,
     pub(super) subscriptions: Subscriptions,
@@ -122,6 +123,13 @@ impl Tables {
         owned
     }
 
+    pub(super) fn named(&self, actor: &ActorId, name: &str) -> Option<StoredState> {
+        if self.named.is_empty() {
+            return None;
+        }
+        self.named.get(&(actor.clone(), name.to_owned())).cloned()
+    }
+
     pub(super) fn posters(&self) -> Vec<ActorId> {
         self.posters.iter().cloned().collect()
     }
@@ -137,6 +145,24 @@ impl Tables {
                 expected: save.expected,
                 actual,
             };
+        }
+        for change in &save.named {
+            let actual = self.named(&save.actor, &change.name).map(|state| state.etag);
+            if actual != change.expected {
+                return SaveOutcome::NamedConflict {
+                    name: change.name.clone(),
+                    expected: change.expected,
+                    actual,
+                };
+            }
+        }
+        for change in save.named {
+            let etag = change.after();
+            let place = (save.actor.clone(), change.name);
+            match change.new {
+                Some(NewState { version, body }) => _ = self.named.insert(place, StoredState { etag, version, body }),
+                None => _ = self.named.remove(&place),
+            }
         }
         let etag = ETag(actual.map_or(1, |last| last.0 + 1));
         let state = StoredState {

@@ -56,6 +56,11 @@ impl Keys {
         format!("quark:{{{}/{}}}:actor:{}", self.tag, partition(actor), name(actor))
     }
 
+    /// The named states of an actor.
+    pub(super) fn named(&self, actor: &ActorId) -> String {
+        format!("quark:{{{}/{}}}:named:{}", self.tag, partition(actor), name(actor))
+    }
+
     /// The names of the actors of a partition whose states have messages that are still to be sent.
     pub(super) fn posters(&self, partition: u64) -> String {
         format!("quark:{{{}/{partition}}}:posters", self.tag)

@@ -11,6 +11,7 @@
 //!   quark:{CLUSTER}:members           hash: layout, view, r:SILO (record), h:SILO (heartbeat)
 //!   quark:{CLUSTER}:views:DB          channel: the number of each new view
 //!   quark:{CLUSTER/P}:actor:KIND:KEY  hash: owner, incarnation, epoch | etag, version, body | poster
+//!   quark:{CLUSTER/P}:named:KIND:KEY  hash: e:NAME (e-tag), v:NAME (version), b:NAME (body)
 //!   quark:{CLUSTER/P}:posters         set: the actors of partition P whose states have messages that are still to be sent
 //!   quark:{CLUSTER/P}:owned:SILO      set: the actors of partition P that the silo owns
 //!   quark:{CLUSTER/P}:subscriptions:KIND:KEY  hash: LENGTH:KIND:KEY of the subscriber, a zero byte and the event (record)

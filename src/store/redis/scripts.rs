@@ -132,15 +132,23 @@ end
 return answers"
 );
 
-/// Saves states. KEYS: the partition's posters, actors. ARGV, for each: owner, incarnation, epoch, expected e-tag ('' for none),
-/// version, body, its name if it has posts ('' if not).
+/// Saves states. KEYS: the partition's posters, actors, the named states of those that change some. ARGV: how many actors; for each: owner,
+/// incarnation, epoch, expected e-tag ('' for none), version, body, its name if it has posts ('' if not), the number of changes of its named
+/// states; for each of those: name, expected e-tag, the e-tag after it ('' takes it away), version, body.
 pub(super) static SAVE: LazyLock<Script> = script!(
     count!(),
     entry!(),
     r"
 local answers = {}
-for i = 1, #KEYS - 1 do
-  local actor, a = KEYS[i + 1], 7 * (i - 1)
+local actors, last = tonumber(ARGV[1]), 1
+local names = actors + 1
+for i = 1, actors do
+  local actor, a, named = KEYS[i + 1], last, nil
+  last = a + 8
+  if ARGV[a + 8] ~= '0' then
+    names = names + 1
+    named, last = KEYS[names], last + 5 * tonumber(ARGV[a + 8])
+  end
   local owner, incarnation, epoch = entry(actor)
   if incarnation == '' or owner ~= ARGV[a + 1] or incarnation ~= ARGV[a + 2] or epoch ~= ARGV[a + 3] then
     answers[i] = {'not_owner', owner, incarnation, epoch}
@@ -148,12 +156,27 @@ for i = 1, #KEYS - 1 do
     local found = redis.call('HMGET', actor, 'etag', 'poster')
     local etag, poster = found[1], found[2]
     local after = count(etag or '0')
+    local conflict = nil
+    for c = a + 9, last, 5 do
+      local has = redis.call('HGET', named, 'e:' .. ARGV[c])
+      if not conflict and (has or '') ~= ARGV[c + 1] then conflict = {'named_conflict', ARGV[c], has} end
+    end
     if (etag or '') ~= ARGV[a + 4] then
       answers[i] = {'conflict', etag}
+    elseif conflict then
+      answers[i] = conflict
     elseif not after then
       answers[i] = {'corrupt', 'e-tag ' .. etag}
     else
       redis.call('HSET', actor, 'etag', after, 'version', ARGV[a + 5], 'body', ARGV[a + 6])
+      for c = a + 9, last, 5 do
+        local e, v, b = 'e:' .. ARGV[c], 'v:' .. ARGV[c], 'b:' .. ARGV[c]
+        if ARGV[c + 2] == '' then
+          redis.call('HDEL', named, e, v, b)
+        else
+          redis.call('HSET', named, e, ARGV[c + 2], v, ARGV[c + 3], b, ARGV[c + 4])
+        end
+      end
       if ARGV[a + 7] ~= '' then
         redis.call('HSET', actor, 'poster', ARGV[a + 7])
         redis.call('SADD', KEYS[1], ARGV[a + 7])

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ident::ActorId,
-    store::{ETag, SaveOutcome, SaveRequest, StoredState},
+    store::{ETag, NamedChange, SaveOutcome, SaveRequest, StoredState},
 };
 use deadpool_redis::redis::pipe;
 
@@ -42,25 +42,39 @@ pub(super) async fn load(server: &Server, actors: &[ActorId]) -> Result<Vec<Opti
 pub(super) async fn save(server: &Server, saves: Vec<SaveRequest>) -> Result<Vec<SaveOutcome>, Failure> {
     let items = saves.into_iter().map(|save| Item {
         partition: partition(&save.actor),
-        bytes: save.body.len(),
+        bytes: save.body.len() + named_bytes(&save.named),
         item: save,
     });
     by_partition(items, |partition, saves: Vec<SaveRequest>, bytes| async move {
         let mut call = SAVE.key(server.keys().posters(partition));
+        saves
+            .iter()
+            .for_each(|save| _ = call.key(server.keys().actor(&save.actor)));
+        call.arg(saves.len());
         for save in &saves {
             let expected = save.expected.map(|etag| etag.to_string());
-            call.key(server.keys().actor(&save.actor))
-                .arg(save.owner.silo.name())
+            let poster = save.has_posts.then(|| keys::name(&save.actor));
+            call.arg(save.owner.silo.name())
                 .arg(save.owner.silo.incarnation().to_string())
                 .arg(save.owner.epoch.to_string())
                 .arg(expected.unwrap_or_default())
                 .arg(&save.version)
                 .arg(&save.body[..])
-                .arg(if save.has_posts {
-                    keys::name(&save.actor)
-                } else {
-                    String::new()
-                });
+                .arg(poster.unwrap_or_default())
+                .arg(save.named.len());
+            if !save.named.is_empty() {
+                call.key(server.keys().named(&save.actor));
+            }
+            for change in &save.named {
+                let expected = change.expected.map(|etag| etag.to_string());
+                let after = change.new.as_ref().map(|_| change.after().to_string());
+                let (version, body) = (change.new.as_ref()).map_or(("", &[][..]), |new| (&new.version, &new.body));
+                call.arg(&change.name)
+                    .arg(expected.unwrap_or_default())
+                    .arg(after.unwrap_or_default())
+                    .arg(version)
+                    .arg(body);
+            }
         }
         let replies: Vec<Reply> = server.script_with(&call, bytes).await?;
         saves
@@ -70,6 +84,22 @@ pub(super) async fn save(server: &Server, saves: Vec<SaveRequest>) -> Result<Vec
             .collect()
     })
     .await
+}
+
+fn named_bytes(changes: &[NamedChange]) -> usize {
+    let new = changes.iter().filter_map(|change| change.new.as_ref());
+    new.map(|new| new.body.len()).sum()
+}
+
+/// A named state as it is.
+pub(super) async fn load_named(server: &Server, actor: &ActorId, name: &str) -> Result<Option<StoredState>, Failure> {
+    let mut reads = pipe();
+    let fields = [format!("e:{name}"), format!("v:{name}"), format!("b:{name}")];
+    reads.cmd("HMGET").arg(server.keys().named(actor)).arg(&fields);
+    let replies: Vec<Reply> = server.pipeline_apart(&reads).await?;
+    let what = format!("the state {name:?} of {actor}");
+    let state = |reply| Reader::new(&what, reply).state();
+    Ok(replies.into_iter().next().map(state).transpose()?.flatten())
 }
 
 /// The actors whose states have messages that are still to be sent, ordered by id.
@@ -99,6 +129,18 @@ fn saved(save: &SaveRequest, reply: Reply) -> Result<SaveOutcome, Failure> {
             Ok(SaveOutcome::Conflict {
                 expected: save.expected,
                 actual: actual.transpose()?.map(ETag),
+            })
+        }
+        "named_conflict" => {
+            let name = reply.text()?;
+            let expected = save.named.iter().find(|change| change.name == name);
+            let actual = reply
+                .optional()
+                .map(|etag| Reader::new("its e-tag", vec![Some(etag)]).number());
+            Ok(SaveOutcome::NamedConflict {
+                expected: expected.and_then(|change| change.expected),
+                actual: actual.transpose()?.map(ETag),
+                name,
             })
         }
         "not_owner" => reply.entry().map(SaveOutcome::NotOwner),

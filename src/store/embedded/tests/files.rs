@@ -39,6 +39,7 @@ fn all_that_was_answered_is_there_after_reopening() {
         version: "1.0.0".into(),
         body: "body".into(),
         has_posts: false,
+        named: Vec::new(),
     };
     block_on(async {
         let store = place.open();

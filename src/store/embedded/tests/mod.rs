@@ -180,6 +180,10 @@ impl Store for Handles {
         self.next().save(saves)
     }
 
+    fn load_named(&self, actor: &ActorId, name: &str) -> StoreFuture<'_, Option<StoredState>> {
+        self.next().load_named(actor, name)
+    }
+
     fn posters(&self) -> StoreFuture<'_, Vec<ActorId>> {
         self.next().posters()
     }
