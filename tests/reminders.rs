@@ -6,10 +6,11 @@ use common::{cluster_name, know_each_other, silo, start, until};
 use quark::{
     actor::{Schedule, Tick},
     clock::Clock,
-    ident::ActorId,
+    ident::{ActorId, Epoch, SiloId},
     prelude::*,
     silo::SiloHandle,
-    store::Missed,
+    store::{self, Bucket, Entry, Missed, ReminderId, ReminderSpec, ReminderWrite, Unknown},
+    wire::encode,
 };
 use std::time::Duration;
 
@@ -226,6 +227,57 @@ async fn reminders_outlive_the_whole_cluster() {
     );
     assert_on_grid("z", &ticked(&second, "z", 8).await);
     second.stop().await.expect("stops in order");
+}
+
+/// R121: owners that ended without a word, one of them before anybody of this cluster was there.
+#[tokio::test(flavor = "multi_thread")]
+async fn buckets_of_silos_that_crashed_are_taken_over() {
+    let cluster = cluster_name();
+    let store = store::open(&format!("memory:{cluster}"), &cluster).expect("opens");
+    for bucket in Bucket::all() {
+        // An earlier life of the silo, and one that the membership table never knew.
+        let name = if bucket.number() % 2 == 0 { "a" } else { "ghost" };
+        let owned = Entry::owned(SiloId::new(name, 1), Epoch(7));
+        let claimed = store.change_bucket(bucket, Entry::default(), owned).await;
+        claimed.expect("answered").expect("claimed");
+    }
+    let now = Clock::system().wall_micros();
+    let keys: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+    let write = |key: &String| ReminderWrite {
+        id: ReminderId {
+            actor: ActorId::new("alarm", key).expect("valid"),
+            name: "left".into(),
+        },
+        owner: None,
+        new: Some((
+            now,
+            ReminderSpec {
+                every_micros: None,
+                missed: Missed::Once,
+                message: Tick::<Ring>::wire_name().into(),
+                body: encode(&Ring(5)).expect("encodes"),
+                unknown: Unknown::default(),
+            },
+        )),
+    };
+    store
+        .write_reminders(keys.iter().map(write).collect())
+        .await
+        .expect("written");
+    let silo = start(&cluster, "a").await;
+    for key in &keys {
+        assert_eq!(ticked(&silo, key, 1).await, [(now, 5)]);
+    }
+    until("all are marked", || silo.reminder_status().at_work == 0).await;
+    assert_eq!(silo.reminder_status().buckets, usize::from(Bucket::COUNT));
+    silo.stop().await.expect("stops in order");
+    for row in store.buckets().await.expect("read") {
+        assert_eq!(
+            row.entry,
+            Entry::free(Epoch(9)),
+            "a silo that leaves in order gives them back"
+        );
+    }
 }
 
 fn homes_are_settled(silos: &[&SiloHandle]) -> bool {

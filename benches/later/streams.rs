@@ -113,7 +113,7 @@ pub(crate) async fn events(cluster: &str) -> Found {
     let rate = EVENTS as f64 / begun.elapsed().as_secs_f64();
     silo.stop().await.map_err(|error| error.to_string())?;
     let what = "events of one publisher through a stream to a subscriber, one worker";
-    Ok(vec![Figure::new(what.into(), "per s", Goal::AtLeast(1e6), rate)])
+    Ok(vec![Figure::new(what, "per s", Goal::AtLeast(1e6), rate)])
 }
 
 pub(crate) async fn fanout(cluster: &str) -> Found {

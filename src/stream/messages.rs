@@ -1,4 +1,4 @@
-//! The messages that a stream takes.
+//! The messages that a stream takes. Their names do not begin as those of messages between silos ([`crate::actor::OWN_MESSAGES`]).
 
 use super::event::Shared;
 use crate::{actor::Message, ident::ActorId, store::BackPressure};
@@ -12,7 +12,7 @@ pub(super) struct Publish(pub(super) Shared);
 #[diagnostic::do_not_recommend]
 impl Message for Publish {
     type Reply = Delivery;
-    const NAME: &'static str = "quark.stream.publish";
+    const NAME: &'static str = "stream.publish";
 }
 
 /// What became of an event: to how many it was given.
@@ -41,7 +41,7 @@ pub(super) struct Subscribe {
 impl Message for Subscribe {
     /// Whether there was one.
     type Reply = Result<bool, String>;
-    const NAME: &'static str = "quark.stream.subscribe";
+    const NAME: &'static str = "stream.subscribe";
 }
 
 /// Ends a subscription.
@@ -55,7 +55,7 @@ pub(super) struct Unsubscribe {
 impl Message for Unsubscribe {
     /// Whether there was one.
     type Reply = Result<bool, String>;
-    const NAME: &'static str = "quark.stream.unsubscribe";
+    const NAME: &'static str = "stream.unsubscribe";
 }
 
 /// Sends what is kept for those that had no room.
@@ -65,7 +65,7 @@ pub(super) struct SendKept;
 #[diagnostic::do_not_recommend]
 impl Message for SendKept {
     type Reply = ();
-    const NAME: &'static str = "quark.stream.send_kept";
+    const NAME: &'static str = "stream.send_kept";
 }
 
 /// Asks how a stream does.
@@ -75,7 +75,7 @@ pub(super) struct ReadStatus;
 #[diagnostic::do_not_recommend]
 impl Message for ReadStatus {
     type Reply = StreamStatus;
-    const NAME: &'static str = "quark.stream.status";
+    const NAME: &'static str = "stream.status";
 }
 
 /// How a stream does, since its activation and through its moves.
@@ -106,4 +106,24 @@ pub struct SubscriberStatus {
     pub waited: u64,
     /// Events that are kept for it now.
     pub kept: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actor::OWN_MESSAGES;
+
+    /// What begins so is taken by the runtime, and never comes to a handler.
+    #[test]
+    fn no_message_of_a_stream_is_taken_for_one_of_its_silo() {
+        for name in [
+            Publish::NAME,
+            Subscribe::NAME,
+            Unsubscribe::NAME,
+            SendKept::NAME,
+            ReadStatus::NAME,
+        ] {
+            assert!(!name.starts_with(OWN_MESSAGES), "{name}");
+        }
+    }
 }

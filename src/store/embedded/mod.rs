@@ -9,7 +9,7 @@
 //!                                          COMMIT, one sync of the disk
 //!   callers <--answers, after the commit--'
 //!
-//!   reads of the membership table, heartbeats --job--> queue --> a second thread, which writes nothing to the database
+//!   reads of the membership table and of reminders, heartbeats --job--> queue --> a second thread, which writes nothing to the database
 //! ```
 //!
 //! The membership table is changed ahead of all else that waits. It is read, and heartbeats are written ([`beats`]), by a thread
