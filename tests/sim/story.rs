@@ -199,7 +199,6 @@ impl Story {
                 "the cluster is not whole {WHOLE:?} after all was mended: {fleet:?}"
             ));
         }
-        let lists = lists(&reader, &accounts, world, WHOLE).await?;
         // What callers within silos still wait for, timers, and forwards.
         world.sleep(Duration::from_secs(60)).await;
         let held = |fleet: &Fleet| {
@@ -208,6 +207,7 @@ impl Story {
             held.collect::<BTreeMap<_, _>>()
         };
         let at_rest = held(&fleet);
+        let lists = lists(&reader, &accounts, world, WHOLE).await?;
         world.sleep(IDLE * 3).await;
         let when_idle = held(&fleet);
         Ok(End {
