@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: all test crash outage asan loom fuzz model fmt clippy docs example bench prerequisites
+.PHONY: all test sim sim-teeth crash outage asan loom fuzz model fmt clippy docs example bench prerequisites
 
 all: fmt clippy docs test example
 
@@ -25,6 +25,16 @@ prerequisites:
 
 test: prerequisites
 	$(CARGO) test --workspace --all-features
+
+# Whole clusters on one thread, SEEDS of each story: optimized, as they are many. One of them: QUARK_SIM_SEED=n make sim
+SEEDS ?= 200
+sim: export QUARK_SIM_SEEDS ?= $(SEEDS)
+sim: prerequisites
+	$(CARGO) test --profile sim --all-features --test sim -- --include-ignored --nocapture laws:: determinism:: speed::
+
+# Every rule that the simulator's tests break on purpose, and the seed that notices: the table of docs/testing.md.
+sim-teeth: prerequisites
+	$(CARGO) test --profile sim --all-features --test sim -- --ignored --exact --nocapture teeth::every_rule_that_is_broken_is_found
 
 # Every cell of the crash matrix, of which `make test` runs a part: about ten minutes on two cores. One cell:
 # QUARK_TEST_CRASH='Kill Target at commit' make crash

@@ -10,6 +10,7 @@ pub mod activity;
 pub mod actor;
 pub mod admin;
 pub mod caller;
+mod chance;
 pub mod client;
 pub mod clock;
 pub mod directory;
@@ -32,6 +33,8 @@ pub mod store;
 pub mod stream;
 mod sync;
 pub mod telemetry;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod transport;
 pub mod version;
 pub mod wire;
@@ -81,6 +84,10 @@ mod docs {
 
     #[doc = include_str!("../docs/streams.md")]
     struct Streams;
+
+    #[cfg(feature = "testkit")]
+    #[doc = include_str!("../docs/simulation.md")]
+    struct Simulation;
 
     #[doc = include_str!("../docs/upgrade-guide.md")]
     struct UpgradeGuide;

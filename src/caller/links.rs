@@ -7,12 +7,10 @@ use crate::{
     transport::{FrameSender, SendError, Transport},
     wire::Frame,
 };
-use foldhash::fast::RandomState;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    hash::BuildHasher,
     pin::Pin,
     sync::{
         Arc, OnceLock, Weak,
@@ -326,9 +324,9 @@ fn send(sender: &FrameSender, frame: Frame) -> Result<(), Box<(Frame, Unsent)>> 
     }
 }
 
-/// A wait shortened by up to a half, another one for each silo and time: those that lost one silo do not come back together.
-fn spread(wait: Duration, silo: &SiloId) -> Duration {
-    let share = RandomState::default().hash_one(silo) % 1024;
+/// A wait shortened by up to a half, another one each time: those that lost one silo do not come back together.
+fn spread(wait: Duration) -> Duration {
+    let share = crate::chance::number() % 1024;
     wait - wait.mul_f64(share as f64 / 2048.0)
 }
 
@@ -354,7 +352,7 @@ async fn keep(links: Weak<Links>, silo: SiloId, address: String, task: u64) {
             }
             Err(error) => tracing::debug!(%silo, %address, %error, "a silo does not answer"),
         }
-        clock.sleep(spread(wait, &silo)).await;
+        clock.sleep(spread(wait)).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }

@@ -17,7 +17,7 @@ const SHARDS: usize = 16;
 /// Asks of this process that wait for replies from elsewhere.
 pub struct Pending {
     next: AtomicU64,
-    shards: [Mutex<HashMap<RequestId, Waiting, foldhash::fast::RandomState>>; SHARDS],
+    shards: [Mutex<HashMap<RequestId, Waiting, crate::chance::Hashing>>; SHARDS],
 }
 
 struct Waiting {
@@ -38,7 +38,7 @@ impl Default for Pending {
 }
 
 impl Pending {
-    fn shard(&self, request: RequestId) -> &Mutex<HashMap<RequestId, Waiting, foldhash::fast::RandomState>> {
+    fn shard(&self, request: RequestId) -> &Mutex<HashMap<RequestId, Waiting, crate::chance::Hashing>> {
         &self.shards[usize::try_from(request.0).unwrap_or(0) % SHARDS]
     }
 

@@ -92,7 +92,7 @@ pub struct Switchboard {
     exchange: Arc<Exchange>,
     lines: [Mutex<Shard>; SHARDS],
     /// The actors to which messages may wait for a way.
-    unsettled: [Mutex<HashSet<ActorId, foldhash::fast::RandomState>>; SHARDS],
+    unsettled: [Mutex<HashSet<ActorId, crate::chance::Hashing>>; SHARDS],
     pending: Pending,
     links: Arc<Links>,
     uplink: Arc<dyn Uplink>,

@@ -2,7 +2,7 @@
 
 use super::{
     Client, ConnectError,
-    core::{Core, CoreLinks, CoreUplink},
+    core::{Core, CoreLinks, CoreUplink, Seeds},
 };
 use crate::{
     caller::{Links, Spawner, Switchboard},
@@ -96,49 +96,77 @@ impl ClientBuilder {
     /// # Errors
     /// [`ConnectError`]; if no silo answered it says what happened at each address.
     pub async fn connect(self) -> Result<Client, ConnectError> {
-        if self.seeds.is_empty() {
-            return Err(ConnectError::NoSeeds);
-        }
-        InvalidName::check("cluster name", &self.cluster)?;
-        let secret = self.secret.clone().transpose()?;
+        self.check()?;
         let clock = Clock::system();
-        let tls = self.tls.map(|tls| Tls::load(tls, clock.clone())).transpose()?;
+        let tls = self.tls.clone().map(|tls| Tls::load(tls, clock.clone())).transpose()?;
         let (spawn, stop) = thread()?;
         if let Some(tls) = &tls {
             spawn(Box::pin(tls.clone().watch()));
-        }
-        let process = ProcessId::Client(ClientId(random()));
-        let mut end = LocalEnd::new(process.clone(), self.cluster.as_str());
-        if let Some(secret) = secret {
-            end = end.with_secret(secret);
         }
         let tcp = TcpOptions {
             tls,
             insecure: self.insecure,
             ..TcpOptions::default()
         };
-        let transport: Arc<dyn Transport> = Arc::new(TcpTransport::new(end, clock.clone(), tcp));
+        let at = clock.clone();
+        let transport = move |end| Arc::new(TcpTransport::new(end, at, tcp)) as Arc<dyn Transport>;
+        self.connect_on(clock, spawn, stop, transport).await
+    }
+
+    fn check(&self) -> Result<(), ConnectError> {
+        if self.seeds.is_empty() {
+            return Err(ConnectError::NoSeeds);
+        }
+        InvalidName::check("cluster name", &self.cluster)?;
+        Ok(())
+    }
+
+    /// Connects with what somebody else has made: a clock, what runs tasks, what is dropped when it is to run no more, and a
+    /// network.
+    pub(crate) async fn connect_on(
+        self,
+        clock: Clock,
+        spawn: Spawner,
+        stop: oneshot::Sender<()>,
+        transport: impl FnOnce(LocalEnd) -> Arc<dyn Transport>,
+    ) -> Result<Client, ConnectError> {
+        self.check()?;
+        let process = ProcessId::Client(ClientId(crate::chance::number()));
+        let mut end = LocalEnd::new(process.clone(), self.cluster.as_str());
+        if let Some(secret) = self.secret.clone().transpose()? {
+            end = end.with_secret(secret);
+        }
+        let transport = transport(end);
         let (tell, told) = oneshot::channel();
-        let (seeds, timeout, dial, at) = (self.seeds, self.connect_timeout, transport.clone(), clock.clone());
+        let (seeds, timeout, dial, at) = (
+            self.seeds.clone(),
+            self.connect_timeout,
+            transport.clone(),
+            clock.clone(),
+        );
         // On the thread whose reactor the sockets are of.
         spawn(Box::pin(async move {
             let _gone = tell.send(first_view(&*dial, &seeds, timeout, &at).await);
         }));
-        let silos = told.await.unwrap_or_else(|_| {
+        let (view, silos) = told.await.unwrap_or_else(|_| {
             Err(ConnectError::NoneAnswered {
                 seconds: 0,
                 tried: " the client's thread ended".into(),
             })
         })?;
+        let seeds = Seeds {
+            transport: transport.clone(),
+            addresses: self.seeds,
+        };
         let links = Links::new(transport, clock.clone(), spawn);
-        let core = Core::new(clock.clone(), stop);
+        let core = Core::new(clock.clone(), stop, seeds);
         let events: Arc<dyn crate::caller::LinkEvents> = Arc::new(CoreLinks(Arc::downgrade(&core)));
         let weak: Weak<dyn crate::caller::LinkEvents> = Arc::downgrade(&events);
         links.listen(weak);
         let uplink = Arc::new(CoreUplink(Arc::downgrade(&core)));
         let board = Switchboard::new(process, clock, self.ask_timeout, links, uplink);
         core.complete(board, events);
-        core.view_changed(0, silos);
+        core.view_changed(view, silos);
         Ok(Client::new(core))
     }
 }
@@ -166,25 +194,19 @@ fn thread() -> Result<(Spawner, oneshot::Sender<()>), ConnectError> {
     Ok((spawn, stop))
 }
 
-fn random() -> u64 {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).expect("invariant: the system has random numbers");
-    u64::from_le_bytes(bytes)
-}
-
 /// Asks the addresses in turn for the silos of the cluster.
 async fn first_view(
     transport: &dyn Transport,
     seeds: &[String],
     timeout: Duration,
     clock: &Clock,
-) -> Result<Vec<SiloAddress>, ConnectError> {
+) -> Result<(u64, Vec<SiloAddress>), ConnectError> {
     let end = clock.now() + timeout;
     let mut last = vec![String::from("not reached"); seeds.len()];
     while clock.now() < end {
         for (seed, last) in seeds.iter().zip(&mut last) {
             match clock.timeout_at(end, ask_view(transport, seed)).await {
-                Some(Ok(silos)) => return Ok(silos),
+                Some(Ok(view)) => return Ok(view),
                 Some(Err(why)) => *last = why,
                 None => *last = "no answer".into(),
             }
@@ -199,14 +221,15 @@ async fn first_view(
     Err(ConnectError::NoneAnswered { seconds, tried })
 }
 
-async fn ask_view(transport: &dyn Transport, address: &str) -> Result<Vec<SiloAddress>, String> {
+/// Asks an address for the silos of the cluster, and the number of the view that it knows them by.
+pub(super) async fn ask_view(transport: &dyn Transport, address: &str) -> Result<(u64, Vec<SiloAddress>), String> {
     let no_expectation: Option<SiloId> = None;
     let connection = (transport.connect(address, no_expectation).await).map_err(|error| error.to_string())?;
     let mut receiver = connection.receiver;
     let read = async {
         loop {
             match receiver.recv().await {
-                Ok(Some(Frame::View { silos, .. })) => return Ok(silos),
+                Ok(Some(Frame::View { view, silos })) => return Ok((view, silos)),
                 Ok(Some(_)) => {}
                 Ok(None) => return Err("it closed the connection (it may be leaving)".to_owned()),
                 Err(error) => return Err(error.to_string()),

@@ -1,10 +1,12 @@
 //! What a client's handle and its thread share.
 
+use super::builder::ask_view;
 use crate::{
     caller::{Delivered, LinkEvents, Switchboard, Unsent, Uplink},
     clock::{Clock, Moment},
     ident::{ActorId, Hint, RequestId, SiloId},
     mailbox::{Letter, Mailbox},
+    transport::Transport,
     wire::{Failure, FailureCode, Frame, Located, Ran, SiloAddress},
 };
 use parking_lot::Mutex;
@@ -21,6 +23,12 @@ use tokio::sync::oneshot;
 /// How often what is overdue is swept.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// After so many sweeps without a link the client begins again where it began.
+const LOST_AFTER: u32 = 2;
+
+/// How long one of the first addresses may take to answer then.
+const SEED_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long a silo may take to say where an actor is, before another is asked: it may stand still, or be out of reach.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -34,8 +42,15 @@ pub(super) struct Core {
     lookups: Mutex<BTreeMap<RequestId, Lookup>>,
     last_lookup: AtomicU64,
     turn: AtomicUsize,
+    seeds: Seeds,
     /// Dropped, it ends the client's thread.
     stop: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+/// Where the client begins, at first and again when no silo that it knows is there any more.
+pub(super) struct Seeds {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) addresses: Vec<String>,
 }
 
 #[derive(Default)]
@@ -52,8 +67,9 @@ struct Lookup {
 }
 
 impl Core {
-    pub(super) fn new(clock: Clock, stop: oneshot::Sender<()>) -> Arc<Self> {
+    pub(super) fn new(clock: Clock, stop: oneshot::Sender<()>, seeds: Seeds) -> Arc<Self> {
         Arc::new(Self {
+            seeds,
             clock,
             board: OnceLock::new(),
             events: OnceLock::new(),
@@ -69,16 +85,42 @@ impl Core {
         let core = Arc::downgrade(self);
         let clock = self.clock.clone();
         board.links().spawn(async move {
+            // For how many sweeps no link was up.
+            let mut lost = 0;
             loop {
                 clock.sleep(SWEEP).await;
                 let Some(core) = core.upgrade() else { return };
                 core.board().sweep();
                 let now = core.clock.now();
                 core.look_up_elsewhere(|lookup| now.since(lookup.since) >= LOOKUP_PATIENCE);
+                let is_lost = core.board().links().any_up(0).is_none();
+                if !is_lost {
+                    lost = 0;
+                } else if lost < LOST_AFTER {
+                    lost += 1;
+                } else {
+                    core.begin_again().await;
+                }
             }
         });
         let set = self.board.set(board).is_ok() && self.events.set(events).is_ok();
         assert!(set, "invariant: a client is completed once");
+    }
+
+    /// No silo that the client knows is there: those that came after them may listen where the client began.
+    async fn begin_again(self: &Arc<Self>) {
+        let Seeds { transport, addresses } = &self.seeds;
+        for address in addresses {
+            let asked = self.clock.timeout(SEED_TIMEOUT, ask_view(&**transport, address));
+            if let Some(Ok((view, silos))) = asked.await {
+                tracing::info!(address, "the silos that were known are gone; others are there");
+                // A cluster that lost its table counts from the begin.
+                let mut cluster = self.cluster.lock();
+                cluster.view = cluster.view.min(view);
+                drop(cluster);
+                return self.view_changed(view, silos);
+            }
+        }
     }
 
     pub(super) fn board(&self) -> &Arc<Switchboard> {

@@ -1,14 +1,18 @@
 //! Time: the only room that asks the machine what time it is.
 //!
-//! Owns [`Clock`], which tells monotonic moments and wall time and wakes sleepers, in two makes: the system's and a
-//! manual one for tests. Sleeps work in any executor: they do not need a tokio timer. Imports nothing of the crate.
+//! Owns [`Clock`], which tells monotonic moments and wall time and wakes sleepers, in three makes: the system's, a
+//! manual one for tests, and a process's view of a simulation's time. Sleeps work in any executor: they do not need a tokio timer. Imports nothing of the crate.
 
 mod alarms;
 mod manual;
+#[cfg(feature = "testkit")]
+mod simulated;
 mod sleep;
 mod system;
 
 pub use manual::ManualClock;
+#[cfg(feature = "testkit")]
+pub(crate) use simulated::{Hands, WorldTime};
 pub use sleep::Sleep;
 
 use alarms::Alarms;

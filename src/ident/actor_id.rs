@@ -142,7 +142,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 fn hash(kind: &str, key: &str) -> u32 {
-    static SEED: LazyLock<foldhash::fast::RandomState> = LazyLock::new(foldhash::fast::RandomState::default);
+    static SEED: LazyLock<crate::chance::Hashing> = LazyLock::new(Default::default);
     let hash = SEED.hash_one((kind, key));
     #[allow(clippy::cast_possible_truncation, reason = "both halves go in")]
     let folded = (hash ^ (hash >> 32)) as u32;

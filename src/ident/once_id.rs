@@ -18,7 +18,7 @@ impl OnceId {
     /// If the system has no random numbers.
     pub fn random() -> Self {
         let mut bytes = [0; Self::BYTES];
-        getrandom::fill(&mut bytes).expect("the system has random numbers");
+        crate::chance::fill(&mut bytes).expect("the system has random numbers");
         Self::from_bytes(bytes)
     }
 

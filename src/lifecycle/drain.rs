@@ -102,6 +102,25 @@ pub enum Command {
     Leave,
 }
 
+#[cfg(feature = "testkit")]
+impl Command {
+    /// What tests call it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Cordon => "leave: cordon",
+            Self::Migrate => "leave: migrate",
+            Self::StopMigrating => "leave: stop migrating",
+            Self::Uncordon => "leave: uncordon",
+            Self::Deactivate => "leave: deactivate",
+            Self::Force => "leave: force",
+            Self::SendLeaving => "leave: send leaving",
+            Self::SendFlushed { .. } => "leave: send flushed",
+            Self::Close => "leave: close",
+            Self::Leave => "leave: remove the row",
+        }
+    }
+}
+
 /// The drain of a silo.
 #[derive(Clone, Debug)]
 pub struct Drain {

@@ -180,6 +180,32 @@ pub enum Command {
     WakeAt(Moment),
 }
 
+#[cfg(feature = "testkit")]
+impl Command {
+    /// What tests call it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::ReadTable { .. } => "member: read the table",
+            Self::WriteRow { .. } => "member: write a row",
+            Self::Heartbeat { .. } => "member: heartbeat",
+            Self::Probe { .. } => "member: probe",
+            Self::AskSecondOpinion { .. } => "member: ask for a second opinion",
+            Self::AskStoreReach { .. } => "member: ask who reaches the store",
+            Self::AnswerStoreReach { .. } => "member: say whether the store is reached",
+            Self::PushView { .. } => "member: push a view",
+            Self::ViewChanged(_) => "member: take a view",
+            Self::SiloDied(_) => "member: conclude from a death",
+            Self::SiloLeft(_) => "member: conclude from a departure",
+            Self::LeaseHeld { .. } => "member: hold the lease",
+            Self::LeaseLost => "member: lose the lease",
+            Self::StoreWentBack { .. } => "member: repair the store",
+            Self::Fenced(_) => "member: be fenced",
+            Self::Left => "member: have left",
+            Self::WakeAt(_) => "member: sleep",
+        }
+    }
+}
+
 /// Why an incarnation has ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

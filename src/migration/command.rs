@@ -203,7 +203,15 @@ impl<I> Command<I> {
             Self::SendForward { .. } => "send_forward",
             Self::SendRested { .. } => "send_rested",
             Self::SendClosed { .. } => "send_closed",
-            _ => "other",
+            Self::SendReturned { .. } => "send_returned",
+            Self::SendLost { .. } => "send_lost",
+            Self::SendAskClosed { .. } => "send_ask_closed",
+            Self::Bounce { .. } => "bounce",
+            Self::Fenced { .. } => "fenced",
+            Self::NotHere { .. } => "not_here",
+            Self::Moved { .. } => "moved",
+            Self::Unknown { .. } => "unknown",
+            Self::Rest { .. } => "rest",
         }
     }
 }

@@ -39,6 +39,8 @@ enum Jobs {
     None,
     Here(Sender<Job>),
     Ended,
+    #[cfg(feature = "testkit")]
+    AtOnce,
 }
 
 #[derive(Default)]
@@ -64,9 +66,24 @@ impl BlockingPool {
         }
     }
 
+    /// A pool without threads: a job is done at once, where it is wanted.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn at_once() -> Self {
+        let mut pool = Self::new(0);
+        pool.jobs = Mutex::new(Jobs::AtOnce);
+        pool
+    }
+
     /// Has a job done. Ready with `true` when it is in the queue, with `false` if it will not be done: the pool has ended, or no
     /// thread could be started.
     pub fn run(&self, job: Job) -> BoxFuture<'static, bool> {
+        #[cfg(feature = "testkit")]
+        if let Jobs::AtOnce = *self.jobs.lock() {
+            return Box::pin(async move {
+                job();
+                true
+            });
+        }
         let Some(jobs) = self.jobs() else {
             return Box::pin(std::future::ready(false));
         };
@@ -92,7 +109,7 @@ impl BlockingPool {
         }
         match &*jobs {
             Jobs::Here(sender) => Some(sender.clone()),
-            Jobs::None | Jobs::Ended => None,
+            _ => None,
         }
     }
 

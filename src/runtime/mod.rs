@@ -20,6 +20,8 @@
 
 mod activation;
 mod answer;
+#[cfg(feature = "testkit")]
+mod apart;
 mod backoff;
 #[cfg(test)]
 mod backoff_tests;
@@ -62,6 +64,6 @@ pub use blocking::BlockingPool;
 pub use control::{Control, Memory};
 pub use dead_letters::{DeadLetter, DeadLetters, NotClaimed};
 pub use outside::{Event, FreezeError, Outside, Packed};
-pub use pool::{Load, Pool};
+pub use pool::{Load, Pool, WorkerPlace, WorkerTask};
 pub use retry::RetryPolicy;
 pub use watch::{Blocked, Watcher};

@@ -33,7 +33,26 @@ fn weigh(activations: usize, average: usize, busy_permille: u32) -> u64 {
     count(activations).saturating_mul(1000) / (count(average) + 1) + 4 * u64::from(busy_permille)
 }
 
-/// The workers of a silo, each on an arbiter of its own.
+/// A worker that is to be run, by the thread that it is to belong to.
+pub struct WorkerTask(Worker);
+
+impl WorkerTask {
+    /// Runs the worker until it is stopped. It is the only one of its thread.
+    pub async fn run(self) {
+        self.0.run().await;
+    }
+
+    /// Runs the worker on a thread that others have too.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn run_apart(self) -> impl Future<Output = ()> {
+        super::apart::Apart::new(self.0.run())
+    }
+}
+
+/// Where a worker runs: takes it to a thread and has it run there.
+pub type WorkerPlace = Arc<dyn Fn(WorkerTask) + Send + Sync>;
+
+/// The workers of a silo, each in a place of its own.
 pub struct Pool {
     workers: Vec<WorkerHandle>,
     /// Of each worker, in the order in which they were needed.
@@ -44,26 +63,24 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A worker on each of the arbiters. `spin`: how long each looks for work before it parks. `idle_timeout`: how long an
+    /// A worker in each of the places. `spin`: how long each looks for work before it parks. `idle_timeout`: how long an
     /// activation is idle before it wants to end; zero for ever.
     pub fn start(
-        arbiters: &[actix_rt::ArbiterHandle],
+        places: &[WorkerPlace],
         outside: &Arc<dyn Outside>,
         clock: Clock,
         mailbox_capacity: usize,
         spin: Duration,
         idle_timeout: Duration,
     ) -> Self {
-        let start = |arbiter: &actix_rt::ArbiterHandle| {
+        let start = |place: &WorkerPlace| {
             let handle = WorkerHandle::new(spin);
             let worker = Worker::new(handle.clone(), outside.clone(), clock.clone(), idle_timeout);
-            arbiter.spawn_fn(move || {
-                actix_rt::spawn(worker.run());
-            });
+            place(WorkerTask(worker));
             handle
         };
         Self {
-            workers: arbiters.iter().map(start).collect(),
+            workers: places.iter().map(start).collect(),
             desks: RwLock::default(),
             services: outside.services(),
             clock,

@@ -34,7 +34,7 @@ pub(super) struct Balancing {
     engine: Mutex<Balance>,
     said: Mutex<BTreeMap<SiloId, Said>>,
     /// Actors that came by a move of late, and when.
-    came: Mutex<HashMap<ActorId, Moment, foldhash::fast::RandomState>>,
+    came: Mutex<HashMap<ActorId, Moment, crate::chance::Hashing>>,
     /// When the last relief's moves were seen to have ended, or the cluster changed.
     settled: Mutex<Moment>,
 }

@@ -126,7 +126,13 @@ impl SiloBuilder {
     ///
     /// # Errors
     /// [`StartError`]; nothing of the silo is left behind then.
-    pub async fn start(mut self) -> Result<SiloHandle, StartError> {
+    pub async fn start(self) -> Result<SiloHandle, StartError> {
+        let (options, registry) = self.ready()?;
+        run::start(options, registry).await
+    }
+
+    /// Checks everything that can be checked before the start.
+    pub(crate) fn ready(mut self) -> Result<(SiloOptions, Registry), StartError> {
         if let Some(secret) = self.secret.take() {
             self.options.secret = Some(secret.map_err(|error| StartError::BadOption {
                 option: "secret",
@@ -152,6 +158,6 @@ impl SiloBuilder {
         if self.options.dead_letters_of_panics {
             registry.keep_panicked();
         }
-        run::start(self.options, registry).await
+        Ok((self.options, registry))
     }
 }

@@ -54,6 +54,14 @@ impl SiloHandle {
         self.node.status_report()
     }
 
+    /// Actors that are here in whatever phase, those that are passed on or on their way here, and asks that wait for an answer.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn leftovers(&self) -> (usize, usize, usize) {
+        let tally = self.node.seats.tally();
+        let asks = self.node.board().pending().len();
+        (tally.tenants, tally.passing_on + tally.arriving, asks)
+    }
+
     /// The cluster as this silo knows it.
     pub fn view(&self) -> View {
         self.node.view.read().clone()

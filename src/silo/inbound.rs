@@ -6,13 +6,24 @@ use crate::{
     ident::{ProcessId, RequestId, SiloId},
     wire::{Call, Failure, FailureCode, Frame, MoveFailure, Ran},
 };
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+/// How often leaving silos are acknowledged to, as long as there are any.
+const ACKNOWLEDGE: Duration = Duration::from_millis(10);
 
 impl Node {
     /// A frame from a process that has dialled this silo.
     pub(super) fn from_caller(self: &Arc<Self>, link: &AcceptedLink, frame: Frame) {
         match frame {
             Frame::Call(call) => self.called(link, call),
+            #[cfg(feature = "testkit")]
+            Frame::Fence { actor, k } if crate::faults::is_broken("answer a fence at once") => {
+                let (hint, lost) = (None, false);
+                self.accepted.send(link.link, Frame::Fenced { actor, k, hint, lost });
+            }
             Frame::Fence { actor, k } => self.at(&actor, |place| place.seat.fence(link.link, k)),
             Frame::Enter { actor, k } => {
                 let may_register = self.may_register(&actor);
@@ -117,12 +128,28 @@ impl Node {
     fn peer_leaves(self: &Arc<Self>, silo: &SiloId) {
         tracing::info!(%silo, "a silo leaves");
         self.board().leaving(silo);
-        self.leaving_peers.lock().insert(silo.clone());
+        let first = {
+            let mut leaving = self.leaving_peers.lock();
+            leaving.insert(silo.clone()) && leaving.len() == 1
+        };
         self.acknowledge_leaving();
+        if first {
+            let (node, clock) = (Arc::downgrade(self), self.clock.clone());
+            self.spawn(async move {
+                loop {
+                    clock.sleep(ACKNOWLEDGE).await;
+                    let Some(node) = node.upgrade() else { return };
+                    node.acknowledge_leaving();
+                    if node.leaving_peers.lock().is_empty() {
+                        return;
+                    }
+                }
+            });
+        }
     }
 
     /// Acknowledges to leaving silos that nothing more comes, once that is so. To be called now and then.
-    pub(super) fn acknowledge_leaving(self: &Arc<Self>) {
+    fn acknowledge_leaving(self: &Arc<Self>) {
         let leaving: Vec<_> = self.leaving_peers.lock().iter().cloned().collect();
         for silo in leaving {
             self.at_busy(

@@ -64,6 +64,8 @@ impl Node {
                 self.end.answer_uncordons(Err(CordonError::TooLate));
             }
             for command in commands {
+                #[cfg(feature = "testkit")]
+                crate::faults::stepped(command.name());
                 match command {
                     Command::SendFlushed { complete } => {
                         flushed = complete;
@@ -248,6 +250,10 @@ impl Node {
             }
         }
         let tally = self.seats.tally();
+        #[cfg(feature = "testkit")]
+        if flushing && crate::faults::is_broken("leave without waiting for anybody") {
+            return Snapshot::default();
+        }
         Snapshot {
             // What delivers ticks ends with the actors: nobody else has to hear of the silo's end before.
             actors: tally.tenants + self.reminding.unfinished(),

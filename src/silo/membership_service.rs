@@ -85,6 +85,8 @@ impl MembershipSupervisor {
 
     fn carry_out(&mut self, command: Command, ctx: &mut Context<Self>) {
         let node = self.node.clone();
+        #[cfg(feature = "testkit")]
+        crate::faults::stepped(command.name());
         match command {
             Command::ReadTable { read } => self.then(
                 async move {
@@ -137,9 +139,13 @@ impl MembershipSupervisor {
             Command::SiloDied(silo) => node.change(ClusterChange::Gone(silo, "dead")),
             Command::SiloLeft(silo) => node.change(ClusterChange::Gone(silo, "left")),
             Command::LeaseHeld { until } => {
+                #[cfg(feature = "testkit")]
+                let until = node.leased(until);
                 node.serve_until(until);
                 node.pool().run_until(until);
             }
+            #[cfg(feature = "testkit")]
+            Command::LeaseLost if crate::faults::is_broken("serve without a lease") => {}
             Command::LeaseLost => {
                 // A silo that leaves in order gives its lease up when nothing runs any more.
                 if node.seats.tally().activations > 0 {

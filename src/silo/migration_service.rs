@@ -1,7 +1,12 @@
 //! The migration supervisor: offers actors to the supervisors of other silos, answers their offers, and sees to it that no move
 //! stands still. What it decides on belongs to the node, so that a restarted one goes on.
 
-use super::{Node, moves::Due, place::Place};
+use super::{
+    Node,
+    intervals::{after, every},
+    moves::Due,
+    place::Place,
+};
 use crate::{
     ident::{ActorId, LinkId, SiloId},
     migration::Phase,
@@ -12,7 +17,7 @@ use crate::{
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// How often moves are looked after even if nobody says that there is something to do.
+/// How often moves are looked after, as long as there are any, even if nobody says that there is something to do.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long an offer may stay unanswered.
@@ -30,11 +35,13 @@ const ROUNDS: usize = 16;
 /// The migration supervisor of a silo.
 pub(super) struct MigrationSupervisor {
     node: Arc<Node>,
+    /// Whether moves are looked after: not where there are none.
+    ticks: bool,
 }
 
 impl MigrationSupervisor {
     pub(super) fn new(node: Arc<Node>) -> Self {
-        Self { node }
+        Self { node, ticks: false }
     }
 }
 
@@ -42,11 +49,9 @@ impl Actor for MigrationSupervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(INTERVAL, |supervisor, _| {
-            supervisor.look_after();
-            supervisor.go_on();
-        });
-        ctx.run_interval(LATE, |supervisor, _| supervisor.start_late_arrivals());
+        let clock = self.node.clock.clone();
+        self.tick(ctx);
+        every(ctx, &clock, LATE, |supervisor, _| supervisor.start_late_arrivals());
         self.node.moves.recover();
         let node = self.node.clone();
         let address = ctx.address();
@@ -86,8 +91,11 @@ pub(super) struct OfferAnswered {
 impl Handler<Changed> for MigrationSupervisor {
     type Result = ();
 
-    fn handle(&mut self, _: Changed, _: &mut Self::Context) {
+    fn handle(&mut self, _: Changed, ctx: &mut Self::Context) {
         self.go_on();
+        if !self.ticks {
+            self.tick(ctx);
+        }
     }
 }
 
@@ -132,6 +140,18 @@ impl Handler<OfferAnswered> for MigrationSupervisor {
 }
 
 impl MigrationSupervisor {
+    /// Looks after the moves, again and again as long as there are any.
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        // Before: what comes up meanwhile says so.
+        self.ticks = self.node.moves.len() > 0;
+        self.look_after();
+        self.go_on();
+        if self.ticks {
+            let clock = self.node.clock.clone();
+            after(ctx, &clock, INTERVAL, Self::tick);
+        }
+    }
+
     /// Freezes what was accepted and offers what is wanted, as far as there is room.
     fn go_on(&self) {
         while let Some((actor, to)) = self.node.moves.begin_next() {

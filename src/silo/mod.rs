@@ -19,6 +19,8 @@ mod about_actors;
 mod accepted;
 mod actors;
 mod balancing;
+#[cfg(feature = "testkit")]
+mod broken;
 mod builder;
 mod callers;
 mod cluster;
@@ -30,8 +32,10 @@ mod end;
 mod error;
 mod followed;
 mod found;
+mod ground;
 mod handle;
 mod inbound;
+mod intervals;
 mod leaving;
 mod membership_service;
 mod migration_service;
@@ -70,6 +74,8 @@ pub use options::{SchemaConflicts, SiloOptions};
 pub(crate) use queries::Notice;
 pub use reminders::ReminderStatus;
 pub use rules::RulesError;
+#[cfg(feature = "testkit")]
+pub(crate) use {ground::Ground, run::serve};
 
 use node::{Gate, Node};
 use services::ServiceAddresses;

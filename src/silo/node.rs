@@ -146,6 +146,7 @@ pub(super) struct Node {
 /// What a node is made of.
 pub(super) struct Parts {
     pub(super) me: SiloId,
+    pub(super) blocking: BlockingPool,
     pub(super) options: SiloOptions,
     pub(super) clock: Clock,
     pub(super) store: Arc<dyn Store>,
@@ -186,7 +187,7 @@ impl Node {
             version_mismatches: AtomicU64::new(0),
             watcher: Mutex::new(Watcher::new(parts.options.stuck_turn)),
             stuck: Mutex::default(),
-            blocking: BlockingPool::new(parts.options.blocking_threads),
+            blocking: parts.blocking,
             history: Mutex::default(),
             view: RwLock::new(View::empty()),
             placement: RwLock::new(shapes::placement(&parts.options)),

@@ -1,4 +1,4 @@
-//! The silo's threads: one for its supervisors, one for its links, one for each worker.
+//! The silo from its start to its end, on whatever it stands.
 
 use super::{
     Gate, Node, SiloHandle, SiloOptions, StartError,
@@ -8,6 +8,7 @@ use super::{
     directory::Directory,
     doorstep,
     end::{CordonError, Ended, Wish},
+    ground::{Ground, Threads},
     inbound::NodeLinks,
     node::Parts,
     shapes::{self, Shapes},
@@ -19,13 +20,12 @@ use crate::{
     clock::Clock,
     ident::{ProcessId, SiloId},
     membership::{Event, Membership},
-    runtime::{Outside, Pool},
-    store::{self, KindManifest, Manifest, MemberRow, SiloStatus, Store, Unknown},
-    transport::{Listener, LocalEnd, TcpOptions, TcpTransport, Tls, Transport, TransportError},
+    runtime::{BlockingPool, Outside, Pool, WorkerPlace},
+    store::{KindManifest, Manifest, MemberRow, SiloStatus, Store, Unknown},
+    transport::{Listener, LocalEnd, Transport, TransportError},
     wire::ProtocolRange,
 };
 use actix::Actor as _;
-use actix_rt::{Arbiter, ArbiterHandle};
 use std::{
     sync::{Arc, Weak},
     time::Duration,
@@ -34,9 +34,6 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How long joining the cluster may take.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// How long threads may take to end.
-const THREADS_END: Duration = Duration::from_secs(1);
 
 /// Starts a silo on its own threads.
 pub(super) async fn start(options: SiloOptions, registry: Registry) -> Result<SiloHandle, StartError> {
@@ -55,12 +52,25 @@ pub(super) async fn start(options: SiloOptions, registry: Registry) -> Result<Si
     })
 }
 
-/// The silo from its start to its end.
-async fn run(options: SiloOptions, registry: Registry, mut tell: oneshot::Sender<Result<SiloHandle, StartError>>) {
-    let io = Arbiter::new();
-    let workers: Vec<Arbiter> = (0..options.workers).map(|_| Arbiter::new()).collect();
-    let handles: Vec<ArbiterHandle> = workers.iter().map(Arbiter::handle).collect();
-    let opened = open(options, registry, io.handle(), &handles, tell.closed()).await;
+/// The silo on threads of its own.
+async fn run(options: SiloOptions, registry: Registry, tell: oneshot::Sender<Result<SiloHandle, StartError>>) {
+    let threads = Threads::start(options.workers);
+    let ground = threads.ground(&options);
+    serve(options, registry, ground, threads.end(), tell).await;
+}
+
+/// The silo from its start to its end. `end`: ends what it stands on.
+pub(crate) async fn serve(
+    options: SiloOptions,
+    registry: Registry,
+    ground: Result<Ground, StartError>,
+    end: impl Future<Output = ()>,
+    mut tell: oneshot::Sender<Result<SiloHandle, StartError>>,
+) {
+    let opened = match ground {
+        Ok(ground) => open(options, registry, ground, tell.closed()).await,
+        Err(error) => Err(error),
+    };
     match opened {
         Ok((node, address)) => {
             // Whatever ends this function tells those who wait for the silo's end.
@@ -81,13 +91,13 @@ async fn run(options: SiloOptions, registry: Registry, mut tell: oneshot::Sender
             if report.is_ok() {
                 node.end_blocking().await;
             }
-            stop(&node.clock, io, workers).await;
+            end.await;
             node.end.ended(report);
             node.end.answer_uncordons(Err(CordonError::Ended));
             drop(ends);
         }
         Err(error) => {
-            stop(&Clock::system(), io, workers).await;
+            end.await;
             // Nobody hears it if nobody waits.
             let _gone = tell.send(Err(error));
         }
@@ -102,58 +112,20 @@ impl Drop for TellEnd {
     }
 }
 
-/// Ends the silo's threads. One that a turn blocks is left behind: its process is to end.
-async fn stop(clock: &Clock, io: Arbiter, workers: Vec<Arbiter>) {
-    let arbiters: Vec<_> = workers.into_iter().chain([io]).collect();
-    for arbiter in &arbiters {
-        arbiter.stop();
-    }
-    let (tell, told) = oneshot::channel();
-    let joining = std::thread::Builder::new().name("quark-end".into()).spawn(move || {
-        for arbiter in arbiters {
-            if arbiter.join().is_err() {
-                tracing::error!("a thread of the silo panicked");
-            }
-        }
-        let _late = tell.send(());
-    });
-    if joining.is_err() || clock.timeout(THREADS_END, told).await.is_none() {
-        tracing::error!("threads of the silo did not end: turns block them");
-    }
-}
-
 async fn open(
     options: SiloOptions,
     registry: Registry,
-    io: ArbiterHandle,
-    workers: &[ArbiterHandle],
+    ground: Ground,
     abandoned: impl Future<Output = ()>,
 ) -> Result<(Arc<Node>, String), StartError> {
-    let clock = Clock::system();
-    let store = store::open(&options.store, &options.cluster)?;
-    let (registry, shapes) = shapes::admit(&*store, registry, &options, &clock).await?;
-    let me = SiloId::new(options.name.as_str(), clock.wall_micros());
-    let spawn: Spawner = {
-        let io = io.clone();
-        Arc::new(move |task| {
-            // After the silo's end nothing is run any more.
-            let _ended = io.spawn(task);
-        })
-    };
+    let (registry, shapes) = shapes::admit(&*ground.store, registry, &options, &ground.clock).await?;
+    let me = SiloId::new(options.name.as_str(), ground.clock.wall_micros());
     let mut end = LocalEnd::new(ProcessId::Silo(me.clone()), options.cluster.as_str());
     if let Some(secret) = &options.secret {
         end = end.with_secret(secret.clone());
     }
-    let tcp = TcpOptions {
-        tls: certificates(&options, &clock, &spawn)?,
-        insecure: options.insecure,
-        ..TcpOptions::default()
-    };
-    let transport = TcpTransport::new(end, clock.clone(), tcp);
-    if let Some(address) = &options.advertise {
-        transport.check_advertised(address).await?;
-    }
-    let transport: Arc<dyn Transport> = Arc::new(transport);
+    let transport = (ground.transport)(end).await?;
+    let spawn = ground.spawn.clone();
     let listener = listen(&transport, &options.listen, &spawn).await?;
     let address = listener.local_address();
     let row = row(
@@ -163,12 +135,19 @@ async fn open(
         &shapes,
         options.advertise.as_deref().unwrap_or(&address),
     );
-    let node = assemble(
-        me, options, registry, shapes, store, clock, &transport, &spawn, workers, row,
-    );
+    let handles_signals = options.handle_signals;
+    let base = Base {
+        clock: ground.clock,
+        store: ground.store,
+        spawn: spawn.clone(),
+        blocking: ground.blocking,
+        transport,
+        shapes,
+    };
+    let node = assemble(me, options, registry, base, &ground.workers, row);
     spawn(Box::pin(doorstep::accept(Arc::downgrade(&node), listener)));
     SiloSupervisor::new(node.clone()).start();
-    if node.options.handle_signals {
+    if handles_signals {
         // Before it joins: a silo that is told to end while it starts undoes what it has begun.
         actix_rt::spawn(signals(Arc::downgrade(&node)));
     }
@@ -183,14 +162,6 @@ async fn open(
     let kinds: Vec<String> = node.registry.kinds().map(|kind| format!("{:?}", kind.entry)).collect();
     tracing::info!(silo = %node.me, address, store = node.store.describe(), kinds = kinds.join(", "), "the silo is active");
     Ok((node, address))
-}
-
-/// The silo's certificates, looked at as long as its links are served.
-fn certificates(options: &SiloOptions, clock: &Clock, spawn: &Spawner) -> Result<Option<Tls>, TransportError> {
-    let Some(files) = &options.tls else { return Ok(None) };
-    let tls = Tls::load(files.clone(), clock.clone())?;
-    spawn(Box::pin(tls.clone().watch()));
-    Ok(Some(tls))
 }
 
 /// Binds on the thread that reads the links: its reactor then wakes them.
@@ -241,23 +212,29 @@ fn row(me: &SiloId, options: &SiloOptions, registry: &Registry, shapes: &Shapes,
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "each is made once, here")]
+/// What a ground gives to a node.
+struct Base {
+    clock: Clock,
+    store: Arc<dyn Store>,
+    spawn: Spawner,
+    blocking: BlockingPool,
+    transport: Arc<dyn Transport>,
+    shapes: Shapes,
+}
+
 fn assemble(
     me: SiloId,
     options: SiloOptions,
     registry: Registry,
-    shapes: Shapes,
-    store: Arc<dyn Store>,
-    clock: Clock,
-    transport: &Arc<dyn Transport>,
-    spawn: &Spawner,
-    workers: &[ArbiterHandle],
+    base: Base,
+    workers: &[WorkerPlace],
     row: MemberRow,
 ) -> Arc<Node> {
+    let (clock, spawn) = (base.clock, base.spawn);
     let (directory, intake) = Directory::new();
     let (local, answers) = mpsc::unbounded_channel();
     let (changes, wanted_changes) = mpsc::unbounded_channel();
-    let links = Links::new(transport.clone(), clock.clone(), spawn.clone());
+    let links = Links::new(base.transport, clock.clone(), spawn.clone());
     let membership = Membership::new(options.membership.clone(), row);
     let (ask_timeout, capacity) = (options.ask_timeout, options.mailbox_capacity);
     let (spin, idle_timeout) = (options.spin, options.idle_timeout);
@@ -265,9 +242,10 @@ fn assemble(
         me,
         options,
         clock: clock.clone(),
-        store,
+        store: base.store,
+        blocking: base.blocking,
         registry,
-        shapes,
+        shapes: base.shapes,
         directory,
         local,
         changes,

@@ -101,7 +101,7 @@ fn counted(standing: Standing) -> [bool; 5] {
 #[derive(Default)]
 pub(super) struct Index {
     tally: Tally,
-    busy: HashSet<ActorId, foldhash::fast::RandomState>,
+    busy: HashSet<ActorId, crate::chance::Hashing>,
     news: Vec<ActorId>,
 }
 

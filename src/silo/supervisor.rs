@@ -2,18 +2,21 @@
 //! housekeeping that nobody waits for.
 
 use super::{
-    Node, balancing::TELL_LOAD, membership_service::MembershipSupervisor, migration_service::MigrationSupervisor,
-    outboxes::WAKE_INTERVAL, reminders::ReminderSupervisor, rollouts::LOOK,
+    Node,
+    balancing::TELL_LOAD,
+    intervals::{after, every},
+    membership_service::MembershipSupervisor,
+    migration_service::MigrationSupervisor,
+    outboxes::WAKE_INTERVAL,
+    reminders::ReminderSupervisor,
+    rollouts::LOOK,
 };
 use crate::migration::Seat;
-use actix::{Actor, Addr, AsyncContext, Context};
+use actix::{Actor, Addr, Context};
 use std::{sync::Arc, time::Duration};
 
 /// How often services are looked after.
 const CHECK: Duration = Duration::from_millis(200);
-
-/// How often leaving silos are acknowledged to.
-const ACKNOWLEDGE: Duration = Duration::from_millis(10);
 
 /// How long a quiet forwarding entry may stay, for callers who do not know better.
 const FORGET: Duration = Duration::from_millis(500);
@@ -51,7 +54,8 @@ impl SiloSupervisor {
     /// Looks at what the workers are at, again and again.
     fn sample(&mut self, ctx: &mut Context<Self>) {
         let again = self.node.sample_workers();
-        ctx.run_later(again, Self::sample);
+        let clock = self.node.clock.clone();
+        after(ctx, &clock, again, Self::sample);
     }
 
     /// A service that panicked takes its context with it; the node has what it worked on.
@@ -78,13 +82,13 @@ impl Actor for SiloSupervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.run_interval(CHECK, |supervisor, _| supervisor.check());
-        ctx.run_interval(ACKNOWLEDGE, |supervisor, _| supervisor.node.acknowledge_leaving());
-        self.sample(ctx);
-        ctx.run_interval(self.node.look_interval(), |supervisor, _| {
-            supervisor.node.look_at_turns()
+        let clock = self.node.clock.clone();
+        let mut every = |interval, run: fn(&mut Self, &mut Context<Self>)| every(ctx, &clock, interval, run);
+        every(CHECK, |supervisor, _| supervisor.check());
+        every(self.node.look_interval(), |supervisor, _| {
+            supervisor.node.look_at_turns();
         });
-        ctx.run_interval(FORGET, |supervisor, _| {
+        every(FORGET, |supervisor, _| {
             supervisor.node.at_busy(
                 |seat| seat.forwarding().is_some(),
                 |seat| {
@@ -92,13 +96,13 @@ impl Actor for SiloSupervisor {
                 },
             );
         });
-        ctx.run_interval(LOOK, |supervisor, _| supervisor.node.look_after_rollout());
-        ctx.run_interval(WAKE_INTERVAL, |supervisor, _| supervisor.node.wake_posters());
-        ctx.run_interval(TELL_LOAD, |supervisor, _| supervisor.node.tell_load());
+        every(LOOK, |supervisor, _| supervisor.node.look_after_rollout());
+        every(WAKE_INTERVAL, |supervisor, _| supervisor.node.wake_posters());
+        every(TELL_LOAD, |supervisor, _| supervisor.node.tell_load());
         if let Some(options) = &self.node.options.rebalance {
-            ctx.run_interval(options.interval, |supervisor, _| supervisor.node.rebalance());
+            every(options.interval, |supervisor, _| supervisor.node.rebalance());
         }
-        ctx.run_interval(SWEEP, |supervisor, _| {
+        every(SWEEP, |supervisor, _| {
             supervisor.node.board().sweep();
             let now = supervisor.node.clock.now();
             supervisor.node.accepted.sweep(now);
@@ -107,5 +111,6 @@ impl Actor for SiloSupervisor {
                 .parcels
                 .sweep(now, supervisor.node.options.migration_timeout);
         });
+        self.sample(ctx);
     }
 }

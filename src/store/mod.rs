@@ -38,6 +38,8 @@ pub use embedded::EmbeddedStore;
 pub use error::StoreError;
 pub use membership::{Change, KindManifest, Manifest, MemberRow, MembershipTable, SiloStatus};
 pub use memory::MemoryStore;
+#[cfg(feature = "testkit")]
+pub(crate) use memory::Snapshot;
 pub use ownership::{Entry, EntryChange, EntryOutcome, Owner, RegisterOutcome, Registered};
 #[cfg(fuzzing)]
 pub(crate) use record::{decode as decode_record, encode as encode_record};

@@ -3,6 +3,7 @@
 use super::{SendError, link::Link};
 use crate::{
     faults::{self, Fate},
+    ident::ActorId,
     wire::Frame,
 };
 use parking_lot::Mutex;
@@ -15,6 +16,7 @@ impl Faulty {
     /// Sends a frame as its fate is.
     pub(super) fn send(&self, link: &Link, frame: Frame) -> Result<(), SendError> {
         let fate = faults::fate(name(&frame));
+        faults::sends(name(&frame), actor(&frame));
         let mut behind = self.0.lock();
         match fate {
             Fate::Sent => {}
@@ -33,6 +35,29 @@ impl Faulty {
         }
         link.send(frame)?;
         behind.take().map_or(Ok(()), |frame| link.send(frame))
+    }
+}
+
+/// The actor that a frame is about, if it is about one.
+fn actor(frame: &Frame) -> Option<&ActorId> {
+    match frame {
+        Frame::Call(call) | Frame::Bounce { call, .. } | Frame::Forward { call, .. } => Some(&call.actor),
+        Frame::Package(package) => Some(&package.actor),
+        Frame::Fence { actor, .. }
+        | Frame::Enter { actor, .. }
+        | Frame::Fenced { actor, .. }
+        | Frame::NotHere { actor, .. }
+        | Frame::Moved { actor, .. }
+        | Frame::Go { actor, .. }
+        | Frame::Closed { actor, .. }
+        | Frame::Refused { actor, .. }
+        | Frame::Committed { actor, .. }
+        | Frame::Rested { actor, .. }
+        | Frame::Returned { actor, .. }
+        | Frame::Lost { actor, .. }
+        | Frame::AskClosed { actor, .. }
+        | Frame::Lookup { actor, .. } => Some(actor),
+        _ => None,
     }
 }
 
@@ -58,6 +83,12 @@ fn name(frame: &Frame) -> &'static str {
         Frame::Returned { .. } => "returned",
         Frame::Lost { .. } => "lost",
         Frame::AskClosed { .. } => "ask_closed",
+        Frame::Lookup { .. } => "lookup",
+        Frame::Located { .. } => "located",
+        Frame::Leaving => "leaving",
+        Frame::LeavingAck => "leaving_ack",
+        Frame::Flushed => "flushed",
+        Frame::View { .. } => "view",
         _ => "other",
     }
 }

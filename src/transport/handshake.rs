@@ -126,7 +126,7 @@ impl Handshake<'_> {
             InvalidName::check("silo name", silo.name())?;
         }
         let mut nonce = [0; 32];
-        getrandom::fill(&mut nonce).map_err(|error| TransportError::NoRandomness {
+        crate::chance::fill(&mut nonce).map_err(|error| TransportError::NoRandomness {
             source: io::Error::other(error.to_string()),
         })?;
         Ok(Introduction {

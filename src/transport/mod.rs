@@ -13,6 +13,8 @@
 //! **Invariants** (by the names of the tests): `order_of_sends_is_order_on_the_wire`, `nothing_is_read_after_abort`,
 //! `a_frame_in_place_of_the_proof_is_not_read`, `an_end_without_goodbye_is_an_error`.
 
+#[cfg(feature = "testkit")]
+mod carried;
 mod contract;
 mod driver;
 mod error;
@@ -30,6 +32,8 @@ mod tcp;
 mod tests;
 mod tls;
 
+#[cfg(feature = "testkit")]
+pub(crate) use carried::{Carried, CarriedTransport, Carrier};
 pub use contract::{Accepting, Connection, Listener, LocalEnd, Peer, Transport};
 pub use error::TransportError;
 pub use link::LinkOptions;

@@ -14,6 +14,7 @@ use std::{fs, path::Path};
 /// Names, time and other plain values.
 const L0: &[&str] = &[
     "activity",
+    "chance",
     "clock",
     "faults",
     "ident",
@@ -50,7 +51,8 @@ const BELOW_SILO: &[&[&str]] = &[L0, L1, ENGINES, &["caller", "client", "runtime
 /// What each room may import.
 const ARROWS: &[(&str, &[&[&str]])] = &[
     ("clock", &[]),
-    ("ident", &[]),
+    ("chance", &[]),
+    ("ident", &[&["chance"]]),
     ("schema", &[&["ident"]]),
     ("faults", &[&["ident"]]),
     ("sync", &[]),
@@ -59,7 +61,7 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
     ("activity", &[&["clock", "ident", "sync"]]),
     ("wire", &[&["clock", "ident", "store"]]),
     ("store", &[&["clock", "ident", "schema", "wire"]]),
-    ("transport", &[&["clock", "faults", "ident", "wire"]]),
+    ("transport", &[&["chance", "clock", "faults", "ident", "wire"]]),
     ("mailbox", &[&["activity", "clock", "ident", "sync", "wire"]]),
     (
         "actor",

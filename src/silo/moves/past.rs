@@ -23,7 +23,7 @@ pub(super) struct PastMoves {
     counts: MoveCounts,
     moved: VecDeque<MovedActor>,
     /// How the last move of an actor ended, and when.
-    last: HashMap<ActorId, (Moment, MoveStatus), foldhash::fast::RandomState>,
+    last: HashMap<ActorId, (Moment, MoveStatus), crate::chance::Hashing>,
     /// The same by time. What has a newer end is passed over.
     order: VecDeque<(Moment, ActorId)>,
 }

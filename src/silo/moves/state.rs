@@ -60,7 +60,7 @@ pub(in crate::silo) struct Offered {
 
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) all: HashMap<ActorId, Move, foldhash::fast::RandomState>,
+    pub(super) all: HashMap<ActorId, Move, crate::chance::Hashing>,
     /// That may begin now, in the order in which they were wanted. An actor whose move is at another stage is passed over.
     pub(super) ready: VecDeque<ActorId>,
     /// That may begin later; by the time, then by the order in which they came.
@@ -69,7 +69,7 @@ pub(super) struct State {
     pub(super) offered: BTreeMap<u64, Offered>,
     /// That wait for room; likewise.
     pub(super) accepted: VecDeque<ActorId>,
-    pub(super) under_way: HashSet<ActorId, foldhash::fast::RandomState>,
+    pub(super) under_way: HashSet<ActorId, crate::chance::Hashing>,
     /// Bytes of what is under way.
     pub(super) weight: usize,
     /// What actors weigh, by kind: the most of late.
@@ -78,7 +78,7 @@ pub(super) struct State {
     pub(super) batches: HashMap<u64, usize>,
     pub(super) last_batch: u64,
     /// Actors whose moves nobody waits for and that are not tried again, and why.
-    pub(super) given_up: HashMap<ActorId, MoveFailure, foldhash::fast::RandomState>,
+    pub(super) given_up: HashMap<ActorId, MoveFailure, crate::chance::Hashing>,
     pub(super) past: PastMoves,
 }
 

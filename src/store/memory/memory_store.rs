@@ -23,6 +23,10 @@ use tokio::sync::watch;
 #[derive(Clone)]
 pub struct MemoryStore(Arc<Shared>);
 
+/// What a store held at one time.
+#[cfg(feature = "testkit")]
+pub(crate) struct Snapshot(Tables);
+
 struct Shared {
     name: String,
     tables: Mutex<Tables>,
@@ -57,6 +61,24 @@ impl MemoryStore {
             tables: Mutex::default(),
             views: Views::default(),
         }))
+    }
+
+    /// What it holds now, for a simulation whose store loses what came later.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot(self.0.tables.lock().clone())
+    }
+
+    /// It holds what it held then.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn restore(&self, snapshot: Snapshot) {
+        *self.0.tables.lock() = snapshot.0;
+    }
+
+    /// Sets an entry without a look at what it is, as no store may.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn force_entry(&self, actor: &ActorId, change: impl FnOnce(&mut Entry)) {
+        self.0.tables.lock().force_entry(actor, change);
     }
 
     /// An operation: runs under the lock when the future is first polled.

@@ -10,3 +10,5 @@ mod subscriptions;
 mod tables;
 
 pub use memory_store::MemoryStore;
+#[cfg(feature = "testkit")]
+pub(crate) use memory_store::Snapshot;

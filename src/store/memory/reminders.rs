@@ -9,7 +9,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Share {
     row: BucketRow,
     by_id: BTreeMap<ReminderId, Reminder>,
@@ -35,7 +35,7 @@ impl Share {
 }
 
 /// All reminders.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Reminders {
     shares: BTreeMap<Bucket, Share>,
 }

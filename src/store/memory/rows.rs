@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use std::collections::BTreeMap;
 
 /// What stands in blocks, one behind the other, and never moves.
+#[derive(Clone)]
 struct Blocks<T>(Vec<Vec<T>>);
 
 /// How many of them are in a block.
@@ -49,6 +50,7 @@ impl<T> Blocks<T> {
 }
 
 /// Names that many rows say, each kept once.
+#[derive(Clone)]
 struct Names<T> {
     numbers: BTreeMap<T, u32>,
     names: Vec<T>,
@@ -81,6 +83,7 @@ impl<T: Ord + Clone> Names<T> {
 
 const NONE: u32 = u32::MAX;
 
+#[derive(Clone)]
 struct Row {
     actor: ActorId,
     epoch: Epoch,
@@ -90,6 +93,7 @@ struct Row {
     state: u32,
 }
 
+#[derive(Clone)]
 struct State {
     etag: ETag,
     body: Box<[u8]>,
@@ -97,6 +101,7 @@ struct State {
 }
 
 /// The rows of all actors.
+#[derive(Clone)]
 pub(super) struct Rows {
     rows: Blocks<Row>,
     index: [HashTable<u32>; SHARDS],

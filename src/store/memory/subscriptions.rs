@@ -7,7 +7,7 @@ use crate::{
 use std::collections::BTreeMap;
 
 /// All subscriptions, by stream.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Subscriptions(BTreeMap<ActorId, BTreeMap<SubscriptionId, SubscriptionSpec>>);
 
 impl Subscriptions {

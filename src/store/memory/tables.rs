@@ -12,7 +12,7 @@ use crate::{
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Tables {
     view: u64,
     members: BTreeMap<SiloId, MemberRow>,
@@ -115,6 +115,13 @@ impl Tables {
     pub(super) fn write_subscription(&mut self, write: SubscriptionWrite) -> SubscriptionWritten {
         let entry = self.entry(&write.id.stream);
         self.subscriptions.write(write, entry)
+    }
+
+    #[cfg(feature = "testkit")]
+    pub(super) fn force_entry(&mut self, actor: &ActorId, change: impl FnOnce(&mut Entry)) {
+        let mut entry = self.entry(actor);
+        change(&mut entry);
+        self.rows.set_entry(actor, &entry);
     }
 
     pub(super) fn owned_by(&self, owner: &SiloId) -> Vec<ActorId> {

@@ -1,0 +1,20 @@
+//! A silo that has left in order owns nothing any more, but what it says it had to stop. (Guarantee 16)
+
+use crate::story::Run;
+
+pub(crate) fn check(run: &Run) -> Result<(), String> {
+    for departure in &run.departures {
+        let (report, owned) = (&departure.report, departure.owned);
+        let in_order = report.flushed && report.forced.is_empty() && report.unsaved.is_empty();
+        if run.plan.every.is_empty() && !in_order {
+            return Err(format!(
+                "nothing failed, but {} left like this: {report:?}",
+                report.silo
+            ));
+        }
+        if in_order && owned > 0 {
+            return Err(format!("{} has left in order and owns {owned} actors", report.silo));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! What must hold of every run, one file each, by the names of `docs/guarantees.md`.
+
+mod conservation;
+mod drained_is_empty;
+mod epochs_have_one_owner;
+mod fifo_per_sender;
+mod forwards_terminate;
+mod liveness_after_healing;
+mod memory_returns;
+mod no_acked_effect_lost;
+mod no_effect_twice;
+mod one_effective_activation;
+mod one_running_activation;
+mod per_actor_linearizable;
+mod timers_fire_once;
+mod version_gate;
+
+use crate::story::Run;
+
+/// What must hold of a run: its name, and what says why it does not.
+pub(crate) type Invariant = (&'static str, fn(&Run) -> Result<(), String>);
+
+/// All of them.
+pub(crate) const ALL: &[Invariant] = &[
+    ("liveness_after_healing", liveness_after_healing::check),
+    ("no_acked_effect_lost", no_acked_effect_lost::check),
+    ("no_effect_twice", no_effect_twice::check),
+    ("fifo_per_sender", fifo_per_sender::check),
+    ("one_effective_activation", one_effective_activation::check),
+    ("epochs_have_one_owner", epochs_have_one_owner::check),
+    ("one_running_activation", one_running_activation::check),
+    ("per_actor_linearizable", per_actor_linearizable::check),
+    ("conservation", conservation::check),
+    ("version_gate", version_gate::check),
+    ("timers_fire_once", timers_fire_once::check),
+    ("drained_is_empty", drained_is_empty::check),
+    ("forwards_terminate", forwards_terminate::check),
+    ("memory_returns", memory_returns::check),
+];
+
+/// The invariants that a run breaks, and why.
+pub(crate) fn broken(run: &Run) -> Vec<(&'static str, String)> {
+    let broken = |(name, check): &Invariant| Some((*name, check(run).err()?));
+    ALL.iter().filter_map(broken).collect()
+}
