@@ -8,7 +8,7 @@ use quark::testkit::Fault;
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 /// How many seeds the ordinary run takes of each story; `QUARK_SIM_SEEDS` says another number.
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 1;
 
 /// So many of the last events are printed of a run that fails.
 const SHOWN: usize = 400;
