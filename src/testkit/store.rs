@@ -329,6 +329,13 @@ impl Store for Reached {
         self.ask("load", move |tables| Box::pin(async move { tables.load(actors).await }))
     }
 
+    fn load_named(&self, actor: &ActorId, name: &str) -> StoreFuture<'_, Option<StoredState>> {
+        let (actor, name) = (actor.clone(), name.to_owned());
+        self.ask("load_named", move |tables| {
+            Box::pin(async move { tables.load_named(&actor, &name).await })
+        })
+    }
+
     fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>> {
         self.ask("save", move |tables| {
             Box::pin(async move {
