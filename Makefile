@@ -30,7 +30,8 @@ test: prerequisites
 SEEDS ?= 200
 sim: export QUARK_SIM_SEEDS ?= $(SEEDS)
 sim: prerequisites
-	$(CARGO) test --profile sim --all-features --test sim -- --include-ignored --nocapture laws:: determinism:: speed::
+	$(CARGO) test --profile sim --all-features --test sim -- --include-ignored --nocapture laws:: determinism:: speed:: users:: found:: \
+	  teeth::rules_that_are_broken_are_found_at_once
 
 # Every rule that the simulator's tests break on purpose, and the seed that notices: the table of docs/testing.md.
 sim-teeth: prerequisites

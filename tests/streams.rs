@@ -1,6 +1,8 @@
 //! Streams on silos: who subscribes gets what is published, in order and once, wherever the stream and its subscribers live and while
 //! they move; who has no room holds up only whom it said.
 
+#![allow(clippy::disallowed_methods, reason = "tests spawn publishers of their own")]
+
 mod common;
 
 use common::{DOORS, cluster_name, know_each_other, silo, start, until};

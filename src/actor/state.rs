@@ -56,9 +56,12 @@ pub trait State: Serialize + DeserializeOwned + 'static {
     const BACK: Option<Back<Self>> = None;
 }
 
+/// Reads what was written by a schema, if that is one that it knows.
+type ReadWritten<S> = fn(&Written<'_>, u32) -> Option<Result<Read<S>, DecodeError>>;
+
 /// An older schema that a state reads, with all that it reads itself.
 pub struct Older<S> {
-    read: fn(&Written<'_>, u32) -> Option<Result<Read<S>, DecodeError>>,
+    read: ReadWritten<S>,
     names: fn(&mut Vec<&'static str>, u32),
 }
 

@@ -80,7 +80,7 @@ impl Held {
     }
 
     /// What is to be read now.
-    pub(super) fn to_read(&mut self, now: u64) -> Option<Window> {
+    pub(super) fn take_window(&mut self, now: u64) -> Option<Window> {
         if self.phase != Phase::Serving || self.reading.is_some() || now < self.pause_until {
             return None;
         }

@@ -441,7 +441,7 @@ impl Reminders {
                     new: Entry::free(held.epoch.next()),
                 });
             }
-            if let Some(window) = held.to_read(now) {
+            if let Some(window) = held.take_window(now) {
                 (held.reading, held.stale) = (Some(window), false);
                 let (bucket, epoch) = (*bucket, held.epoch);
                 commands.push(Command::Read { bucket, epoch, window });

@@ -120,7 +120,14 @@ impl Process {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("its process is there");
+        let process = Pid::from_child(&self.child);
+        kill_process(process, signal).expect("its process is there");
+        if signal == Signal::STOP {
+            // Its threads stop one after the other: until they have, they may answer.
+            while !stands_still(process) {
+                std::thread::yield_now();
+            }
+        }
     }
 
     /// Kills it; what it has said by then of what it asked from within.
@@ -194,4 +201,16 @@ impl Starting {
             }
         }
     }
+}
+
+/// Whether all threads of a process are stopped.
+fn stands_still(process: Pid) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero())).expect("its process is there");
+    tasks.flatten().all(|task| {
+        // "NUMBER (NAME) STATE ...", where the name may hold anything.
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.trim_start().starts_with(['T', 'Z', 'X']) || stat.is_empty())
+    })
 }

@@ -310,7 +310,7 @@ pub async fn a_tick_is_advanced_once(store: Arc<dyn Store>) {
     let outcomes = store.advance_ticks(&a, vec![first.clone(), first.clone()]).await;
     assert_eq!(outcomes.expect("answers"), [TickOutcome::Due, TickOutcome::Changed]);
     let next = reminder(&cart, "a", 1, 1_790_000_000_000_065, "x");
-    assert_eq!(of(&*store, &cart).await, [next.clone()]);
+    assert_eq!(of(&*store, &cart).await, std::slice::from_ref(&next));
     let found = read(&*store, bucket, ALL).await;
     assert_eq!(
         (found.row.changes, found.reminders),

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 use rusqlite::{CachedStatement, OptionalExtension, Row, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 /// A time or number as SQLite has it.
 fn stored(number: u64) -> i64 {
@@ -127,10 +127,10 @@ pub(super) fn write(file: &File, writes: &[ReminderWrite]) -> Result<Vec<Reminde
             }
         }
         let bucket = write.id.bucket();
-        if !changed.contains_key(&bucket) {
-            changed.insert(bucket, rows.read(bucket)?);
-        }
-        let row = changed.get_mut(&bucket).expect("invariant: it was read above");
+        let row = match changed.entry(bucket) {
+            btree_map::Entry::Occupied(row) => row.into_mut(),
+            btree_map::Entry::Vacant(place) => place.insert(rows.read(bucket)?),
+        };
         row.changes += 1;
         let id = params![file.cluster(), actor.kind(), actor.key(), &**name];
         let replaced = exists.exists(id)?;

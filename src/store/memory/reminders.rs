@@ -102,7 +102,7 @@ impl Reminders {
             let newer = share.by_number.range(window.set_after + 1..);
             let newer = newer.filter_map(|(_, id)| share.by_id.get(id)).filter(in_time);
             let mut newer: Vec<Reminder> = newer.cloned().collect();
-            newer.sort_unstable_by(|a, b| (a.due_micros, a.number).cmp(&(b.due_micros, b.number)));
+            newer.sort_unstable_by_key(|row| (row.due_micros, row.number));
             newer.truncate(window.limit);
             newer
         };
