@@ -350,7 +350,7 @@ async fn no_tick_is_doubled_or_lost_while_silos_come_and_go_and_actors_move() {
     for key in &keys {
         let mut dues: Vec<u64> = ticks(&silos[0], key).await.iter().map(|tick| tick.0).collect();
         dues.sort_unstable();
-        let (first, second): (Vec<u64>, Vec<u64>) = dues.iter().partition(|due| (*due - dues[0]) % step == 0);
+        let (first, second): (Vec<u64>, Vec<u64>) = dues.iter().partition(|due| (*due - dues[0]).is_multiple_of(step));
         for grid in [first, second] {
             assert!(grid.len() >= 3);
             assert!(grid.windows(2).all(|pair| pair[1] - pair[0] == step), "{key}: {grid:?}");
