@@ -157,13 +157,11 @@ fn a_field_that_is_known_by_now_is_not_overwritten() {
     assert_eq!(again.count, 2);
 }
 
-/// Of all that nests.
-type Nested = (BTreeMap<u8, Vec<OldAddress>>, Vec<(char, Option<()>)>, Id);
-
 #[test]
 fn keys_that_are_no_text_and_lists_are_read_as_ever() {
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Id(String);
+    type Nested = (BTreeMap<u8, Vec<OldAddress>>, Vec<(char, Option<()>)>, Id);
     let value: Nested = (
         [(1, vec![OldAddress { street: "s".into() }])].into(),
         vec![('ä', None)],
