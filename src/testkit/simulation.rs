@@ -31,7 +31,9 @@ type Part = Rc<dyn Fn(Client, World) -> LocalBoxFuture<'static, Result<(), Strin
 /// ```no_run
 /// # use quark::{prelude::*, silo::Silo, testkit::Simulation};
 /// # #[derive(Default, Serialize, Deserialize)] struct Cart;
-/// # #[actor(kind = "cart")] impl Actor for Cart {}
+/// # #[derive(Message, Serialize, Deserialize)] #[message(name = "cart.add")] struct Add;
+/// # #[actor(kind = "cart", messages(Add))] impl Actor for Cart {}
+/// # impl Handler<Add> for Cart { async fn handle(&mut self, _: Add, _: &mut Context<Self>) {} }
 /// Simulation::new()
 ///     .old(|| Silo::builder().without_linked().register::<Cart>())
 ///     .client(async |client, world| {
