@@ -143,9 +143,7 @@ impl Line {
                 Delivered::Done => {
                     let mut steps = Vec::new();
                     state.way.pace(&mut steps);
-                    if !steps.is_empty() {
-                        self.carry_out(board, &mut state, steps);
-                    }
+                    self.carry_out(board, &mut state, steps);
                     Ok(())
                 }
                 Delivered::Direct(mailbox) => {

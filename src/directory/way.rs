@@ -154,8 +154,8 @@ impl<I> Way<I> {
         }
     }
 
-    /// A message was sent on another link than the process's own. After [`Way::WINDOW`] of them the next wait until a fence shows that
-    /// all have come to rest: else a mailbox that is full would send back whatever fits into a link.
+    /// A message was sent along the route. After [`Way::WINDOW`] of them the next wait until a fence shows that all have come
+    /// to rest: else a mailbox that is full would send back whatever fits into a link.
     pub fn pace(&mut self, steps: &mut Vec<Step<I>>) {
         if self.stage == Stage::Open && self.sent >= Self::WINDOW {
             self.purpose = Purpose::Pace;

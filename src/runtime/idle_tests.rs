@@ -101,8 +101,9 @@ async fn many_idle_activations_are_looked_at_in_parts_and_their_memory_is_given_
                 gone.push(Arc::downgrade(activation.mailbox()));
             }
         }
-        bench.settle().await;
-        assert_eq!(places().1, 10_000);
+        while places().1 < 10_000 {
+            bench.settle().await;
+        }
         let mut most = 0;
         for _ in 0..TIMEOUT.as_secs() * 20 {
             for activation in &kept {

@@ -31,6 +31,9 @@ use std::{
 /// How many messages a worker runs before it lets timers and I/O of its arbiter go on.
 const QUOTA: u32 = 1024;
 
+/// How much of what activations are told is done before others run their messages: a drain freezes thousands at once.
+const CONTROLS: usize = 16;
+
 /// Hands activations to a worker. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct WorkerHandle(pub(super) Arc<Shared>);
@@ -327,10 +330,14 @@ impl Worker {
                 }
                 self.take_handed(shared, &local);
             }
+            if !local.told.borrow().is_empty() {
+                // There is more to be told: timers and I/O of the arbiter come in between.
+                tokio::task::yield_now().await;
+            }
         }
     }
 
-    /// Takes over what other threads have handed to this one, and does what is to be done at once.
+    /// Takes over what other threads have handed to this one, and begins with what is to be done ahead of messages.
     fn take_handed(&self, shared: &Shared, local: &Local) {
         if shared.inbox.has_some() {
             let mut handed = local.handed.take();
@@ -346,7 +353,7 @@ impl Worker {
             // Its memory is used again.
             local.handed.set(handed);
         }
-        loop {
+        for _ in 0..CONTROLS {
             let told = local.told.borrow_mut().pop_front();
             match told {
                 Some(told) => local.obey(told),
@@ -379,7 +386,7 @@ impl Worker {
                 self.take_handed(shared, local);
                 local.fire_due();
                 // Whatever of this has made an activation ready: it is looked for after all of it.
-                if !local.ready.borrow().is_empty() {
+                if !local.is_empty() {
                     return Poll::Ready(true);
                 }
             }

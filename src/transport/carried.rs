@@ -1,7 +1,7 @@
 //! Links over streams that somebody else makes and carries, as a simulation does: the same handshake, the same bytes.
 
 use super::{
-    Accepting, Connection, LinkOptions, Listener, LocalEnd, Transport, TransportError, handshake::Handshake, link::link,
+    Accepting, Connection, LinkOptions, Listener, LocalEnd, Transport, TransportError, handshake::Handshake, link::connection,
 };
 use crate::{clock::Clock, ident::SiloId};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -106,13 +106,7 @@ impl Shared {
             None => handshake.accept(&mut stream).await?,
         };
         let (reader, writer) = stream.into_inner();
-        let (sender, receiver, driver) = link(self.options, peer.takes_pieces, reader, writer);
-        Ok(Connection {
-            peer,
-            sender,
-            receiver,
-            driver: driver.boxed(),
-        })
+        Ok(connection(self.options, peer, reader, writer))
     }
 }
 

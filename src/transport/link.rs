@@ -1,11 +1,11 @@
 //! One link: the queue between its senders and its writer.
 
 use super::{
-    Ended, FrameReceiver, FrameSender, SendError,
+    Connection, Ended, FrameReceiver, FrameSender, Peer, SendError,
     queue::{Lane, Queue},
 };
 use crate::wire::{Frame, Limits, Outgoing};
-use futures_util::task::AtomicWaker;
+use futures_util::{FutureExt, task::AtomicWaker};
 use parking_lot::Mutex;
 use std::{
     pin::pin,
@@ -77,7 +77,23 @@ enum Phase {
     Ended,
 }
 
-/// A link over the two directions of a stream whose peer has proved itself. `in_pieces`: it takes large frames in pieces.
+/// The connection over the two directions of a stream whose peer has proved itself.
+pub(super) fn connection(
+    options: LinkOptions,
+    peer: Peer,
+    reader: impl AsyncRead + Send + Unpin + 'static,
+    writer: impl AsyncWrite + Send + Unpin + 'static,
+) -> Connection {
+    let (sender, receiver, driver) = link(options, peer.takes_pieces, reader, writer);
+    Connection {
+        peer,
+        sender,
+        receiver,
+        driver: driver.boxed(),
+    }
+}
+
+/// A link over the two directions of a stream. `in_pieces`: its peer takes large frames in pieces.
 pub(super) fn link(
     options: LinkOptions,
     in_pieces: bool,

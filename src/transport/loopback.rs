@@ -1,8 +1,8 @@
 //! Links inside one process, for tests and simulations: no sockets, the same handshake and the same bytes.
 
 use super::{
-    Accepting, Connection, LinkOptions, Listener, LocalEnd, Peer, Transport, TransportError, handshake::Handshake,
-    link::link,
+    Accepting, Connection, LinkOptions, Listener, LocalEnd, Transport, TransportError, handshake::Handshake,
+    link::connection,
 };
 use crate::{clock::Clock, ident::SiloId};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -111,7 +111,8 @@ impl Transport for LoopbackTransport {
                 .handshake(&address)
                 .dial(&mut stream, number, expected.as_ref())
                 .await?;
-            Ok(connection(self.0.options, peer, stream))
+            let (reader, writer) = stream.into_inner();
+            Ok(connection(self.0.options, peer, reader, writer))
         }
         .boxed()
     }
@@ -139,17 +140,6 @@ fn check_address(address: &str) -> Result<(), TransportError> {
     }
 }
 
-fn connection(options: LinkOptions, peer: Peer, stream: End) -> Connection {
-    let (reader, writer) = stream.into_inner();
-    let (sender, receiver, driver) = link(options, peer.takes_pieces, reader, writer);
-    Connection {
-        peer,
-        sender,
-        receiver,
-        driver: driver.boxed(),
-    }
-}
-
 struct Listening {
     shared: Arc<Shared>,
     address: String,
@@ -169,7 +159,8 @@ impl Listener for Listening {
             let address = from.clone();
             let handshake = async move {
                 let peer = shared.handshake(&address).accept(&mut end).await?;
-                Ok(connection(shared.options, peer, end))
+                let (reader, writer) = end.into_inner();
+                Ok(connection(shared.options, peer, reader, writer))
             };
             Ok(Accepting::new(from, handshake))
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Accepting, Connection, LinkOptions, Listener, LocalEnd, Peer, Tls, Transport, TransportError, handshake::Handshake,
-    link::link, tls::Greeted,
+    link::connection, tls::Greeted,
 };
 use crate::{clock::Clock, ident::SiloId};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -290,21 +290,6 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
         sockopt::set_tcp_user_timeout(stream, unacknowledged)?;
     }
     Ok(())
-}
-
-fn connection(
-    options: LinkOptions,
-    peer: Peer,
-    reader: impl AsyncRead + Send + Unpin + 'static,
-    writer: impl AsyncWrite + Send + Unpin + 'static,
-) -> Connection {
-    let (sender, receiver, driver) = link(options, peer.takes_pieces, reader, writer);
-    Connection {
-        peer,
-        sender,
-        receiver,
-        driver: driver.boxed(),
-    }
 }
 
 struct Listening {
