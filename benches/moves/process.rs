@@ -79,6 +79,13 @@ pub(crate) async fn fill(silo: &SiloHandle, actors: usize) -> Result<(), String>
     Ok(())
 }
 
+/// Stops a silo; answers its report and how long it took, in seconds.
+async fn stop(silo: &SiloHandle) -> Result<(ShutdownReport, f64), String> {
+    let begun = crate::scenarios::now();
+    let report = silo.stop().await.map_err(|error| error.to_string())?;
+    Ok((report, begun.elapsed().as_secs_f64()))
+}
+
 /// Resident memory of this process, in bytes.
 pub(crate) fn resident() -> f64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
@@ -137,13 +144,13 @@ impl Node {
         }
     }
 
-    /// Stops the silo; answers its report.
-    pub(crate) async fn stop(&mut self) -> Result<ShutdownReport, String> {
+    /// Stops the silo; answers its report and how long it took, in seconds.
+    pub(crate) async fn stop(&mut self) -> Result<(ShutdownReport, f64), String> {
         match self {
-            Self::Here(silo) => silo.stop().await.map_err(|error| error.to_string()),
+            Self::Here(silo) => stop(silo).await,
             Self::Child(remote) => {
-                let report = remote.ask("stop")?;
-                serde_json::from_value(report).map_err(|error| error.to_string())
+                let stopped = remote.ask("stop")?;
+                serde_json::from_value(stopped).map_err(|error| error.to_string())
             }
         }
     }
@@ -220,9 +227,8 @@ fn serve(cluster: &str, store: &str, name: &str) -> Result<(), String> {
             }
             "active" => Ok(json!(silo.view().active().count())),
             "actors" => Ok(json!(silo.status().activations.values().sum::<usize>())),
-            "stop" => (runtime.block_on(silo.stop()))
-                .map_err(|error| error.to_string())
-                .and_then(|report| serde_json::to_value(report).map_err(|error| error.to_string())),
+            "stop" => (runtime.block_on(stop(&silo)))
+                .and_then(|stopped| serde_json::to_value(stopped).map_err(|error| error.to_string())),
             _ => Err(format!("{word:?} is no command")),
         };
         say(answer);

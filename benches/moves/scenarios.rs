@@ -148,9 +148,7 @@ async fn drain(cluster: &str, url: &str, store: &str, scale: Scale) -> Found {
             }
         }
     });
-    let begun = now();
-    let report = a.stop().await?;
-    let took = begun.elapsed().as_secs_f64();
+    let (report, took) = a.stop().await?;
     sampler.abort();
     let arrived = b.active()?;
     if report.moved.len() != scale.actors || arrived != scale.actors || !report.forced.is_empty() {
@@ -264,11 +262,12 @@ async fn beside(cluster: &str, url: &str, store: &str, scale: Scale) -> Found {
     ])
 }
 
-/// Asks of a client to 300 actors while each of three silos is stopped and started again.
+/// Asks of a client to 300 actors while each of three silos makes room for another.
 async fn restart(cluster: &str, url: &str, store: &str) -> Found {
     let mut silos: Vec<SiloHandle> = Vec::new();
-    for name in ["a", "b", "c"] {
-        silos.push(start(cluster, url, name).await?);
+    let mut started = 3;
+    for number in 1..=started {
+        silos.push(start(cluster, url, &format!("silo-{number}")).await?);
     }
     for silo in &silos {
         until(async || Ok(silo.view().active().count() == 3)).await?;
@@ -299,15 +298,23 @@ async fn restart(cluster: &str, url: &str, store: &str) -> Found {
     };
     rate(Duration::from_secs(1)).await;
     let before = rate(Duration::from_secs(2)).await;
-    let (begun, so_far) = (now(), done.load(Ordering::Relaxed));
-    for n in 0..3 {
-        let report = silos[n].stop().await.map_err(|error| error.to_string())?;
-        if !report.forced.is_empty() {
-            return Err(format!("{:?} were forced", report.forced));
+    // One silo a second, each after the one that takes its place has joined; then without a pause.
+    let mut shares = Vec::new();
+    for pause in [Duration::from_secs(1), Duration::ZERO] {
+        let (begun, so_far) = (now(), done.load(Ordering::Relaxed));
+        for _ in 0..silos.len() {
+            let next = now() + pause;
+            started += 1;
+            silos.push(start(cluster, url, &format!("silo-{started}")).await?);
+            let report = silos.remove(0).stop().await.map_err(|error| error.to_string())?;
+            if !report.forced.is_empty() {
+                return Err(format!("{:?} were forced", report.forced));
+            }
+            tokio::time::sleep_until(next.into()).await;
         }
-        silos[n] = start(cluster, url, ["a", "b", "c"][n]).await?;
+        let during = (done.load(Ordering::Relaxed) - so_far) as f64 / begun.elapsed().as_secs_f64();
+        shares.push((during / before, begun.elapsed().as_secs_f64()));
     }
-    let during = (done.load(Ordering::Relaxed) - so_far) as f64 / begun.elapsed().as_secs_f64();
     enough.store(true, Ordering::Relaxed);
     for task in load {
         task.await.map_err(|error| error.to_string())??;
@@ -324,10 +331,17 @@ async fn restart(cluster: &str, url: &str, store: &str) -> Found {
             before,
         ),
         Figure::new(
-            format!("{store}: asks during it, of those before"),
+            format!("{store}: asks during it, a silo each second, of those before"),
             "times",
             Goal::AtLeast(0.8),
-            during / before,
+            shares[0].0,
         ),
+        Figure::new(
+            format!("{store}: the same without a pause"),
+            "times",
+            Goal::None,
+            shares[1].0,
+        ),
+        Figure::new(format!("{store}: which takes"), "s", Goal::None, shares[1].1),
     ])
 }
