@@ -75,6 +75,7 @@ impl<I> Seat<I> {
             held,
             predecessor: None,
             called_off: false,
+            ends: false,
         } = tenure
         else {
             return None;
@@ -408,8 +409,12 @@ impl<I> Seat<I> {
 
     /// What follows from the seat's state without any event.
     pub(super) fn settle(&mut self) {
-        while self.start_if_source_is_gone() || self.answer_first_fence() || self.rest_one_held() || self.let_one_in() {
-        }
+        while self.start_if_source_is_gone()
+            || self.answer_first_fence()
+            || self.rest_one_held()
+            || self.let_one_in()
+            || self.end_if_wanted()
+        {}
     }
 
     fn answer_first_fence(&mut self) -> bool {
@@ -477,91 +482,6 @@ impl<I> Seat<I> {
             self.commands.push(Command::NotHere { link, k });
         }
         true
-    }
-
-    // Registration and the end of a tenure.
-
-    /// The directory names this silo at `epoch`; the activation is there, its mailbox open.
-    ///
-    /// Answers `false` if the tenure is another by now: then the activation is not wanted.
-    pub fn registered(&mut self, epoch: Epoch) -> bool {
-        match &mut self.tenure {
-            Some(tenure) if tenure.phase == Phase::Registering => {
-                tenure.phase = Phase::Active;
-                tenure.epoch = epoch;
-                self.settle();
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Another silo owns the actor, or the directory did not answer: what is held goes back.
-    pub fn register_failed(&mut self, hint: Option<Hint>, why: BounceReason) {
-        if !(self.tenure.as_ref()).is_some_and(|tenure| tenure.phase == Phase::Registering) {
-            return;
-        }
-        let held = self.tenure.take().map(|tenure| tenure.held).unwrap_or_default();
-        for (arrival, source) in held {
-            self.give_back_with(arrival, source, why, hint.clone());
-        }
-        self.settle();
-    }
-
-    /// Ends the activation. Answers whether it can be ended now ([`Seat::is_settled`]).
-    pub fn deactivate(&mut self) -> bool {
-        let settled = self.is_settled();
-        if let (true, Some(tenure)) = (settled, &mut self.tenure) {
-            tenure.phase = Phase::Ending { freeing: false };
-            self.commands.push(Command::Deactivate);
-        }
-        settled
-    }
-
-    /// The activation has ended, its state is saved.
-    pub fn deactivated(&mut self) {
-        if let Some(tenure) = &mut self.tenure
-            && tenure.phase == (Phase::Ending { freeing: false })
-        {
-            tenure.phase = Phase::Ending { freeing: true };
-            self.change_entry(super::Purpose::Free);
-        }
-    }
-
-    /// The activation could not begin, or went without being asked; nobody runs the actor here.
-    pub fn activation_failed(&mut self) {
-        if let Some(tenure) = &mut self.tenure
-            && matches!(
-                tenure.phase,
-                Phase::Active | Phase::Freezing { .. } | Phase::Ending { freeing: false }
-            )
-        {
-            tenure.phase = Phase::Ending { freeing: true };
-            self.change_entry(super::Purpose::Free);
-        }
-    }
-
-    /// The entry is free (or another's): what was held meanwhile finds its way anew.
-    pub(super) fn freed(&mut self, hint: Option<Hint>) {
-        let Some(tenure) = self.tenure.take() else { return };
-        self.ended.extend(tenure.predecessor);
-        for (arrival, source) in tenure.held {
-            self.give_back_with(arrival, source, BounceReason::NotOwner, hint.clone());
-        }
-        self.settle();
-    }
-
-    /// The activation turned out not to own the actor any more and was dropped by the runtime.
-    pub fn ownership_lost(&mut self, hint: Option<Hint>) {
-        let runs = |tenure: &Tenure<I>| {
-            matches!(
-                tenure.phase,
-                Phase::Active | Phase::Freezing { .. } | Phase::Ending { .. }
-            )
-        };
-        if self.tenure.as_ref().is_some_and(runs) {
-            self.freed(hint);
-        }
     }
 
     // Other silos.

@@ -282,7 +282,7 @@ impl Outside for Around {
     }
 
     fn report(&self, activation: &Activation, event: Event) {
-        if self.ends && matches!(event, Event::WantsToEnd) {
+        if self.ends && matches!(event, Event::WantsToEnd | Event::Idle) {
             activation.control(Control::End(crate::actor::DeactivateReason::Idle));
         }
         self.events.lock().push((activation.actor().clone(), event));

@@ -137,8 +137,9 @@ impl Node {
                     place.activation = None;
                     place.seat.activation_failed();
                 }
-                Event::WantsToEnd => {
-                    // Not while it moves; it says so again after its next turn.
+                Event::WantsToEnd => place.seat.deactivate_when_settled(),
+                Event::Idle => {
+                    // Not while a move settles; it is said again.
                     place.seat.deactivate();
                 }
                 Event::OwnershipLost(failure) => {
