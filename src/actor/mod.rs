@@ -29,12 +29,13 @@ mod reminders;
 mod save;
 mod scope;
 mod state;
+mod tell;
 mod timers;
 mod traits;
 mod turn;
 mod wrapped;
 
-pub use ask::{Ask, Tell};
+pub use ask::Ask;
 pub use blocking::{BlockingError, Job};
 pub use cell::{AnyActor, Dehydrated, Hydrate, KindEntry, MessageEntry};
 pub use check::assert_distinct;
@@ -53,6 +54,7 @@ pub use reminders::{
 pub use save::{Grant, SaveError, Saving};
 pub use scope::{TurnScope, clear_turn, restore_turn, save_turn, swap_actor, swap_turn, with_timers};
 pub use state::{Back, Forms, FormsOf, NoSchema, Older, Read, State, StateError, ToWrite, Written};
+pub use tell::Tell;
 pub use timers::Timers;
 pub use traits::{Accepts, Actor, DeactivateReason, Handler, Hosted, Kind, Message};
 pub(crate) use turn::panic_text;
