@@ -391,11 +391,17 @@ impl<M: Message> Future for Ask<'_, M> {
                             look(wait, time, this.port.clock());
                         }
                     }
-                    if let Poll::Ready(reply) = Pin::new(wait).poll(cx) {
+                    if let Poll::Ready(reply) = Pin::new(&mut *wait).poll(cx) {
                         this.state = State::Done;
                         return Poll::Ready(typed(reply, &*this.port, M::NAME));
                     }
                     if until.poll(this.port.clock(), cx) {
+                        // If it has not even left this process, it is told so now.
+                        this.port.end_overdue();
+                        let answer = match Pin::new(wait).poll(cx) {
+                            Poll::Ready(reply) => typed(reply, &*this.port, M::NAME),
+                            Poll::Pending => Err(timed_out(&*this.port, M::NAME, Ran::Unknown)),
+                        };
                         this.state = State::Done;
                         return Poll::Ready(answer);
                     }

@@ -18,7 +18,7 @@ use crate::{
     wire::{self, Failure, FailureCode, Ran},
 };
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 use std::{sync::Arc, time::Duration};
 
 /// How long an ask pauses before it is sent again: so long at first, twice as long each time, up to the last.
@@ -206,8 +206,14 @@ impl Asking {
         }
     }
 
-    async fn answer<M: Message>(&self, wait: ReplyWait<M::Reply>) -> Result<M::Reply, CallError> {
-        match self.clock.timeout_at(self.deadline, wait).await {
+    async fn answer<M: Message>(&self, mut wait: ReplyWait<M::Reply>) -> Result<M::Reply, CallError> {
+        let in_time = self.clock.timeout_at(self.deadline, &mut wait).await;
+        let answer = in_time.or_else(|| {
+            // If it has not even left this process, it is told so now.
+            self.port.end_overdue();
+            wait.now_or_never()
+        });
+        match answer {
             Some(answer) => answered(answer, &*self.port, M::NAME),
             None => Err(timed_out(&*self.port, M::NAME, Ran::Unknown)),
         }
