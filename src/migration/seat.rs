@@ -7,6 +7,15 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
+/// When messages were last lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Loss {
+    /// Since the last [`Seat::forget_lost`].
+    Recent,
+    /// Before it.
+    Past,
+}
+
 /// All that one silo knows of one actor. `I` is a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Seat<I> {
@@ -15,8 +24,8 @@ pub struct Seat<I> {
     pub(super) forwarding: Option<Forwarding<I>>,
     /// Links that a message was given back on: all later ones follow it, until a fence.
     pub(super) bounced: BTreeSet<LinkId>,
-    /// Whether messages were lost here.
-    pub(super) lost: bool,
+    /// Whether messages were lost here, as long as it has to be said.
+    pub(super) lost: Option<Loss>,
     /// Whether what was lost here may still come on the stream of the tenure's predecessor.
     pub(super) astray: bool,
     /// Streams whose tenure is gone, until their sender closes them.
@@ -37,7 +46,7 @@ impl<I> Seat<I> {
             tenure: None,
             forwarding: None,
             bounced: BTreeSet::new(),
-            lost: false,
+            lost: None,
             astray: false,
             ended: Vec::new(),
             entering: Vec::new(),
@@ -60,7 +69,7 @@ impl<I> Seat<I> {
             tenure: Some(tenure),
             forwarding: None,
             bounced,
-            lost: false,
+            lost: None,
             ended,
             entering,
             commands,
@@ -181,8 +190,8 @@ impl<I> Seat<I> {
         self.forwarding.is_some() || self.tenure.as_ref().is_some_and(open) || !self.ended.is_empty()
     }
 
-    /// Whether anything is kept about any silo or link: a seat that is not, needs no looking after. Holds wherever
-    /// [`Seat::concerns`] or [`Seat::knows_link`] does.
+    /// Whether anything is kept about any silo or link, or of what was lost: a seat that is not, needs no looking after. Holds wherever
+    /// [`Seat::concerns`], [`Seat::knows_link`] or [`Seat::has_lost`] does.
     pub fn is_busy(&self) -> bool {
         let moves =
             |tenure: &Tenure<I>| !matches!(tenure.phase, Phase::Registering | Phase::Active | Phase::Ending { .. });
@@ -190,6 +199,21 @@ impl<I> Seat<I> {
             || self.tenure.as_ref().is_some_and(moves)
             || !self.bounced.is_empty()
             || !self.entering.is_empty()
+            || self.lost.is_some()
+    }
+
+    /// Whether messages were lost here, and callers are told so.
+    pub fn has_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// Time has passed: what was lost before the last call but one can come no more, and need not be told any more. To be called at
+    /// intervals that are longer than it takes until every silo has closed its links with one that has died.
+    pub fn forget_lost(&mut self) {
+        self.lost = match self.lost {
+            Some(Loss::Recent) => Some(Loss::Past),
+            Some(Loss::Past) | None => None,
+        };
     }
 
     /// Whether nothing is known, so that the seat can be forgotten.
@@ -197,7 +221,7 @@ impl<I> Seat<I> {
         self.tenure.is_none()
             && self.forwarding.is_none()
             && self.bounced.is_empty()
-            && !self.lost
+            && self.lost.is_none()
             && self.ended.is_empty()
             && self.entering.is_empty()
     }
@@ -354,7 +378,7 @@ impl<I> Seat<I> {
     }
 
     fn answer_fence(&mut self, link: LinkId, k: u64) {
-        let (hint, lost) = (self.hint(), self.lost);
+        let (hint, lost) = (self.hint(), self.lost.is_some());
         self.commands.push(Command::Fenced { link, k, hint, lost });
     }
 
@@ -393,7 +417,7 @@ impl<I> Seat<I> {
 
     /// Ends an arrival whose outcome is not known.
     pub(super) fn outcome_unknown(&mut self, arrival: Arrival<I>, source: Source) {
-        self.lost = true;
+        self.lost = Some(Loss::Recent);
         self.astray = true;
         match (source, arrival) {
             (Source::Stream { from, stream, n }, _) => {
@@ -501,7 +525,7 @@ impl<I> Seat<I> {
         if self.forwarding.as_ref().is_some_and(|f| f.to == *silo) {
             let forwarding = self.forwarding.take().expect("invariant: it was just seen");
             self.ended.extend(forwarding.predecessor);
-            self.lost = true;
+            self.lost = Some(Loss::Recent);
             for (_, arrival, source) in forwarding.unacknowledged {
                 self.outcome_unknown(arrival, source);
             }
