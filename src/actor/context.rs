@@ -75,6 +75,18 @@ pub struct Context<A> {
     actor: PhantomData<fn(&A)>,
 }
 
+impl<A> Drop for Context<A> {
+    /// What is saved does not tell what the actor is subscribed to, so that would be lost with a panic.
+    fn drop(&mut self) {
+        if let Some(rest) = &mut self.rest
+            && !rest.streams.is_empty()
+            && std::thread::panicking()
+        {
+            scope::outlive(self.mailbox.actor(), std::mem::take(&mut rest.streams));
+        }
+    }
+}
+
 impl<A> Context<A> {
     /// The context of an actor of which nothing is saved.
     pub(super) fn new(mailbox: Arc<Mailbox>) -> Self {
