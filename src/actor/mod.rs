@@ -22,6 +22,7 @@ pub mod lock;
 mod named;
 mod once;
 mod outbox;
+mod own;
 mod port;
 mod reference;
 pub mod registry;
