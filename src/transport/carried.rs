@@ -1,7 +1,8 @@
 //! Links over streams that somebody else makes and carries, as a simulation does: the same handshake, the same bytes.
 
 use super::{
-    Accepting, Connection, LinkOptions, Listener, LocalEnd, Transport, TransportError, handshake::Handshake, link::connection,
+    Accepting, Connection, LinkOptions, Listener, LocalEnd, Transport, TransportError, handshake::Handshake,
+    link::connection,
 };
 use crate::{clock::Clock, ident::SiloId};
 use futures_util::{FutureExt, future::BoxFuture};
