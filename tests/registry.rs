@@ -2,7 +2,7 @@
 
 use quark::{
     actor::{
-        Hosted, Kind, MessageEntry,
+        Accepts, Hosted, Kind, MessageEntry,
         registry::{Registry, RegistryError},
     },
     prelude::*,
@@ -64,7 +64,7 @@ mod next {
 
 /// A kind that was not declared by the macro, which would refuse it.
 macro_rules! by_hand {
-    ($name:ident, $kind:literal, $version:literal) => {
+    ($name:ident, $kind:literal, $version:literal $(, $message:ty)?) => {
         #[derive(Default, Serialize, Deserialize)]
         struct $name;
 
@@ -78,7 +78,7 @@ macro_rules! by_hand {
             const MOVABLE: bool = true;
 
             fn messages() -> Vec<MessageEntry> {
-                Vec::new()
+                vec![$(MessageEntry::of::<Self, $message>())?]
             }
         }
 
@@ -86,8 +86,24 @@ macro_rules! by_hand {
     };
 }
 
+/// A message that the macro would refuse.
+#[derive(Serialize, Deserialize)]
+struct OfQuark;
+
+impl Message for OfQuark {
+    type Reply = ();
+    const NAME: &'static str = "quark.settled";
+}
+
 by_hand!(WithoutKind, "", "1.0.0");
 by_hand!(WithoutVersion, "by-hand", "v1");
+by_hand!(WithQuarksMessage, "deaf", "1.0.0", OfQuark);
+
+impl Accepts<OfQuark> for WithQuarksMessage {}
+
+impl Handler<OfQuark> for WithQuarksMessage {
+    async fn handle(&mut self, _: OfQuark, _: &mut Context<Self>) {}
+}
 
 fn linked() -> Registry {
     Registry::linked().expect("no two kinds are equal")
@@ -178,6 +194,19 @@ fn a_kind_or_version_that_the_macro_would_refuse_is_refused() {
     let version = registry.register::<WithoutVersion>().expect_err("no semver");
     assert!(matches!(version, RegistryError::Version { .. }), "{version}");
     assert!(version.to_string().contains("registry::WithoutVersion"), "{version}");
+}
+
+/// Its silo would take it for one of its own, and no handler would ever see it.
+#[test]
+fn a_message_by_a_name_of_quarks_own_is_refused() {
+    let error = Registry::empty()
+        .register::<WithQuarksMessage>()
+        .expect_err("nobody would get it");
+    assert_eq!(
+        error.to_string(),
+        "the message \"quark.settled\" of \"deaf\" (registry::WithQuarksMessage) cannot be used: names that begin with \"quark.\" \
+         are those of Quark's own messages, which come to no handler; give it a name that begins otherwise"
+    );
 }
 
 /// R75

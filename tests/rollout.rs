@@ -296,6 +296,33 @@ async fn a_bad_version_goes_back_by_itself_and_all_totals_are_right() {
     }
 }
 
+/// It has read the record before it is Active, so what it places in its first second it places by it too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silo_that_joins_places_by_the_rollout_from_its_first_actor_on() {
+    let cluster = cluster_name();
+    let (a, b) = (
+        start::<first::Tally>(&cluster, "a").await,
+        start::<second::Tally>(&cluster, "b").await,
+    );
+    know_each_other(&[&a, &b]).await;
+    a.start_rollout(&request()).await.expect("possible");
+    until(&a, |rollout| rollout.phase == Phase::Complete).await;
+    let c = start::<first::Tally>(&cluster, "c").await;
+    for key in 0..KEYS {
+        let booked = c.actor::<first::Tally>(&key.to_string()).ask(Add(1)).await;
+        booked.expect("answered").expect("saved");
+    }
+    assert_eq!(
+        c.status().activations.get("tally"),
+        None,
+        "they belong to the new version"
+    );
+    assert_eq!(b.status().activations.get("tally"), Some(&40));
+    for silo in [a, b, c] {
+        silo.stop().await.expect("stops");
+    }
+}
+
 /// R96: a version that is right and slow.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_is_slower_goes_back_by_itself_and_no_request_fails() {

@@ -5,10 +5,11 @@ mod common;
 use common::{cluster_name, know_each_other, silo, until};
 use quark::{
     clock::Clock,
-    ident::ActorId,
+    ident::{ActorId, OnceId},
     prelude::*,
     silo::{Silo, SiloOptions},
-    store::{self, ETag, Store},
+    store::{self, ETag, Owner, SaveRequest, Store},
+    wire::{Ran, encode},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -30,8 +31,42 @@ struct Notes {
     text: String,
 }
 
-#[actor(kind = "notes", messages(Write, Save))]
+/// Takes back what was not saved; answers how much is left.
+#[derive(Message, Serialize, Deserialize)]
+#[message(name = "notes.undo", reply = Result<usize, String>)]
+struct Undo;
+
+/// Takes away all, also what is saved; answers what went wrong.
+#[derive(Message, Serialize, Deserialize)]
+#[message(name = "notes.clear_all", reply = Option<String>)]
+struct ClearAll;
+
+/// The same, once.
+#[derive(Message, Serialize, Deserialize)]
+#[message(name = "notes.clear_once", reply = Option<String>, idempotent)]
+struct ClearOnce;
+
+#[actor(kind = "notes", messages(Write, Save, Undo, ClearAll, ClearOnce))]
 impl Actor for Notes {}
+
+impl Handler<Undo> for Notes {
+    async fn handle(&mut self, _: Undo, ctx: &mut Context<Self>) -> Result<usize, String> {
+        *self = ctx.load().await.map_err(|error| error.to_string())?;
+        Ok(self.text.len())
+    }
+}
+
+impl Handler<ClearAll> for Notes {
+    async fn handle(&mut self, _: ClearAll, ctx: &mut Context<Self>) -> Option<String> {
+        ctx.clear(self).await.err().map(|error| error.to_string())
+    }
+}
+
+impl Handler<ClearOnce> for Notes {
+    async fn handle(&mut self, _: ClearOnce, ctx: &mut Context<Self>) -> Option<String> {
+        ctx.clear(self).await.err().map(|error| error.to_string())
+    }
+}
 
 impl Handler<Write> for Notes {
     async fn handle(&mut self, write: Write, ctx: &mut Context<Self>) -> usize {
@@ -140,6 +175,125 @@ async fn a_state_that_is_too_large_is_not_saved_and_says_so() {
     }
     assert_eq!(etag(&*store, "a").await, Some(ETag(1)));
     assert_eq!(notes.ask(write(0)).await.expect("answered"), 1000, "it goes on");
+    silo.stop().await.expect("stops");
+}
+
+const LATER: u64 = 3_600_000;
+
+fn write(bytes: usize) -> Write {
+    Write {
+        bytes,
+        within_ms: LATER,
+    }
+}
+
+#[tokio::test]
+async fn what_was_changed_and_not_saved_is_taken_back_by_a_load() {
+    let silo = silo(&cluster_name(), "one").start().await.expect("starts");
+    let notes = silo.actor::<Notes>("a");
+    notes.ask(write(3)).await.expect("answered");
+    assert_eq!(notes.ask(Undo).await.expect("answered"), Ok(0), "nothing was saved");
+    notes.ask(write(3)).await.expect("answered");
+    assert_eq!(notes.ask(Save).await.expect("answered"), None);
+    assert_eq!(notes.ask(write(4)).await.expect("answered"), 7);
+    for _ in 0..2 {
+        assert_eq!(notes.ask(Undo).await.expect("answered"), Ok(3), "as it was saved");
+    }
+    notes.ask(write(1)).await.expect("answered");
+    assert_eq!(
+        notes.ask(Save).await.expect("answered"),
+        None,
+        "and it goes on from there"
+    );
+    silo.stop().await.expect("stops");
+}
+
+#[tokio::test]
+async fn a_cleared_actor_is_as_one_that_was_never_saved() {
+    let cluster = cluster_name();
+    let store = store_of(&cluster);
+    let one = silo(&cluster, "one").start().await.expect("starts");
+    let notes = one.actor::<Notes>("a");
+    assert_eq!(notes.ask(ClearAll).await.expect("answered"), None, "nothing is saved");
+    notes.ask(write(3)).await.expect("answered");
+    for _ in 0..2 {
+        assert_eq!(notes.ask(Save).await.expect("answered"), None);
+    }
+    assert_eq!(etag(&*store, "a").await, Some(ETag(2)));
+    assert_eq!(notes.ask(ClearAll).await.expect("answered"), None);
+    assert_eq!(etag(&*store, "a").await, None);
+    assert_eq!(notes.ask(write(0)).await.expect("answered"), 0, "it is as new");
+    one.stop().await.expect("stops");
+    assert_eq!(etag(&*store, "a").await, None, "what is as new is not saved at its end");
+
+    let two = silo(&cluster, "two").start().await.expect("starts");
+    let notes = two.actor::<Notes>("a");
+    assert_eq!(notes.ask(write(5)).await.expect("answered"), 5);
+    assert_eq!(notes.ask(Save).await.expect("answered"), None);
+    assert_eq!(etag(&*store, "a").await, Some(ETag(1)));
+    two.stop().await.expect("stops");
+}
+
+/// What it remembers of effects is no part of what is cleared, or the effect would happen again.
+#[tokio::test]
+async fn an_effect_that_clears_happens_once() {
+    let silo = silo(&cluster_name(), "one").start().await.expect("starts");
+    let (notes, effect) = (silo.actor::<Notes>("a"), OnceId::of("clear"));
+    notes.ask(write(3)).await.expect("answered");
+    assert_eq!(notes.ask(ClearOnce).once(effect).await.expect("answered"), None);
+    assert_eq!(notes.ask(write(2)).await.expect("answered"), 2);
+    assert_eq!(notes.ask(ClearAll).await.expect("answered"), None);
+    assert_eq!(notes.ask(write(4)).await.expect("answered"), 4);
+    assert_eq!(notes.ask(ClearOnce).once(effect).await.expect("answered"), None);
+    assert_eq!(
+        notes.ask(write(0)).await.expect("answered"),
+        4,
+        "it was not cleared again"
+    );
+    silo.stop().await.expect("stops");
+}
+
+/// Guarantee 8: whoever else has saved meanwhile, an activation that builds on an older state has no effect and makes room.
+#[tokio::test]
+async fn a_load_or_clear_that_finds_another_number_tells_both_and_ends_the_activation() {
+    let cluster = cluster_name();
+    let store = store_of(&cluster);
+    let silo = silo(&cluster, "one").start().await.expect("starts");
+    let notes = silo.actor::<Notes>("a");
+    let id = ActorId::new("notes", "a").expect("valid");
+    for (last, undoes) in [(1, true), (3, false)] {
+        notes.ask(write(1)).await.expect("answered");
+        assert_eq!(notes.ask(Save).await.expect("answered"), None);
+        let entry = store.entries(vec![id.clone()]).await.expect("answers").remove(0);
+        let behind_its_back = SaveRequest {
+            actor: id.clone(),
+            owner: Owner {
+                silo: entry.owner.expect("it runs"),
+                epoch: entry.epoch,
+            },
+            expected: Some(ETag(last)),
+            version: "1.0.0".into(),
+            body: Some(encode(&Notes { text: "other".into() }).expect("encodes")),
+            has_posts: false,
+            named: Vec::new(),
+        };
+        store.save(vec![behind_its_back]).await.expect("answers");
+        let why = match undoes {
+            true => notes.ask(Undo).await.expect("answered").expect_err("it is another's"),
+            false => notes.ask(ClearAll).await.expect("answered").expect("it is another's"),
+        };
+        for number in [last, last + 1] {
+            assert!(why.contains(&format!("Some(ETag({number}))")), "{why}");
+        }
+        // What waits for an activation that ends so is told that it did not run.
+        let len = loop {
+            match notes.ask(write(0)).await {
+                Ok(len) => break len,
+                Err(error) => assert_eq!(error.ran(), Ran::No, "{error}"),
+            }
+        };
+        assert_eq!(len, 5, "the next one is up to date");
+    }
     silo.stop().await.expect("stops");
 }
 

@@ -474,6 +474,54 @@ async fn events_of_a_publisher_come_in_order_while_stream_and_subscribers_move()
     }
 }
 
+/// The score of an actor, by the word of the silo that has it.
+async fn score(client: &Client, silo: &SiloHandle, key: &str) -> f64 {
+    let asked = encode(&ActorsAsked {
+        kind: Some("reader".into()),
+        prefix: Some(key.into()),
+        ..ActorsAsked::default()
+    });
+    let listed = client.query(silo.id(), ACTORS_QUERY, asked.expect("encodes")).await;
+    let listed: ActorsListed = decode(&listed.expect("answered")).expect("is read");
+    let line = listed.actors.iter().find(|line| line.actor.key() == key);
+    line.unwrap_or_else(|| panic!("{key} is not at {}", silo.id())).score
+}
+
+/// What it is subscribed to is not in its state, and an activation that is rebuilt has it all the same; also when it moves then.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_subscriptions_of_an_actor_that_panicked_count_for_its_score() {
+    let cluster = cluster_name();
+    let a = start(&cluster, "a").await;
+    let client = Client::builder()
+        .cluster(&cluster)
+        .seeds([a.address()])
+        .connect()
+        .await
+        .expect("connects");
+    follow(&a, "panics", "x", BackPressure::Wait).await;
+    let stream: StreamRef<Item> = a.stream("news", "x");
+    for n in 0..3 {
+        stream.deliver(item("a", n)).await.expect("given to it");
+    }
+    assert!(got(&a, "panics", "news/x a").await.is_empty(), "each made it panic");
+    got(&a, "plain", "news/x a").await;
+    let share = score(&client, &a, "panics").await - score(&client, &a, "plain").await;
+    assert!(share > 0.15, "{share}");
+
+    let b = start(&cluster, "b").await;
+    know_each_other(&[&a, &b]).await;
+    for key in ["panics", "plain"] {
+        let id = ActorId::new("reader", key).expect("valid");
+        a.migrate(&id, Some(b.id())).await.expect("moves");
+    }
+    let share = score(&client, &b, "panics").await - score(&client, &b, "plain").await;
+    assert!(share > 0.15, "{share} after a move");
+    client.close().await;
+    for silo in [a, b] {
+        silo.stop().await.expect("stops in order");
+    }
+}
+
 /// R55, guarantee 4: the silo of the stream leaves; and subscriptions outlive the whole cluster.
 #[tokio::test(flavor = "multi_thread")]
 async fn subscriptions_outlive_the_silos_that_they_were_made_on() {

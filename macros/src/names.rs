@@ -28,9 +28,20 @@ fn kind_error(kind: &str) -> Option<&'static str> {
     }
 }
 
-/// Checks the wire name of a message: 1 to 128 printable ASCII characters without spaces.
+/// What the names of messages between silos and their actors begin with: the library has it as `OWN_MESSAGES`.
+const RESERVED: &str = "quark.";
+
+/// Checks the wire name of a message: 1 to 128 printable ASCII characters without spaces, and none of Quark's own.
 pub(crate) fn check_message_name(name: &LitStr, errors: &mut Errors) {
-    if let Some(why) = message_name_error(&name.value()) {
+    if name.value().starts_with(RESERVED) {
+        errors.at(
+            name.span(),
+            format!(
+                "this message name cannot be used: names that begin with `{RESERVED}` are those of Quark's own messages, which come to no \
+                 handler; begin it with a name of your own, such as `cart.add`"
+            ),
+        );
+    } else if let Some(why) = message_name_error(&name.value()) {
         errors.at(
             name.span(),
             format!(

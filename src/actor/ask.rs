@@ -1,12 +1,12 @@
-//! Calls under way.
+//! Asks under way.
 
 use super::{CallError, Message, Port, Undelivered, once, scope};
 use crate::{
     clock::{Clock, Moment, Sleep},
-    ident::{ActorId, OnceId, TraceContext},
+    ident::{OnceId, TraceContext},
     mailbox::{
-        Answer, Asked, Call, Chain, Letter, Mailbox, Payload, Refused, Replied, ReplySender, ReplyWait, Told,
-        reply_pair, reply_pair_at,
+        Answer, Asked, Call, Chain, Letter, Mailbox, Payload, Refused, Replied, ReplySender, ReplyWait, reply_pair,
+        reply_pair_at,
     },
     wire::{self, Failure, FailureCode, Ran},
 };
@@ -138,20 +138,20 @@ struct NoRoom<R> {
 }
 
 /// The port of a call: borrowed from its reference, unless the call is to outlive that.
-enum Line<'a> {
+pub(super) enum Line<'a> {
     Borrowed(&'a Arc<dyn Port>),
     Owned(Arc<dyn Port>),
 }
 
 impl Line<'_> {
-    fn shared(&self) -> Arc<dyn Port> {
+    pub(super) fn shared(&self) -> Arc<dyn Port> {
         match self {
             Self::Borrowed(port) => Arc::clone(port),
             Self::Owned(port) => port.clone(),
         }
     }
 
-    fn owned(self) -> Line<'static> {
+    pub(super) fn owned(self) -> Line<'static> {
         Line::Owned(match self {
             Self::Borrowed(port) => port.clone(),
             Self::Owned(port) => port,
@@ -173,7 +173,6 @@ impl Deref for Line<'_> {
 
 // Messages are moved in and out by value, never pinned in place.
 impl<M: Message> Unpin for Ask<'_, M> {}
-impl<M: Message> Unpin for Tell<'_, M> {}
 
 /// An ask under way; see [`super::ActorRef::ask`].
 #[must_use = "nothing is sent before it is awaited"]
@@ -184,11 +183,11 @@ pub struct Ask<'a, M: Message> {
     state: State<M>,
 }
 
-/// What few asks say.
+/// What few calls say.
 #[derive(Default)]
-struct Says {
-    trace: Option<TraceContext>,
-    once: Option<OnceId>,
+pub(super) struct Says {
+    pub(super) trace: Option<TraceContext>,
+    pub(super) once: Option<OnceId>,
 }
 
 impl<'a, M: Message> Ask<'a, M> {
@@ -214,6 +213,16 @@ impl<'a, M: Message> Ask<'a, M> {
         }
     }
 
+    /// One that is to have one effect, and was sent a first time.
+    pub(super) fn sent_once(port: &'a Arc<dyn Port>, ask: BoxFuture<'static, Result<M::Reply, CallError>>) -> Self {
+        Self {
+            port: Line::Borrowed(port),
+            timeout: None,
+            says: None,
+            state: State::Once(ask),
+        }
+    }
+
     /// The same, independent of the reference it was made by: to be spawned, for instance.
     pub fn owned(self) -> Ask<'static, M> {
         Ask {
@@ -227,7 +236,7 @@ impl<'a, M: Message> Ask<'a, M> {
     /// Says what the message is to do, so that asks that say the same have one effect: the first runs, the others are answered with
     /// its reply, as long as the actor remembers it (10 minutes, and [`Effects::MAX_DONE`](super::Effects::MAX_DONE) others). The ask
     /// is sent again until its deadline if what became of it is not known. An idempotent message says an id of its own otherwise. Has
-    /// no effect on what was sent already.
+    /// no effect on what was sent already: [`try_ask_once`](super::ActorRef::try_ask_once).
     pub fn once(mut self, id: OnceId) -> Self {
         self.says.get_or_insert_default().once = Some(id);
         self
@@ -340,15 +349,6 @@ impl<'a, M: Message> Ask<'a, M> {
     }
 }
 
-/// A turn that waited for room in its own actor's mailbox would wait for ever: only its end makes room.
-fn full_of_own(actor: &ActorId, name: &str) -> Failure {
-    let text = format!(
-        "{actor} told itself {name} in a turn while its mailbox was full, and would wait for itself; send less, or have what \
-         does not fit back from try_tell"
-    );
-    Failure::new(FailureCode::Full, Ran::No, text)
-}
-
 pub(super) fn timed_out(port: &dyn Port, name: &str, ran: Ran) -> CallError {
     let what = match ran {
         Ran::No => "it did not run",
@@ -391,13 +391,19 @@ impl<M: Message> Future for Ask<'_, M> {
                             look(wait, time, this.port.clock());
                         }
                     }
-                    if let Poll::Ready(reply) = Pin::new(wait).poll(cx) {
+                    if let Poll::Ready(reply) = Pin::new(&mut *wait).poll(cx) {
                         this.state = State::Done;
                         return Poll::Ready(typed(reply, &*this.port, M::NAME));
                     }
                     if until.poll(this.port.clock(), cx) {
+                        // If it has not even left this process, it is told so now.
+                        this.port.end_overdue();
+                        let answer = match Pin::new(wait).poll(cx) {
+                            Poll::Ready(reply) => typed(reply, &*this.port, M::NAME),
+                            Poll::Pending => Err(timed_out(&*this.port, M::NAME, Ran::Unknown)),
+                        };
                         this.state = State::Done;
-                        return Poll::Ready(Err(timed_out(&*this.port, M::NAME, Ran::Unknown)));
+                        return Poll::Ready(answer);
                     }
                     return Poll::Pending;
                 }
@@ -470,128 +476,5 @@ fn read<R: serde::de::DeserializeOwned>(reply: Option<Answer<R>>, port: &dyn Por
             let text = format!("{name} to {} was dropped unanswered; it may have run", port.actor());
             Err(Failure::new(FailureCode::Discarded, Ran::Unknown, text).into())
         }
-    }
-}
-
-/// A tell that belongs to a trace.
-pub(super) fn traced<M: Message>(told: Told<M>, trace: TraceContext) -> Letter {
-    let mut letter = told.into_letter();
-    letter.chain = Chain::NONE.traced(trace);
-    letter
-}
-
-/// A tell under way; see [`super::ActorRef::tell`].
-#[must_use = "nothing is sent before it is awaited"]
-pub struct Tell<'a, M: Message> {
-    port: Line<'a>,
-    /// Until it is sent, or waits for room.
-    message: Option<M>,
-    trace: Option<Box<TraceContext>>,
-    waits: Option<Box<(Letter, BoxFuture<'static, ()>)>>,
-}
-
-impl<'a, M: Message> Tell<'a, M> {
-    pub(super) fn new(port: &'a Arc<dyn Port>, message: M) -> Self {
-        Self {
-            port: Line::Borrowed(port),
-            message: Some(message),
-            trace: None,
-            waits: None,
-        }
-    }
-
-    /// The same, independent of the reference it was made by: to be spawned, for instance.
-    pub fn owned(self) -> Tell<'static, M> {
-        Tell {
-            port: self.port.owned(),
-            message: self.message,
-            trace: self.trace,
-            waits: self.waits,
-        }
-    }
-
-    /// Says which trace the message belongs to: else that of the turn which tells, if it has one. Has no effect on what was
-    /// sent already.
-    pub fn traced(mut self, trace: TraceContext) -> Self {
-        self.trace = Some(Box::new(trace));
-        self
-    }
-
-    /// A tell in place has no room for a trace: it goes as a letter.
-    #[cold]
-    fn go_traced(&mut self, told: Told<M>, trace: TraceContext, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
-        let letter = traced(told, trace);
-        let refused = match self.port.direct() {
-            None => Refused::Closed(letter),
-            Some(mailbox) => match mailbox.push(letter) {
-                Ok(()) => return Poll::Ready(Ok(())),
-                Err(refused) => refused,
-            },
-        };
-        let sent = match refused {
-            Refused::Full(letter) => Err(Undelivered::Full(letter)),
-            Refused::Closed(letter) => self.port.send(letter),
-        };
-        self.sent(sent, cx)
-    }
-
-    #[inline(never)]
-    fn go_the_long_way(&mut self, refused: Refused<Told<M>>, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
-        let sent = match refused {
-            Refused::Full(told) => Err(Undelivered::Full(told.into_letter())),
-            Refused::Closed(told) => self.port.send(told.into_letter()),
-        };
-        self.sent(sent, cx)
-    }
-
-    fn sent(&mut self, mut sent: Result<(), Undelivered>, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
-        loop {
-            match sent {
-                Ok(()) => return Poll::Ready(Ok(())),
-                Err(Undelivered::Failed(_, failure)) => return Poll::Ready(Err(failure.into())),
-                Err(Undelivered::Full(_)) if scope::is_running(self.port.actor()) => {
-                    return Poll::Ready(Err(full_of_own(self.port.actor(), M::NAME).into()));
-                }
-                Err(Undelivered::Full(letter)) => {
-                    let mut room = self.port.shared().room();
-                    if room.as_mut().poll(cx).is_pending() {
-                        self.waits = Some(Box::new((letter, room)));
-                        return Poll::Pending;
-                    }
-                    sent = self.port.send(letter);
-                }
-            }
-        }
-    }
-}
-
-impl<M: Message> Future for Tell<'_, M> {
-    type Output = Result<(), CallError>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Some(message) = this.message.take() {
-            let told = Told(message);
-            let trace = this.trace.take().map(|trace| *trace);
-            if let Some(trace) = trace.or_else(scope::trace) {
-                return this.go_traced(told, trace, cx);
-            }
-            let refused = match this.port.direct().or_else(|| this.port.open()) {
-                None => Refused::Closed(told),
-                Some(mailbox) => match mailbox.push(told) {
-                    Ok(()) => return Poll::Ready(Ok(())),
-                    Err(refused) => refused,
-                },
-            };
-            return this.go_the_long_way(refused, cx);
-        }
-        let mut waits = this.waits.take().expect("a tell was polled after it had ended");
-        if waits.1.as_mut().poll(cx).is_pending() {
-            this.waits = Some(waits);
-            return Poll::Pending;
-        }
-        let sent = this.port.send(waits.0);
-        this.sent(sent, cx)
     }
 }

@@ -1,8 +1,8 @@
 //! What an actor can do and know while it runs.
 
 use super::{
-    ActorRef, Asker, Handler, Job, Kind, Message, Port, Posted, ReminderAnswer, ReminderAsk, ReminderError, SaveError,
-    Saving, save::Rest, scope, scope::with_timers, timers::SHORTEST, unusable_port,
+    ActorRef, Asker, Grant, Handler, Job, Kind, LoadError, Message, Port, Posted, ReminderAnswer, ReminderAsk,
+    ReminderError, SaveError, Saving, save::Rest, scope, scope::with_timers, timers::SHORTEST, unusable_port,
 };
 use crate::{
     clock::{Clock, Moment},
@@ -17,8 +17,11 @@ use std::{collections::BTreeMap, marker::PhantomData, sync::Arc, time::Duration}
 
 /// What the silo does for an actor.
 pub trait Services: Send + Sync + 'static {
-    /// Saves a state, checked against ownership and e-tag in one step.
-    fn save(&self, actor: ActorId, saving: Saving) -> BoxFuture<'static, Result<ETag, SaveError>>;
+    /// Saves a state, checked against ownership and e-tag in one step. Answers its number; `None` if it was taken away.
+    fn save(&self, actor: ActorId, saving: Saving) -> BoxFuture<'static, Result<Option<ETag>, SaveError>>;
+
+    /// An actor's saved state, if the silo owns the actor by the epoch and the state has the number that `grant` says.
+    fn load_own(&self, actor: ActorId, grant: Grant) -> BoxFuture<'static, Result<Option<StoredState>, LoadError>>;
 
     /// A named state of an actor, as it is saved.
     fn load(&self, actor: ActorId, name: String) -> BoxFuture<'static, Result<Option<StoredState>, StoreError>>;
@@ -73,6 +76,18 @@ pub struct Context<A> {
     /// Nothing for most actors that were never saved.
     pub(super) rest: Option<Box<Rest>>,
     actor: PhantomData<fn(&A)>,
+}
+
+impl<A> Drop for Context<A> {
+    /// What is saved does not tell what the actor is subscribed to, so that would be lost with a panic.
+    fn drop(&mut self) {
+        if let Some(rest) = &mut self.rest
+            && !rest.streams.is_empty()
+            && std::thread::panicking()
+        {
+            scope::outlive(self.mailbox.actor(), std::mem::take(&mut rest.streams));
+        }
+    }
 }
 
 impl<A> Context<A> {

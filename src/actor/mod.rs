@@ -22,6 +22,7 @@ pub mod lock;
 mod named;
 mod once;
 mod outbox;
+mod own;
 mod port;
 mod reference;
 pub mod registry;
@@ -29,12 +30,13 @@ mod reminders;
 mod save;
 mod scope;
 mod state;
+mod tell;
 mod timers;
 mod traits;
 mod turn;
 mod wrapped;
 
-pub use ask::{Ask, Tell};
+pub use ask::Ask;
 pub use blocking::{BlockingError, Job};
 pub use cell::{AnyActor, Dehydrated, Hydrate, KindEntry, MessageEntry};
 pub use check::assert_distinct;
@@ -51,8 +53,9 @@ pub use reminders::{
     Asker, ReminderAnswer, ReminderAsk, ReminderError, ReminderInfo, Schedule, Tick, encode_tick, reminder_id,
 };
 pub use save::{Grant, SaveError, Saving};
-pub use scope::{TurnScope, clear_turn, restore_turn, save_turn, swap_actor, swap_turn, with_timers};
+pub use scope::{TurnScope, clear_turn, restore_turn, save_turn, swap_actor, swap_turn, take_outliving, with_timers};
 pub use state::{Back, Forms, FormsOf, NoSchema, Older, Read, State, StateError, ToWrite, Written};
+pub use tell::Tell;
 pub use timers::Timers;
 pub use traits::{Accepts, Actor, DeactivateReason, Handler, Hosted, Kind, Message};
 pub(crate) use turn::panic_text;

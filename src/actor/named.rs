@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     ident::{ActorId, InvalidName},
-    store::{ETag, NamedChange, NewState, StoreError, StoredState},
+    store::{ETag, Entry as DirectoryEntry, NamedChange, NewState, StoreError, StoredState},
     wire::{EncodeError, Kept},
 };
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-/// Why a named state cannot be had.
+/// Why a state cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -29,7 +29,7 @@ pub enum LoadError {
     Store {
         /// Whose.
         actor: ActorId,
-        /// Which.
+        /// Which; empty is the actor itself.
         name: String,
         /// Why.
         source: StoreError,
@@ -39,10 +39,29 @@ pub enum LoadError {
     State {
         /// Whose.
         actor: ActorId,
-        /// Which.
+        /// Which; empty is the actor itself.
         name: String,
         /// Why.
         source: StateError,
+    },
+    /// Another activation has saved meanwhile; this one is discarded when its turn ends. Or the store has lost a save: then the
+    /// number went back, and the next save writes the state again.
+    #[error("the saved state of {actor} is number {actual:?}, not {expected:?} as this activation has it")]
+    Conflict {
+        /// Whose.
+        actor: ActorId,
+        /// The number that this activation builds on.
+        expected: Option<ETag>,
+        /// The number that is saved.
+        actual: Option<ETag>,
+    },
+    /// The silo does not own the actor any more; this activation is discarded when its turn ends.
+    #[error("{actor} is owned by {entry:?} by now; this activation is discarded")]
+    NotOwner {
+        /// Whose.
+        actor: ActorId,
+        /// The directory entry.
+        entry: DirectoryEntry,
     },
     /// This activation has it as another type.
     #[error("the state {name:?} of {actor} was asked for as another type before; a name stands for one type")]

@@ -35,6 +35,9 @@ pub trait Port: Send + Sync + 'static {
     /// Ready when there may be room after [`Undelivered::Full`].
     fn room(self: Arc<Self>) -> BoxFuture<'static, ()>;
 
+    /// Ends what was taken, has not left this process, and is past its deadline: it did not run.
+    fn end_overdue(&self) {}
+
     /// The clock that deadlines are of.
     fn clock(&self) -> &Clock;
 

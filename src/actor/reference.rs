@@ -2,11 +2,12 @@
 
 use super::{
     Accepts, Kind, Message, Port, TryError, Undelivered,
-    ask::{Ask, Far, Tell, Terms, far_reply_pair, traced},
-    scope,
+    ask::{Ask, Far, Terms, far_reply_pair},
+    once, scope,
+    tell::{Tell, chain_of, traced},
 };
 use crate::{
-    ident::ActorId,
+    ident::{ActorId, OnceId},
     mailbox::{Asked, Body, Letter, Payload, Refused, ReplyTo, Told},
 };
 use std::{fmt, marker::PhantomData, sync::Arc};
@@ -63,8 +64,12 @@ impl<K: Kind> ActorRef<K> {
     where
         K: Accepts<M>,
     {
+        if M::IDEMPOTENT {
+            return self.try_tell_once(message, OnceId::random());
+        }
         let told = Told(message);
-        if let Some(trace) = scope::trace() {
+        let trace = scope::trace();
+        if trace.is_some() {
             return send_traced(&*self.port, traced(told, trace));
         }
         let told = match self.port.direct().or_else(|| self.port.open()) {
@@ -78,6 +83,34 @@ impl<K: Kind> ActorRef<K> {
         send_or_return(&*self.port, told.into_letter())
     }
 
+    /// Sends a message if there is room now, and says what it is to do, as [`Tell::once`] does.
+    ///
+    /// # Errors
+    /// [`TryError::Full`] with the message; [`TryError::Failed`] also if it cannot be serialized.
+    pub fn try_tell_once<M: Message>(&self, message: M, id: OnceId) -> Result<(), TryError<M>>
+    where
+        K: Accepts<M>,
+    {
+        let letter = once::tell(id, &message, chain_of(scope::trace())).map_err(TryError::Failed)?;
+        match self.port.send(letter) {
+            Ok(()) => Ok(()),
+            Err(Undelivered::Failed(_, failure)) => Err(TryError::Failed(failure.into())),
+            Err(Undelivered::Full(_)) => Err(TryError::Full(message)),
+        }
+    }
+
+    /// Sends a message if there is room now, and says what it is to do, as [`Ask::once`] does: the future that this answers sends it
+    /// again until its deadline while what became of it is not known.
+    ///
+    /// # Errors
+    /// [`TryError::Full`] with the message; [`TryError::Failed`] also if it cannot be serialized.
+    pub fn try_ask_once<M: Message>(&self, message: M, id: OnceId) -> Result<Ask<'_, M>, TryError<M>>
+    where
+        K: Accepts<M>,
+    {
+        Ok(Ask::sent_once(&self.port, once::try_ask(&self.port, id, message)?))
+    }
+
     /// Sends a message if there is room now, and answers a future of its reply.
     ///
     /// # Errors
@@ -86,6 +119,9 @@ impl<K: Kind> ActorRef<K> {
     where
         K: Accepts<M>,
     {
+        if M::IDEMPOTENT {
+            return self.try_ask_once(message, OnceId::random());
+        }
         let port: &dyn Port = &*self.port;
         let terms = Terms::now(port, None, None);
         let deadline = Some(terms.deadline(port));

@@ -1,6 +1,6 @@
 //! The kinds that a program was linked with.
 
-use super::{Actor, KindEntry};
+use super::{Actor, KindEntry, OWN_MESSAGES};
 use crate::{ident::InvalidName, schema::Lock, version};
 use semver::Version;
 use std::{collections::BTreeMap, sync::Arc};
@@ -34,7 +34,7 @@ impl Registry {
     /// All kinds that the program was linked with.
     ///
     /// # Errors
-    /// If two types share a kind, or one has a name or version that cannot be used.
+    /// If two types share a kind, or one has a name, a version or a message that cannot be used.
     pub fn linked() -> Result<Self, RegistryError> {
         let mut registry = Self::empty();
         for entry in LINKED {
@@ -46,7 +46,7 @@ impl Registry {
     /// Adds an actor type. Adding the same type again changes nothing.
     ///
     /// # Errors
-    /// If another type has its kind, or its name or version cannot be used.
+    /// If another type has its kind, or its name, its version or one of its messages cannot be used.
     pub fn register<A: Actor>(&mut self) -> Result<(), RegistryError> {
         self.add(KindEntry::of::<A>())
     }
@@ -58,6 +58,13 @@ impl Registry {
             type_name: entry.type_name(),
             source,
         })?;
+        if let Some(message) = (entry.messages().iter()).find(|message| message.name().starts_with(OWN_MESSAGES)) {
+            return Err(RegistryError::ReservedMessage {
+                kind: entry.kind(),
+                type_name: entry.type_name(),
+                message: message.name(),
+            });
+        }
         if let Some(old) = self.kinds.get(entry.kind()) {
             if old.entry.type_id() == entry.type_id() {
                 return Ok(());
@@ -163,6 +170,19 @@ pub enum RegistryError {
         type_name: &'static str,
         /// Why.
         source: version::InvalidVersion,
+    },
+    /// A message that no handler would ever get: its name is one of Quark's own.
+    #[error(
+        "the message {message:?} of {kind:?} ({type_name}) cannot be used: names that begin with {OWN_MESSAGES:?} are those of \
+         Quark's own messages, which come to no handler; give it a name that begins otherwise"
+    )]
+    ReservedMessage {
+        /// The kind.
+        kind: &'static str,
+        /// Its type.
+        type_name: &'static str,
+        /// The name of the message.
+        message: &'static str,
     },
     /// A kind that was asked for by name.
     #[error(

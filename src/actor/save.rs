@@ -35,8 +35,8 @@ pub struct Saving {
     pub grant: Grant,
     /// The version of the actor type.
     pub version: &'static str,
-    /// Its state, and what else is saved with it.
-    pub body: Bytes,
+    /// Its state, and what else is saved with it; `None` takes it away.
+    pub body: Option<Bytes>,
     /// Whether it has posted messages that were not taken yet.
     pub has_posts: bool,
     /// What is saved of its named states, in the same step.
@@ -298,16 +298,39 @@ impl<A: Serialize + Hosted> Context<A> {
     /// # Errors
     /// [`SaveError`]; after a conflict or a loss of ownership this activation is discarded at the end of its turn.
     pub async fn save(&mut self, actor: &A) -> Result<ETag, SaveError> {
-        if self.seen_side().is_some_and(|side| side.once.is_some()) {
-            let now = self.seconds();
-            self.side().begun(now);
-        }
+        self.begun();
         let id = self.id().clone();
         let body = match self.image(actor) {
             Ok(body) => body,
             Err(source) => return Err(SaveError::Unwritable { actor: id, source }),
         };
-        self.save_image(id, A::VERSION, body).await
+        let etag = self.save_image(id, A::VERSION, Some(body)).await?;
+        Ok(etag.expect("invariant: what is saved has a number"))
+    }
+
+    /// What the turn that runs has done so far is about to be saved.
+    pub(super) fn begun(&mut self) {
+        if self.seen_side().is_some_and(|side| side.once.is_some()) {
+            let now = self.seconds();
+            self.side().begun(now);
+        }
+    }
+
+    /// Whether something is saved beside the state that is to outlive it.
+    pub(super) fn remembers(&self) -> bool {
+        self.seen_side().is_some_and(|side| !side.effects.is_empty())
+    }
+
+    /// Takes out what stood in the saved state and is not known.
+    pub(super) fn take_kept(&mut self) -> Option<(&'static str, Kept)> {
+        self.rest.as_mut()?.side.as_mut()?.kept.take()
+    }
+
+    /// Puts it back.
+    pub(super) fn put_kept(&mut self, kept: Option<(&'static str, Kept)>) {
+        if kept.is_some() {
+            self.side().kept = kept;
+        }
     }
 
     /// Has the silo send the posts up to `last`, which are saved, and tells receivers what they need not remember any more.
@@ -333,8 +356,14 @@ impl<A: Serialize + Hosted> Context<A> {
         }
     }
 
-    async fn save_image(&mut self, id: ActorId, version: &'static str, body: Bytes) -> Result<ETag, SaveError> {
-        let hash = xxhash_rust::xxh3::xxh3_64(&body);
+    /// Saves what the actor is to be saved as, or takes away what is saved of it.
+    pub(super) async fn save_image(
+        &mut self,
+        id: ActorId,
+        version: &'static str,
+        body: Option<Bytes>,
+    ) -> Result<Option<ETag>, SaveError> {
+        let hash = body.as_ref().map(|body| xxhash_rust::xxh3::xxh3_64(body));
         let grant = Grant {
             epoch: self.epoch(),
             etag: self.etag(),
@@ -365,7 +394,7 @@ impl<A: Serialize + Hosted> Context<A> {
         let named = saving.named.clone();
         match self.services().save(id, saving).await {
             Ok(etag) => {
-                self.saved(Some(etag), Some(hash));
+                self.saved(etag, hash);
                 if let Some(side) = &mut self.rest().side {
                     (side.is_unsaved, side.has_posted) = (false, false);
                     side.named.saved(&named);
@@ -418,7 +447,7 @@ impl<A: Serialize + Hosted> Context<A> {
         let image = self.image(actor);
         Some(Box::pin(async move {
             let saved = match image {
-                Ok(body) => self.save_image(id, A::VERSION, body).await,
+                Ok(body) => self.save_image(id, A::VERSION, Some(body)).await,
                 Err(source) => Err(SaveError::Unwritable { actor: id, source }),
             };
             if let Err(error) = saved {

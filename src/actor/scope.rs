@@ -5,6 +5,7 @@ use crate::{
     clock::Moment,
     ident::{ActorId, TraceContext},
     mailbox::{Chain, Mailbox},
+    wire::PackedSubscription,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -45,6 +46,23 @@ thread_local! {
         turn: TurnScope::NONE,
         timers: None,
     }) };
+}
+
+thread_local! {
+    /// What outlives the panic of an actor on this thread, until its next activation takes it.
+    static OUTLIVES: Cell<Option<(ActorId, Vec<PackedSubscription>)>> = const { Cell::new(None) };
+}
+
+/// What an actor is subscribed to that panics now, for its next activation.
+pub(super) fn outlive(actor: &ActorId, streams: Vec<PackedSubscription>) {
+    // Within a panic there must be no other.
+    let _ended = OUTLIVES.try_with(|outlives| outlives.set(Some((actor.clone(), streams))));
+}
+
+/// What an actor was subscribed to that has just panicked.
+pub fn take_outliving(actor: &ActorId) -> Vec<PackedSubscription> {
+    let kept = OUTLIVES.take().filter(|(of, _)| of == actor);
+    kept.map(|(_, streams)| streams).unwrap_or_default()
 }
 
 impl TurnScope {

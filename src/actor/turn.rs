@@ -135,7 +135,12 @@ impl<M: Message> Parts<M> {
         if matches!(self.reply, Reply::Nobody) {
             // The user's code serializes it.
             let encoded = catch_unwind(AssertUnwindSafe(|| wire::encode(&self.message)));
-            self.reply = OtherReply::Kept(encoded.ok().and_then(Result::ok).unwrap_or_default()).into();
+            let body = encoded.ok().and_then(Result::ok).unwrap_or_default();
+            let body = match &self.once {
+                Some(effect) if !body.is_empty() => once::seal(effect, &body),
+                _ => body,
+            };
+            self.reply = OtherReply::Kept(body).into();
         }
         self
     }

@@ -278,6 +278,12 @@ impl Port for Line {
         Box::pin(poll_fn(move |cx| line.poll_room(cx.waker())))
     }
 
+    fn end_overdue(&self) {
+        if let Some(board) = self.exchange.board.upgrade() {
+            board.end_overdue(self);
+        }
+    }
+
     fn clock(&self) -> &Clock {
         &self.exchange.clock
     }

@@ -5,18 +5,41 @@ use super::{
     *,
 };
 use crate::{
+    actor::{Accepts, ActorRef, Kind, Message},
     clock::ManualClock,
-    ident::Epoch,
+    ident::{Epoch, OnceId},
     mailbox::{Body, Chain, Host, NotHere},
     transport::{LinkOptions, LocalEnd, LoopbackNetwork, Transport},
 };
-use std::any::{Any, TypeId};
+use futures_util::FutureExt;
+use serde::{Deserialize, Serialize};
+use std::{
+    any::{Any, TypeId},
+    pin::pin,
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Ping;
+
+impl Message for Ping {
+    type Reply = ();
+    const NAME: &'static str = "ping";
+}
+
+struct Pinged;
+
+impl Kind for Pinged {
+    const KIND: &'static str = "k";
+}
+
+impl Accepts<Ping> for Pinged {}
 
 /// The silo whose switchboard is tested, at its own seats: all of its ways lead here.
 #[derive(Default)]
 struct Own {
     /// Messages and fences, as they came.
     came: Mutex<Vec<String>>,
+    on_their_way: Mutex<Vec<Letter>>,
     fenced: Mutex<Vec<ActorId>>,
     given_up: Mutex<Vec<String>>,
     unknown: Mutex<BTreeSet<ActorId>>,
@@ -63,7 +86,10 @@ impl Uplink for OwnUplink {
             self.0.open.lock().push(other.direct().is_some());
         }
         match &*self.0.mailbox.lock() {
-            None => Delivered::Done,
+            None => {
+                self.0.on_their_way.lock().push(letter);
+                Delivered::Done
+            }
             Some(mailbox) => {
                 mailbox.put(letter);
                 Delivered::Direct(mailbox.clone())
@@ -265,6 +291,35 @@ fn what_waits_for_a_way_past_its_deadline_is_ended_by_a_sweep() {
     hands.advance(Duration::from_secs(6));
     board.sweep();
     assert_eq!(*own.given_up.lock(), ["one"]);
+}
+
+/// Though no sweep has come by: what waited for a way never left this process, what was sent may have run.
+#[tokio::test]
+async fn an_ask_that_was_only_held_says_that_it_did_not_run() {
+    let (board, own, hands) = board();
+    let (a, b) = (actor("a"), actor("b"));
+    own.unknown.lock().insert(a.clone());
+    let (held, sent) = (
+        ActorRef::<Pinged>::new(board.port(a)),
+        ActorRef::<Pinged>::new(board.port(b)),
+    );
+    let asks = [
+        held.ask(Ping),
+        held.ask(Ping).once(OnceId::of("one")),
+        sent.ask(Ping),
+        sent.ask(Ping).once(OnceId::of("one")),
+    ];
+    let mut asks = asks.map(Box::pin);
+    for ask in &mut asks {
+        assert!(ask.as_mut().now_or_never().is_none());
+    }
+    assert_eq!(*own.came.lock(), ["ping"; 2]);
+    hands.advance(Duration::from_secs(31));
+    let mut ran = Vec::new();
+    for ask in asks {
+        ran.push(pin!(ask).await.expect_err("nobody answers").ran());
+    }
+    assert_eq!(ran, [Ran::No, Ran::No, Ran::Unknown, Ran::Unknown]);
 }
 
 #[test]

@@ -24,6 +24,7 @@
 //! Imports `ident`, `store` (plain values), `wire` (reasons). Never a clock, a store or a link.
 
 mod command;
+mod ending;
 mod forwarding;
 mod parcel;
 mod seat;

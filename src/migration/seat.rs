@@ -7,6 +7,15 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
+/// When messages were last lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Loss {
+    /// Since the last [`Seat::forget_lost`].
+    Recent,
+    /// Before it.
+    Past,
+}
+
 /// All that one silo knows of one actor. `I` is a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Seat<I> {
@@ -15,8 +24,8 @@ pub struct Seat<I> {
     pub(super) forwarding: Option<Forwarding<I>>,
     /// Links that a message was given back on: all later ones follow it, until a fence.
     pub(super) bounced: BTreeSet<LinkId>,
-    /// Whether messages were lost here.
-    pub(super) lost: bool,
+    /// Whether messages were lost here, as long as it has to be said.
+    pub(super) lost: Option<Loss>,
     /// Whether what was lost here may still come on the stream of the tenure's predecessor.
     pub(super) astray: bool,
     /// Streams whose tenure is gone, until their sender closes them.
@@ -37,7 +46,7 @@ impl<I> Seat<I> {
             tenure: None,
             forwarding: None,
             bounced: BTreeSet::new(),
-            lost: false,
+            lost: None,
             astray: false,
             ended: Vec::new(),
             entering: Vec::new(),
@@ -60,7 +69,7 @@ impl<I> Seat<I> {
             tenure: Some(tenure),
             forwarding: None,
             bounced,
-            lost: false,
+            lost: None,
             ended,
             entering,
             commands,
@@ -75,6 +84,7 @@ impl<I> Seat<I> {
             held,
             predecessor: None,
             called_off: false,
+            ends: false,
         } = tenure
         else {
             return None;
@@ -180,8 +190,8 @@ impl<I> Seat<I> {
         self.forwarding.is_some() || self.tenure.as_ref().is_some_and(open) || !self.ended.is_empty()
     }
 
-    /// Whether anything is kept about any silo or link: a seat that is not, needs no looking after. Holds wherever
-    /// [`Seat::concerns`] or [`Seat::knows_link`] does.
+    /// Whether anything is kept about any silo or link, or of what was lost: a seat that is not, needs no looking after. Holds wherever
+    /// [`Seat::concerns`], [`Seat::knows_link`] or [`Seat::has_lost`] does.
     pub fn is_busy(&self) -> bool {
         let moves =
             |tenure: &Tenure<I>| !matches!(tenure.phase, Phase::Registering | Phase::Active | Phase::Ending { .. });
@@ -189,6 +199,21 @@ impl<I> Seat<I> {
             || self.tenure.as_ref().is_some_and(moves)
             || !self.bounced.is_empty()
             || !self.entering.is_empty()
+            || self.lost.is_some()
+    }
+
+    /// Whether messages were lost here, and callers are told so.
+    pub fn has_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// Time has passed: what was lost before the last call but one can come no more, and need not be told any more. To be called at
+    /// intervals that are longer than it takes until every silo has closed its links with one that has died.
+    pub fn forget_lost(&mut self) {
+        self.lost = match self.lost {
+            Some(Loss::Recent) => Some(Loss::Past),
+            Some(Loss::Past) | None => None,
+        };
     }
 
     /// Whether nothing is known, so that the seat can be forgotten.
@@ -196,7 +221,7 @@ impl<I> Seat<I> {
         self.tenure.is_none()
             && self.forwarding.is_none()
             && self.bounced.is_empty()
-            && !self.lost
+            && self.lost.is_none()
             && self.ended.is_empty()
             && self.entering.is_empty()
     }
@@ -353,7 +378,7 @@ impl<I> Seat<I> {
     }
 
     fn answer_fence(&mut self, link: LinkId, k: u64) {
-        let (hint, lost) = (self.hint(), self.lost);
+        let (hint, lost) = (self.hint(), self.lost.is_some());
         self.commands.push(Command::Fenced { link, k, hint, lost });
     }
 
@@ -392,7 +417,7 @@ impl<I> Seat<I> {
 
     /// Ends an arrival whose outcome is not known.
     pub(super) fn outcome_unknown(&mut self, arrival: Arrival<I>, source: Source) {
-        self.lost = true;
+        self.lost = Some(Loss::Recent);
         self.astray = true;
         match (source, arrival) {
             (Source::Stream { from, stream, n }, _) => {
@@ -408,8 +433,12 @@ impl<I> Seat<I> {
 
     /// What follows from the seat's state without any event.
     pub(super) fn settle(&mut self) {
-        while self.start_if_source_is_gone() || self.answer_first_fence() || self.rest_one_held() || self.let_one_in() {
-        }
+        while self.start_if_source_is_gone()
+            || self.answer_first_fence()
+            || self.rest_one_held()
+            || self.let_one_in()
+            || self.end_if_wanted()
+        {}
     }
 
     fn answer_first_fence(&mut self) -> bool {
@@ -479,91 +508,6 @@ impl<I> Seat<I> {
         true
     }
 
-    // Registration and the end of a tenure.
-
-    /// The directory names this silo at `epoch`; the activation is there, its mailbox open.
-    ///
-    /// Answers `false` if the tenure is another by now: then the activation is not wanted.
-    pub fn registered(&mut self, epoch: Epoch) -> bool {
-        match &mut self.tenure {
-            Some(tenure) if tenure.phase == Phase::Registering => {
-                tenure.phase = Phase::Active;
-                tenure.epoch = epoch;
-                self.settle();
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Another silo owns the actor, or the directory did not answer: what is held goes back.
-    pub fn register_failed(&mut self, hint: Option<Hint>, why: BounceReason) {
-        if !(self.tenure.as_ref()).is_some_and(|tenure| tenure.phase == Phase::Registering) {
-            return;
-        }
-        let held = self.tenure.take().map(|tenure| tenure.held).unwrap_or_default();
-        for (arrival, source) in held {
-            self.give_back_with(arrival, source, why, hint.clone());
-        }
-        self.settle();
-    }
-
-    /// Ends the activation. Answers whether it can be ended now ([`Seat::is_settled`]).
-    pub fn deactivate(&mut self) -> bool {
-        let settled = self.is_settled();
-        if let (true, Some(tenure)) = (settled, &mut self.tenure) {
-            tenure.phase = Phase::Ending { freeing: false };
-            self.commands.push(Command::Deactivate);
-        }
-        settled
-    }
-
-    /// The activation has ended, its state is saved.
-    pub fn deactivated(&mut self) {
-        if let Some(tenure) = &mut self.tenure
-            && tenure.phase == (Phase::Ending { freeing: false })
-        {
-            tenure.phase = Phase::Ending { freeing: true };
-            self.change_entry(super::Purpose::Free);
-        }
-    }
-
-    /// The activation could not begin, or went without being asked; nobody runs the actor here.
-    pub fn activation_failed(&mut self) {
-        if let Some(tenure) = &mut self.tenure
-            && matches!(
-                tenure.phase,
-                Phase::Active | Phase::Freezing { .. } | Phase::Ending { freeing: false }
-            )
-        {
-            tenure.phase = Phase::Ending { freeing: true };
-            self.change_entry(super::Purpose::Free);
-        }
-    }
-
-    /// The entry is free (or another's): what was held meanwhile finds its way anew.
-    pub(super) fn freed(&mut self, hint: Option<Hint>) {
-        let Some(tenure) = self.tenure.take() else { return };
-        self.ended.extend(tenure.predecessor);
-        for (arrival, source) in tenure.held {
-            self.give_back_with(arrival, source, BounceReason::NotOwner, hint.clone());
-        }
-        self.settle();
-    }
-
-    /// The activation turned out not to own the actor any more and was dropped by the runtime.
-    pub fn ownership_lost(&mut self, hint: Option<Hint>) {
-        let runs = |tenure: &Tenure<I>| {
-            matches!(
-                tenure.phase,
-                Phase::Active | Phase::Freezing { .. } | Phase::Ending { .. }
-            )
-        };
-        if self.tenure.as_ref().is_some_and(runs) {
-            self.freed(hint);
-        }
-    }
-
     // Other silos.
 
     /// A silo is dead, and every link with it was closed unread before this.
@@ -581,7 +525,7 @@ impl<I> Seat<I> {
         if self.forwarding.as_ref().is_some_and(|f| f.to == *silo) {
             let forwarding = self.forwarding.take().expect("invariant: it was just seen");
             self.ended.extend(forwarding.predecessor);
-            self.lost = true;
+            self.lost = Some(Loss::Recent);
             for (_, arrival, source) in forwarding.unacknowledged {
                 self.outcome_unknown(arrival, source);
             }

@@ -1,6 +1,6 @@
 //! The source's side of a move: freeze, package, hand over, forward; resume when it comes to nothing.
 
-use super::{Command, Forwarding, Phase, Purpose, Seat, Source};
+use super::{Command, Forwarding, Phase, Purpose, Seat, Source, seat::Loss};
 use crate::{
     ident::{Epoch, Hint, SiloId},
     store::Entry,
@@ -122,7 +122,7 @@ impl<I> Seat<I> {
     /// The target may have run what was packed, and is dead: nobody knows.
     pub(super) fn abandon(&mut self, entry: &Entry) {
         let Some(tenure) = self.tenure.take() else { return };
-        self.lost = true;
+        self.lost = Some(Loss::Recent);
         self.ended.extend(tenure.predecessor);
         self.commands.push(Command::Abandon);
         let hint = entry.owner.clone().map(|silo| Hint {
@@ -201,7 +201,7 @@ impl<I> Seat<I> {
 
     /// The target took forward `n` and lost it.
     pub fn forward_lost(&mut self, stream: Epoch, n: u64) {
-        self.lost = true;
+        self.lost = Some(Loss::Recent);
         if let Some(forwarding) = self.forwarding.as_mut().filter(|f| f.stream == stream)
             && let Some(index) = forwarding.unacknowledged.iter().position(|(number, ..)| *number == n)
             && let Some((_, arrival, source)) = forwarding.unacknowledged.remove(index)

@@ -109,6 +109,8 @@ pub(super) struct Tenure<I> {
     pub(super) predecessor: Option<Predecessor>,
     /// While freezing: the target has died, or the move is cancelled, so that nothing is to be sent.
     pub(super) called_off: bool,
+    /// The activation is to end as soon as the seat is settled.
+    pub(super) ends: bool,
 }
 
 impl<I> Tenure<I> {
@@ -119,6 +121,7 @@ impl<I> Tenure<I> {
             held: Vec::new(),
             predecessor: None,
             called_off: false,
+            ends: false,
         }
     }
 }

@@ -409,6 +409,43 @@ fn an_actor_with_an_open_predecessor_is_moved_but_not_deactivated() {
     assert!(seat.deactivate());
 }
 
+/// What an activation wanted while its move had not settled happens when it has, in whatever way.
+#[test]
+fn an_activation_that_wants_to_end_does_so_when_its_seat_settles() {
+    let mut seat = active(s());
+    assert_eq!(
+        after(&mut seat, Seat::deactivate_when_settled),
+        [Command::Deactivate],
+        "at once"
+    );
+    let settled: [fn(&mut Seat<&'static str>); 2] = [|seat| seat.closed(Epoch(2)), |seat| seat.silo_died(&s())];
+    for settle in settled {
+        let mut seat = moved();
+        assert_eq!(after(&mut seat, Seat::deactivate_when_settled), []);
+        assert_eq!(seat.at_rest(), None, "the wish is kept");
+        assert_eq!(after(&mut seat, settle), [Command::Deactivate]);
+    }
+    let mut seat = active(s());
+    assert!(seat.freeze(t()));
+    let _ = seat.take_commands();
+    assert_eq!(after(&mut seat, Seat::deactivate_when_settled), []);
+    let commands = after(&mut seat, Seat::freeze_failed);
+    assert_eq!(commands, [Command::Resume { epoch: Epoch(1) }, Command::Deactivate]);
+}
+
+/// Where it moved nobody wants it to end: another activation runs there.
+#[test]
+fn an_activation_that_wants_to_end_and_moves_away_is_over() {
+    let mut seat = moved();
+    seat.deactivate_when_settled();
+    assert!(seat.freeze(u()));
+    seat.packed();
+    seat.committed(&u(), Epoch(3));
+    let _ = seat.take_commands();
+    let commands = after(&mut seat, |seat| seat.closed(Epoch(2)));
+    assert!(!commands.contains(&Command::Deactivate), "{commands:?}");
+}
+
 #[test]
 fn an_activation_that_lost_its_actor_gives_back_what_it_held() {
     let mut seat = active(s());

@@ -21,6 +21,9 @@ pub struct SiloReport {
     /// Some of those that could not be moved, and why.
     #[serde(default)]
     pub stuck: Vec<(ActorId, String)>,
+    /// Some of the others.
+    #[serde(default)]
+    pub left: Vec<ActorId>,
     /// The versions of the kinds that it hosts.
     pub versions: BTreeMap<String, Version>,
     /// Its active actors by kind.
@@ -74,9 +77,13 @@ impl Observed<'_> {
                         Some(format!("{silo} does not know the rollout yet"))
                     }
                     Some(report) if report.misplaced > 0 => {
-                        let stuck = report.stuck.first();
-                        let why = stuck.map_or(String::new(), |(actor, why)| format!(" ({actor}: {why})"));
-                        Some(format!("{silo} has {} actors left to move{why}", report.misplaced))
+                        let stuck = report.stuck.iter().map(|(actor, why)| format!("{actor}: {why}"));
+                        let named: Vec<_> = stuck.chain(report.left.iter().map(ToString::to_string)).collect();
+                        let names = match named.is_empty() {
+                            true => String::new(),
+                            false => format!(" ({})", named.join(", ")),
+                        };
+                        Some(format!("{silo} has {} actors left to move{names}", report.misplaced))
                     }
                     Some(_) => None,
                 });
@@ -93,7 +100,11 @@ impl Rollout {
             Phase::Moving { step } => next.moving(*step, seen),
             Phase::Watching { step } => next.watching(*step, seen),
             Phase::RollingBack { why } => next.rolling_back(why, seen),
-            Phase::Paused { .. } | Phase::Complete | Phase::RolledBack { .. } | Phase::Finalized => return None,
+            Phase::Paused { .. }
+            | Phase::PausedBack { .. }
+            | Phase::Complete
+            | Phase::RolledBack { .. }
+            | Phase::Finalized => return None,
         }
         (next.revision != self.revision).then_some(next)
     }
@@ -193,13 +204,14 @@ impl Rollout {
             let what = "all actors are back on the old version".to_owned();
             self.enter(Phase::RolledBack { why: why.to_owned() }, seen.at_micros, what);
         } else if seen.unchanged_for > self.criteria.settle_limit {
-            // There is nowhere else to go: it goes on, and says so each time.
-            let what = format!(
-                "rolling back takes longer than {:?}: {}",
+            let stopped = format!(
+                "rolling back took longer than {:?}: {}",
                 self.criteria.settle_limit,
                 seen.waits_for(self.number, self.revision)
             );
-            self.enter(Phase::RollingBack { why: why.to_owned() }, seen.at_micros, what);
+            let what = format!("paused: {stopped}");
+            let why = why.to_owned();
+            self.enter(Phase::PausedBack { why, stopped }, seen.at_micros, what);
         }
     }
 

@@ -11,7 +11,7 @@ use std::fmt;
 pub enum Command {
     /// Stay as it is until told otherwise: nothing moves, nothing is judged.
     Pause,
-    /// Go on with the step that was paused: move what is left, then watch it anew.
+    /// Go on with the step that was paused: move what is left, then watch it anew. Or go on with the way back.
     Resume,
     /// On to the next step without a verdict.
     Promote,
@@ -65,6 +65,10 @@ impl Rollout {
                 let what = format!("step {}: resumed by {by}", step + 1);
                 next.enter(Phase::Moving { step: *step }, at_micros, what);
             }
+            (Command::Resume, Phase::PausedBack { why, .. }) => {
+                let what = format!("rolling back: resumed by {by}");
+                next.enter(Phase::RollingBack { why: why.clone() }, at_micros, what);
+            }
             (Command::Promote, Phase::Watching { step } | Phase::Paused { step, .. }) => {
                 next.go_on(*step, at_micros, &format!("promoted by {by} without a verdict"));
             }
@@ -95,6 +99,7 @@ fn possible(phase: &Phase) -> &'static str {
         Phase::Paused { .. } => "resumed, promoted or rolled back",
         Phase::Complete => "finalized or rolled back",
         Phase::RollingBack { .. } => "nothing until it has rolled back",
+        Phase::PausedBack { .. } => "resumed",
         Phase::RolledBack { .. } | Phase::Finalized => "nothing more: it is over",
     }
 }

@@ -11,6 +11,9 @@
 //!                           ^ |                                  | bad
 //!                    resume | v pause, or not settled in time    v
 //!                         Paused <----- undecided too long --- RollingBack --all silos settled--> RolledBack
+//!                                                                 ^ |
+//!                                                          resume | v not settled in time
+//!                                                               PausedBack
 //! ```
 //!
 //! **Invariants** (by the names of the tests): `the_weight_only_grows_on_the_way_forward`, `nothing_moves_on_before_all_silos_have_settled`,

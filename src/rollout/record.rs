@@ -91,6 +91,13 @@ pub enum Phase {
         /// Why.
         why: String,
     },
+    /// The way back took too long: nothing happens until somebody decides. What has not gone back yet is on the new version.
+    PausedBack {
+        /// Why it rolls back.
+        why: String,
+        /// Why it does not get on, with the actors left.
+        stopped: String,
+    },
     /// Over: everything is on the old version.
     RolledBack {
         /// Why.
@@ -114,6 +121,7 @@ impl Phase {
             Self::Paused { .. } => "paused",
             Self::Complete => "complete",
             Self::RollingBack { .. } => "rolling back",
+            Self::PausedBack { .. } => "paused on the way back",
             Self::RolledBack { .. } => "rolled back",
             Self::Finalized => "finalized",
         }

@@ -2,7 +2,7 @@
 
 use super::{Command, Criteria, Observed, OnBad, Phase, Plan, PlanError, Request, Rollout, SiloReport};
 use crate::{
-    ident::{SiloId, Weight},
+    ident::{ActorId, SiloId, Weight},
     schema::{Form, Hash, Schema},
     store::{KindManifest, MemberRow, conformance},
     telemetry::KindFigures,
@@ -40,6 +40,7 @@ fn report(name: &str, version: &str, actors: u64) -> SiloReport {
         follows: None,
         misplaced: 0,
         stuck: Vec::new(),
+        left: Vec::new(),
         versions: BTreeMap::from([("cart".to_owned(), parse(version).expect("valid"))]),
         activations: BTreeMap::from([("cart".to_owned(), actors)]),
         figures: BTreeMap::from([("cart".to_owned(), KindFigures::default())]),
@@ -272,7 +273,7 @@ fn silos_that_do_not_settle_in_time_pause_it_and_are_named() {
 }
 
 #[test]
-fn a_way_back_that_takes_too_long_goes_on_and_names_whom_it_waits_for() {
+fn a_way_back_that_takes_too_long_is_paused_names_who_is_left_and_can_be_resumed() {
     let mut cluster = Cluster::with(Criteria::default());
     cluster.command(&Command::RollBack {
         why: "cold feet".into(),
@@ -280,11 +281,23 @@ fn a_way_back_that_takes_too_long_goes_on_and_names_whom_it_waits_for() {
     for report in &mut cluster.reports {
         report.follows = Some((cluster.rollout.number, cluster.rollout.revision));
     }
+    let actor = |key: &str| ActorId::new("cart", key).expect("valid");
     cluster.reports[2].misplaced = 2;
+    cluster.reports[2].stuck = vec![(actor("alice"), "its turn does not end".to_owned())];
+    cluster.reports[2].left = vec![actor("bob")];
     assert!(!cluster.look(Duration::from_secs(600)));
     assert!(cluster.look(Duration::from_secs(601)));
-    assert!(cluster.log().contains("has 2 actors left to move"), "{}", cluster.log());
-    assert!(matches!(cluster.rollout.phase, Phase::RollingBack { .. }));
+    let Phase::PausedBack { why, stopped } = &cluster.rollout.phase else {
+        panic!("{:?}", cluster.rollout.phase);
+    };
+    assert!(why.contains("cold feet"), "{why}");
+    let left = "has 2 actors left to move (cart/alice: its turn does not end, cart/bob)";
+    assert!(stopped.contains(left) && cluster.log().contains(left), "{stopped}");
+    assert!(!cluster.look(Duration::from_secs(6000)), "until somebody decides");
+    let promote = cluster.rollout.obey(&Command::Promote, "a test", 1);
+    let refused = promote.expect_err("an actor would move a third time");
+    assert!(refused.to_string().ends_with("it can be resumed"), "{refused}");
+    cluster.command(&Command::Resume);
     cluster.settle();
     assert!(matches!(&cluster.rollout.phase, Phase::RolledBack { why } if why.contains("cold feet")));
 }

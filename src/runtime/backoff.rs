@@ -1,6 +1,6 @@
 //! How long an actor that panics again and again waits before it is rebuilt.
 
-use crate::clock::Moment;
+use crate::{clock::Moment, wire::PackedSubscription};
 use std::time::Duration;
 
 /// The pause after the second panic in a row; doubled by each that follows. After the first there is none.
@@ -18,6 +18,8 @@ pub(super) struct Panics {
     /// In a row.
     count: u32,
     last: Moment,
+    /// What the actor is subscribed to, until it is rebuilt.
+    pub(super) streams: Vec<PackedSubscription>,
 }
 
 impl Panics {
@@ -26,6 +28,7 @@ impl Panics {
         Self {
             count: 0,
             last: Moment::default(),
+            streams: Vec::new(),
         }
     }
 

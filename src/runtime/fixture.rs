@@ -7,8 +7,9 @@ use super::{
 };
 use crate::{
     actor::{
-        Accepts, Actor, Asker, Audience, Context, Handler, Hosted, Job, Kind, KindEntry, Message, MessageEntry, Port,
-        Posted, ReminderAnswer, ReminderAsk, ReminderError, SaveError, Saving, Services, unusable_port,
+        Accepts, Actor, Asker, Audience, Context, Grant, Handler, Hosted, Job, Kind, KindEntry, LoadError, Message,
+        MessageEntry, Port, Posted, ReminderAnswer, ReminderAsk, ReminderError, SaveError, Saving, Services,
+        unusable_port,
     },
     clock::{Clock, ManualClock},
     ident::{ActorId, Epoch, InvalidName, OnceId, ProcessId, RequestId, SiloId},
@@ -205,8 +206,12 @@ struct Around {
 struct Nothing(Clock);
 
 impl Services for Nothing {
-    fn save(&self, _: ActorId, _: Saving) -> BoxFuture<'static, Result<ETag, SaveError>> {
-        std::future::ready(Ok(ETag(1))).boxed()
+    fn save(&self, _: ActorId, _: Saving) -> BoxFuture<'static, Result<Option<ETag>, SaveError>> {
+        std::future::ready(Ok(Some(ETag(1)))).boxed()
+    }
+
+    fn load_own(&self, _: ActorId, _: Grant) -> BoxFuture<'static, Result<Option<StoredState>, LoadError>> {
+        std::future::ready(Ok(None)).boxed()
     }
 
     fn load(&self, _: ActorId, _: String) -> BoxFuture<'static, Result<Option<StoredState>, StoreError>> {
@@ -282,7 +287,7 @@ impl Outside for Around {
     }
 
     fn report(&self, activation: &Activation, event: Event) {
-        if self.ends && matches!(event, Event::WantsToEnd) {
+        if self.ends && matches!(event, Event::WantsToEnd | Event::Idle) {
             activation.control(Control::End(crate::actor::DeactivateReason::Idle));
         }
         self.events.lock().push((activation.actor().clone(), event));

@@ -7,7 +7,7 @@ use super::{
     slot::{Doing, Slot, State, Step, Work},
 };
 use crate::{
-    actor::{AnyActor, DeactivateReason, Hydrate, clear_turn, panic_text, with_timers},
+    actor::{AnyActor, DeactivateReason, Hydrate, clear_turn, panic_text, take_outliving, with_timers},
     mailbox::{Letter, ReplyTo},
     wire::{Failure, FailureCode, Ran},
 };
@@ -62,7 +62,14 @@ impl Slot {
             (Doing::Pausing, Step::Paused) => self.load(local),
             (Doing::Loading, Step::Loaded(Ok(state))) => {
                 let epoch = self.activation.mailbox().epoch();
-                self.activate(local, Memory::saved(epoch, state));
+                let streams = self.panics.as_mut().map(|panics| std::mem::take(&mut panics.streams));
+                self.activate(
+                    local,
+                    Memory {
+                        streams: streams.unwrap_or_default(),
+                        ..Memory::saved(epoch, state)
+                    },
+                );
             }
             (Doing::Loading, Step::Loaded(Err(error))) => {
                 self.activation_failed(local, &format!("its state cannot be read after a panic: {error}"));
@@ -97,7 +104,9 @@ impl Slot {
 
     /// After a panic: from what is saved, and not at once if it was not the first.
     pub(super) fn reload(&mut self, local: &Local) {
+        let streams = take_outliving(self.activation.actor());
         let panics = self.panics.get_or_insert_with(|| Box::new(Panics::none()));
+        panics.streams = streams;
         let pause = panics.add(local.clock.now());
         if pause.is_zero() {
             return self.load(local);

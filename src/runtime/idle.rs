@@ -139,7 +139,7 @@ impl Local {
             (tired, is_last)
         };
         for activation in tired {
-            self.outside.report(&activation, Event::WantsToEnd);
+            self.outside.report(&activation, Event::Idle);
         }
         if is_last {
             self.give_back();
@@ -171,7 +171,7 @@ impl Local {
 }
 
 impl Place {
-    /// The activation, if it has been idle for so long that it wants to end.
+    /// The activation, if it has been idle for so long that it is to end.
     fn look(&self, now: Moment, idle: Duration) -> Option<Activation> {
         let mailbox = self.mailbox.as_ref()?;
         let activity = mailbox.activity();

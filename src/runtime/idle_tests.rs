@@ -42,10 +42,7 @@ async fn an_activation_that_ran_nothing_for_the_timeout_ends_and_none_before() {
         assert_eq!(bench.events().len(), 0, "not before the timeout");
         pass(bench, TIMEOUT / 4).await;
         let events = bench.events();
-        assert!(
-            matches!(events[..], [Event::WantsToEnd, Event::Ended(Ok(()))]),
-            "{events:?}"
-        );
+        assert!(matches!(events[..], [Event::Idle, Event::Ended(Ok(()))]), "{events:?}");
         assert_eq!((places().1, bench.worker.load()), (0, 0));
         pass(bench, TIMEOUT / 4).await;
         assert_eq!(bench.hands.next_alarm(), None, "without activations nobody looks");

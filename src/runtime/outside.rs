@@ -45,6 +45,8 @@ pub enum Event {
     ActivationFailed(Failure),
     /// It asked to be deactivated.
     WantsToEnd,
+    /// It has run nothing for the idle timeout. Said again as long as that is so.
+    Idle,
     /// It does not own the actor any more and is gone; whoever waits for it is to be told this.
     OwnershipLost(Failure),
     /// It was frozen and packed; it waits.

@@ -157,7 +157,7 @@ async fn a_timer_keeps_its_actor_active_and_outlives_a_panic() {
         for _ in 0..timeout.as_secs() * 3 {
             bench.pass(Duration::from_secs(1)).await;
         }
-        assert!(matches!(bench.events()[..], [Event::WantsToEnd, Event::Ended(Ok(()))]));
+        assert!(matches!(bench.events()[..], [Event::Idle, Event::Ended(Ok(()))]));
     })
     .await;
 }

@@ -3,7 +3,8 @@
 use super::{Gate, Node, parcels::Parcel, place::Arriving};
 use crate::{
     actor::{
-        Asker, Audience, Job, Port, Posted, ReminderAnswer, ReminderAsk, ReminderError, SaveError, Saving, Services,
+        Asker, Audience, Grant, Job, LoadError, Port, Posted, ReminderAnswer, ReminderAsk, ReminderError, SaveError,
+        Saving, Services,
     },
     caller::from_call,
     clock::Clock,
@@ -137,8 +138,9 @@ impl Node {
                     place.activation = None;
                     place.seat.activation_failed();
                 }
-                Event::WantsToEnd => {
-                    // Not while it moves; it says so again after its next turn.
+                Event::WantsToEnd => place.seat.deactivate_when_settled(),
+                Event::Idle => {
+                    // Not while a move settles; it is said again.
                     place.seat.deactivate();
                 }
                 Event::OwnershipLost(failure) => {
@@ -238,10 +240,11 @@ impl NodeServices {
 }
 
 impl Services for NodeServices {
-    fn save(&self, actor: ActorId, saving: Saving) -> BoxFuture<'static, Result<ETag, SaveError>> {
+    fn save(&self, actor: ActorId, saving: Saving) -> BoxFuture<'static, Result<Option<ETag>, SaveError>> {
         let node = self.node();
         let named = saving.named.iter().filter_map(|change| change.new.as_ref());
-        let largest = named.map(|new| new.body.len()).chain([saving.body.len()]).max();
+        let bodies = named.map(|new| &new.body).chain(&saving.body);
+        let largest = bodies.map(|body| body.len()).max();
         let (bytes, max) = (largest.unwrap_or(0), node.options.max_state_bytes);
         if bytes > max {
             return Box::pin(std::future::ready(Err(SaveError::TooLarge { actor, bytes, max })));
@@ -260,7 +263,8 @@ impl Services for NodeServices {
         };
         Box::pin(async move {
             match save(&*node.store, request).await {
-                Ok(Some(SaveOutcome::Saved(etag))) => Ok(etag),
+                Ok(Some(SaveOutcome::Saved(etag))) => Ok(Some(etag)),
+                Ok(Some(SaveOutcome::Cleared)) => Ok(None),
                 Ok(Some(SaveOutcome::NamedConflict { name, expected, actual })) => Err(SaveError::Conflict {
                     actor,
                     name,
@@ -277,6 +281,35 @@ impl Services for NodeServices {
                 Ok(None) => unreachable!("invariant: a store answers every save"),
                 Err(source) => Err(SaveError::Store { actor, source }),
             }
+        })
+    }
+
+    fn load_own(&self, actor: ActorId, grant: Grant) -> BoxFuture<'static, Result<Option<StoredState>, LoadError>> {
+        let node = self.node();
+        let owner = Owner {
+            silo: node.me.clone(),
+            epoch: grant.epoch,
+        };
+        Box::pin(async move {
+            let (entry, state) = match node.store.load_owned(&actor).await {
+                Ok(found) => found,
+                Err(source) => {
+                    let name = String::new();
+                    return Err(LoadError::Store { actor, name, source });
+                }
+            };
+            if !entry.is_owned_by(&owner) {
+                return Err(LoadError::NotOwner { actor, entry });
+            }
+            let (expected, actual) = (grant.etag, state.as_ref().map(|state| state.etag));
+            if actual != expected {
+                return Err(LoadError::Conflict {
+                    actor,
+                    expected,
+                    actual,
+                });
+            }
+            Ok(state)
         })
     }
 

@@ -42,7 +42,7 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a change of the record is tried against others.
 const ATTEMPTS: usize = 5;
 
-/// How many of the actors that could not be moved a report names.
+/// How many of the actors that could not be moved a report names, and how many of the others that are left.
 const NAMES: usize = 5;
 
 /// Outside of moves, how many looks pass between two searches for actors that came up on the wrong side.
@@ -272,16 +272,22 @@ impl Node {
         } else {
             Vec::new()
         };
-        let stuck = misplaced.iter().filter_map(|actor| {
-            let why = self.moves.given_up(actor)?;
-            Some((actor.clone(), why.to_string()))
-        });
+        let (mut stuck, mut left) = (Vec::new(), Vec::new());
+        for actor in &misplaced {
+            match self.moves.given_up(actor) {
+                Some(why) if stuck.len() < NAMES => stuck.push((actor.clone(), why.to_string())),
+                None if left.len() < NAMES => left.push(actor.clone()),
+                _ if stuck.len() == NAMES => break,
+                _ => {}
+            }
+        }
         let versions = self.registry.kinds();
         let versions = versions.map(|kind| (kind.entry.kind().to_owned(), kind.version.clone()));
         SiloReport {
             silo: self.me.clone(),
             follows,
-            stuck: stuck.take(NAMES).collect(),
+            stuck,
+            left,
             misplaced: u64::try_from(misplaced.len()).unwrap_or(u64::MAX),
             versions: versions.collect(),
             activations: self.activations_by_kind(),

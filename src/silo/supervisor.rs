@@ -21,6 +21,10 @@ const CHECK: Duration = Duration::from_millis(200);
 /// How long a quiet forwarding entry may stay, for callers who do not know better.
 const FORGET: Duration = Duration::from_millis(500);
 
+/// In how many failure timeouts what was lost with a silo can come no more: every silo has long read of its death and closed its links,
+/// or ended. Five minutes by default.
+const LOST: u32 = 60;
+
 /// How often what is overdue is swept.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -95,6 +99,9 @@ impl Actor for SiloSupervisor {
                     Seat::forget_forwarding(seat);
                 },
             );
+        });
+        every(self.node.options.membership.failure_timeout * LOST, |supervisor, _| {
+            supervisor.node.at_busy(Seat::has_lost, Seat::forget_lost);
         });
         every(LOOK, |supervisor, _| supervisor.node.look_after_rollout());
         every(WAKE_INTERVAL, |supervisor, _| supervisor.node.wake_posters());

@@ -69,7 +69,10 @@ pub trait Store: Send + Sync + 'static {
     /// The saved states, whoever owns the actors.
     fn load(&self, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<Option<StoredState>>>;
 
-    /// Saves states. Each is checked in the same atomic step against the directory entry (owner and epoch), then the
+    /// An actor's entry and its saved state, both of one moment.
+    fn load_owned(&self, actor: &ActorId) -> StoreFuture<'_, (Entry, Option<StoredState>)>;
+
+    /// Saves states, or takes them away. Each is checked in the same atomic step against the directory entry (owner and epoch), then the
     /// e-tag, then those of its named states in their order. A batch that names an actor twice saves in order.
     fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>>;
 

@@ -28,7 +28,7 @@ impl Entry {
     }
 
     /// Whether it names this very owner.
-    pub(super) fn is_owned_by(&self, owner: &Owner) -> bool {
+    pub fn is_owned_by(&self, owner: &Owner) -> bool {
         self.epoch == owner.epoch && self.owner.as_ref() == Some(&owner.silo)
     }
 }

@@ -39,8 +39,8 @@ pub struct SaveRequest {
     pub expected: Option<ETag>,
     /// The version of the actor type that wrote it.
     pub version: String,
-    /// Named MessagePack.
-    pub body: Bytes,
+    /// Named MessagePack; `None` takes the state away.
+    pub body: Option<Bytes>,
     /// Whether there are messages in it that are still to be sent: the actor is among [`super::Store::posters`] until it is saved
     /// without.
     pub has_posts: bool,
@@ -80,6 +80,8 @@ pub struct NewState {
 pub enum SaveOutcome {
     /// Saved under this number.
     Saved(ETag),
+    /// Taken away; the next save is number one.
+    Cleared,
     /// The state had another number than expected; nothing was saved.
     Conflict {
         /// As the writer expected it.

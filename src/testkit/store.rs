@@ -329,6 +329,13 @@ impl Store for Reached {
         self.ask("load", move |tables| Box::pin(async move { tables.load(actors).await }))
     }
 
+    fn load_owned(&self, actor: &ActorId) -> StoreFuture<'_, (Entry, Option<StoredState>)> {
+        let actor = actor.clone();
+        self.ask("load_owned", move |tables| {
+            Box::pin(async move { tables.load_owned(&actor).await })
+        })
+    }
+
     fn load_named(&self, actor: &ActorId, name: &str) -> StoreFuture<'_, Option<StoredState>> {
         let (actor, name) = (actor.clone(), name.to_owned());
         self.ask("load_named", move |tables| {

@@ -17,6 +17,7 @@ mod load;
 mod matrix;
 mod network;
 mod notes;
+mod once;
 mod partition;
 mod process;
 mod program;

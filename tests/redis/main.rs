@@ -68,7 +68,7 @@ fn request(actor: &ActorId, expected: Option<u64>, body: impl Into<bytes::Bytes>
         },
         expected: expected.map(ETag),
         version: "1.0.0".into(),
-        body: body.into(),
+        body: Some(body.into()),
         has_posts: false,
         named: Vec::new(),
     }

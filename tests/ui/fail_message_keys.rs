@@ -35,4 +35,8 @@ struct NotAList;
 #[message(name = "cart.add")]
 struct Generic<T>(T);
 
+#[derive(Message, Serialize, Deserialize)]
+#[message(name = "quark.add")]
+struct NameOfQuark;
+
 fn main() {}

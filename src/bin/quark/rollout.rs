@@ -185,6 +185,10 @@ async fn watch(admin: &Admin, output: Output) -> anyhow::Result<()> {
                 clear_line();
                 bail!("the rollout is paused: {why}");
             }
+            Phase::PausedBack { stopped, .. } => {
+                clear_line();
+                bail!("the rollout is paused on the way back: {stopped}");
+            }
             Phase::RolledBack { why } => {
                 clear_line();
                 bail!("the rollout was rolled back: {why}");
@@ -269,7 +273,7 @@ fn receipt(receipt: &Receipt) -> String {
 fn text(rollout: &Record) -> String {
     let colour = match &rollout.phase {
         Phase::Complete | Phase::Finalized => Colour::Green,
-        Phase::RollingBack { .. } | Phase::RolledBack { .. } => Colour::Red,
+        Phase::RollingBack { .. } | Phase::PausedBack { .. } | Phase::RolledBack { .. } => Colour::Red,
         _ => Colour::Yellow,
     };
     let kinds = rollout

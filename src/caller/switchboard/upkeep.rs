@@ -86,11 +86,12 @@ impl Switchboard {
         }
     }
 
-    fn end_overdue(&self, line: &Line) {
+    /// Ends what waits for a way past its deadline.
+    pub(in crate::caller) fn end_overdue(&self, line: &Line) {
         let now = self.clock.now();
         let over = line.peek(|way| {
             way.remove_if(|letter| {
-                let late = letter.deadline.is_some_and(|deadline| deadline < now);
+                let late = letter.deadline.is_some_and(|deadline| deadline <= now);
                 late || matches!(&letter.reply, ReplyTo::Here(slot) if slot.is_abandoned())
             })
         });

@@ -298,6 +298,29 @@ fn a_forwarder_to_a_dead_silo_ends_what_is_open_and_says_lost() {
     assert_eq!(after(&mut seat, |seat| seat.fence(L, 1)), [lost(L, 1, None)]);
 }
 
+/// As long as what was lost may come: from one interval to two after it.
+#[test]
+fn what_was_lost_is_forgotten_in_time() {
+    let mut seat = forwarder();
+    let _ = send(&mut seat, L, "a");
+    seat.silo_died(&t());
+    let _ = seat.take_commands();
+    seat.forget_lost();
+    assert!(seat.is_busy() && !seat.is_blank(), "it is still to be said");
+    assert_eq!(after(&mut seat, |seat| seat.fence(L, 1)), [lost(L, 1, None)]);
+    seat.forget_lost();
+    assert_eq!(after(&mut seat, |seat| seat.fence(L, 2)), [fenced(L, 2, None)]);
+    assert!(seat.is_blank() && !seat.is_busy(), "{seat:?}");
+
+    let mut seat = forwarder();
+    let _ = send(&mut seat, L, "a");
+    seat.forward_lost(STREAM, 1);
+    seat.forget_lost();
+    seat.forward_lost(STREAM, 1);
+    seat.forget_lost();
+    assert!(seat.has_lost(), "the last of them counts");
+}
+
 #[test]
 fn a_forwarder_of_which_the_actor_is_prepared_again_goes_on_forwarding() {
     let mut seat = forwarder();

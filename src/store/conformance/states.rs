@@ -2,11 +2,14 @@
 
 use super::{
     race::{CALLERS, race},
-    values::{actor, carts, change, entry, free, load, owned, register, registered, request, save, silo, state},
+    values::{
+        actor, carts, change, entry, free, load, load_owned, owned, posters, register, registered, request, save, silo,
+        state,
+    },
 };
 use crate::{
     ident::{ActorId, SiloId},
-    store::{ETag, Entry, EntryOutcome, SaveOutcome, Store, StoredState},
+    store::{ETag, Entry, EntryOutcome, NamedChange, NewState, SaveOutcome, SaveRequest, Store, StoredState},
 };
 use std::sync::{
     Arc,
@@ -170,6 +173,7 @@ async fn save_until_moved(store: &dyn Store, actor: &ActorId, from: &SiloId, mov
             SaveOutcome::Saved(_) if late => panic!("a save of {actor} succeeded after the entry had moved"),
             SaveOutcome::Saved(etag) => last = Some(etag),
             SaveOutcome::NotOwner(_) => return last,
+            SaveOutcome::Cleared => panic!("nobody takes the state of {actor} away"),
             SaveOutcome::NamedConflict { name, .. } => panic!("no state of {actor} is called {name:?}"),
             SaveOutcome::Conflict { actual, .. } => panic!("nobody else saves {actor}, yet there is {actual:?}"),
         }
@@ -252,7 +256,7 @@ pub async fn a_state_of_a_megabyte_comes_back_whole(store: Arc<dyn Store>) {
     save(&*store, request(&alice, &owner, 1, None, "small")).await;
     let body: Vec<u8> = (0..1_u32 << 20).map(|i| (i ^ (i >> 8)).to_le_bytes()[0]).collect();
     let mut large = request(&alice, &owner, 1, Some(1), "");
-    large.body = body.clone().into();
+    large.body = Some(body.clone().into());
     assert_eq!(save(&*store, large).await, SaveOutcome::Saved(ETag(2)));
     let found = load(&*store, &alice).await.expect("a state");
     assert_eq!((found.etag, found.body.len()), (ETag(2), body.len()));
@@ -271,4 +275,116 @@ pub async fn an_empty_state_is_a_state(store: Arc<dyn Store>) {
         ..state(1, "")
     };
     assert_eq!(load(&*store, &alice).await, Some(expected));
+}
+
+/// In one step, as a save: by the owner alone, in place of the state that it knows.
+pub async fn a_cleared_state_of_an_actor_is_gone_and_begins_again(store: Arc<dyn Store>) {
+    let (alice, one, other) = (actor("cart", "alice"), silo("a"), silo("b"));
+    register(&*store, &one, &alice).await;
+    let clear = |owner: &SiloId, epoch, expected| SaveRequest {
+        body: None,
+        ..request(&alice, owner, epoch, expected, "")
+    };
+    assert_eq!(
+        save(&*store, clear(&one, 1, None)).await,
+        SaveOutcome::Cleared,
+        "there is none"
+    );
+    save(&*store, request(&alice, &one, 1, None, "first")).await;
+    let conflict = |expected: Option<u64>, actual: Option<u64>| SaveOutcome::Conflict {
+        expected: expected.map(ETag),
+        actual: actual.map(ETag),
+    };
+    assert_eq!(save(&*store, clear(&one, 1, Some(2))).await, conflict(Some(2), Some(1)));
+    assert_eq!(
+        save(&*store, clear(&other, 1, Some(1))).await,
+        SaveOutcome::NotOwner(owned(&one, 1))
+    );
+    assert_eq!(
+        load(&*store, &alice).await,
+        Some(state(1, "first")),
+        "nothing was cleared"
+    );
+
+    assert_eq!(save(&*store, clear(&one, 1, Some(1))).await, SaveOutcome::Cleared);
+    assert_eq!(load(&*store, &alice).await, None);
+    let late = request(&alice, &one, 1, Some(1), "late");
+    assert_eq!(save(&*store, late).await, conflict(Some(1), None));
+    change(&*store, &alice, owned(&one, 1), owned(&other, 2)).await;
+    assert_eq!(
+        save(&*store, clear(&one, 1, None)).await,
+        SaveOutcome::NotOwner(owned(&other, 2))
+    );
+    let again = request(&alice, &other, 2, None, "again");
+    assert_eq!(save(&*store, again).await, SaveOutcome::Saved(ETag(1)));
+    assert_eq!(load(&*store, &alice).await, Some(state(1, "again")));
+    change(&*store, &alice, owned(&other, 2), free(3)).await;
+    save(&*store, clear(&one, 4, Some(1))).await;
+    assert_eq!(load(&*store, &alice).await, Some(state(1, "again")), "it is nobody's");
+}
+
+/// Its named states are saved with it, and nobody waits for its posts any more.
+pub async fn what_else_a_save_says_holds_for_one_that_clears(store: Arc<dyn Store>) {
+    let (alice, owner) = (actor("cart", "alice"), silo("a"));
+    register(&*store, &owner, &alice).await;
+    let mut first = request(&alice, &owner, 1, None, "first");
+    first.has_posts = true;
+    save(&*store, first).await;
+    assert_eq!(posters(&*store).await, std::slice::from_ref(&alice));
+    let mut clear = request(&alice, &owner, 1, Some(1), "");
+    clear.body = None;
+    clear.named.push(NamedChange {
+        name: "history".into(),
+        expected: None,
+        new: Some(NewState {
+            version: "1.0.0".into(),
+            body: "kept".into(),
+        }),
+    });
+    assert_eq!(save(&*store, clear).await, SaveOutcome::Cleared);
+    assert_eq!(
+        (load(&*store, &alice).await, posters(&*store).await),
+        (None, Vec::new())
+    );
+    let history = store.load_named(&alice, "history").await.expect("load_named answers");
+    assert_eq!(history, Some(state(1, "kept")));
+}
+
+/// Owners follow each other, and each saves by which epoch it does so: who reads both never sees a state of a later owner than the
+/// entry names, nor one that the owner before did not see.
+pub async fn an_entry_and_its_state_are_read_of_one_moment(store: Arc<dyn Store>) {
+    let (alice, owner) = (actor("cart", "alice"), silo("a"));
+    assert_eq!(load_owned(&*store, &alice).await, (Entry::default(), None));
+    register(&*store, &owner, &alice).await;
+    save(&*store, request(&alice, &owner, 1, None, "1")).await;
+    let is = (owned(&owner, 1), Some(state(1, "1")));
+    assert_eq!(load_owned(&*store, &alice).await, is);
+    let (contested, writer, over) = (alice.clone(), owner.clone(), Arc::new(AtomicBool::new(false)));
+    race(&store, move |store, caller| {
+        let (actor, owner, over) = (contested.clone(), writer.clone(), Arc::clone(&over));
+        Box::pin(async move {
+            if caller == 0 {
+                let _end = SetWhenDropped(&over);
+                for epoch in 2..40 {
+                    change(&*store, &actor, owned(&owner, epoch - 1), owned(&owner, epoch)).await;
+                    save(
+                        &*store,
+                        request(&actor, &owner, epoch, Some(epoch - 1), &epoch.to_string()),
+                    )
+                    .await;
+                }
+            } else {
+                while !over.load(Ordering::SeqCst) {
+                    let (entry, found) = load_owned(&*store, &actor).await;
+                    let found = found.expect("a state");
+                    let by: u64 = std::str::from_utf8(&found.body)
+                        .expect("text")
+                        .parse()
+                        .expect("an epoch");
+                    assert!(by == entry.epoch.0 || by + 1 == entry.epoch.0, "{by} at {entry:?}");
+                }
+            }
+        })
+    })
+    .await;
 }

@@ -68,7 +68,7 @@ pub(super) fn request(actor: &ActorId, owner: &SiloId, epoch: u64, expected: Opt
         },
         expected: expected.map(ETag),
         version: "1.0.0".into(),
-        body: body.to_owned().into(),
+        body: Some(body.to_owned().into()),
         has_posts: false,
         named: Vec::new(),
     }
@@ -127,4 +127,8 @@ pub(super) async fn load(store: &dyn Store, actor: &ActorId) -> Option<StoredSta
     let states = store.load(vec![actor.clone()]).await.expect("load answers");
     let [state] = <[Option<StoredState>; 1]>::try_from(states).expect("an answer for an actor");
     state
+}
+
+pub(super) async fn load_owned(store: &dyn Store, actor: &ActorId) -> (Entry, Option<StoredState>) {
+    store.load_owned(actor).await.expect("load_owned answers")
 }

@@ -258,8 +258,13 @@ impl Store for EmbeddedStore {
         self.submit(Access::Reads, actors.len(), move |file| states::load(file, &actors))
     }
 
+    fn load_owned(&self, actor: &ActorId) -> StoreFuture<'_, (Entry, Option<StoredState>)> {
+        let actor = actor.clone();
+        self.submit(Access::Reads, 1, move |file| states::load_owned(file, &actor))
+    }
+
     fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>> {
-        let bytes: usize = saves.iter().map(|save| save.body.len()).sum();
+        let bytes: usize = (saves.iter().flat_map(|save| &save.body)).map(Bytes::len).sum();
         self.submit(Access::Writes, saves.len() + bytes / BYTES_PER_ITEM, move |file| {
             states::save(file, &saves)
         })

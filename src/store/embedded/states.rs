@@ -3,9 +3,8 @@
 use super::{entries::Reader as EntryReader, failure::Failure, file::File, named};
 use crate::{
     ident::ActorId,
-    store::{ETag, SaveOutcome, SaveRequest, StoredState},
+    store::{ETag, Entry, SaveOutcome, SaveRequest, StoredState},
 };
-use bytes::Bytes;
 use rusqlite::{CachedStatement, OptionalExtension, params};
 
 /// Reads states, one statement for all.
@@ -43,6 +42,11 @@ pub(super) fn load(file: &File, actors: &[ActorId]) -> Result<Vec<Option<StoredS
     actors.iter().map(|actor| states.read(actor)).collect()
 }
 
+/// The entry and the state: a transaction sees the file as it was at one moment.
+pub(super) fn load_owned(file: &File, actor: &ActorId) -> Result<(Entry, Option<StoredState>), Failure> {
+    Ok((EntryReader::new(file)?.read(actor)?, Reader::new(file)?.read(actor)?))
+}
+
 /// Saves the states whose writer owns the actor and knows the state that it replaces.
 pub(super) fn save(file: &File, saves: &[SaveRequest]) -> Result<Vec<SaveOutcome>, Failure> {
     let mut entries = EntryReader::new(file)?;
@@ -51,6 +55,7 @@ pub(super) fn save(file: &File, saves: &[SaveRequest]) -> Result<Vec<SaveOutcome
         "INSERT INTO states (cluster, kind, key, etag, version, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT DO UPDATE SET etag = excluded.etag, version = excluded.version, body = excluded.body",
     )?;
+    let mut clear = file.prepare("DELETE FROM states WHERE cluster = ?1 AND kind = ?2 AND key = ?3")?;
     let mut add = file.prepare("INSERT OR IGNORE INTO posters (cluster, kind, key) VALUES (?1, ?2, ?3)")?;
     let mut remove = file.prepare("DELETE FROM posters WHERE cluster = ?1 AND kind = ?2 AND key = ?3")?;
     let mut any = file.prepare("SELECT EXISTS (SELECT 1 FROM posters)")?;
@@ -75,27 +80,35 @@ pub(super) fn save(file: &File, saves: &[SaveRequest]) -> Result<Vec<SaveOutcome
             return Ok(conflict);
         }
         named::change(file, &save.actor, &save.named)?;
-        let etag = actual.map_or(0, |last| last.0).checked_add(1).ok_or_else(|| {
-            Failure::corrupt(
-                format!("the state of {}", save.actor),
-                "its e-tag is the last number there is",
-            )
-        })?;
-        let body: &Bytes = &save.body;
-        upsert.execute(params![
-            file.cluster(),
-            kind,
-            key,
-            etag.cast_signed(),
-            save.version,
-            &body[..]
-        ])?;
+        let outcome = match &save.body {
+            Some(body) => {
+                let etag = actual.map_or(0, |last| last.0).checked_add(1).ok_or_else(|| {
+                    Failure::corrupt(
+                        format!("the state of {}", save.actor),
+                        "its e-tag is the last number there is",
+                    )
+                })?;
+                upsert.execute(params![
+                    file.cluster(),
+                    kind,
+                    key,
+                    etag.cast_signed(),
+                    save.version,
+                    &body[..]
+                ])?;
+                SaveOutcome::Saved(ETag(etag))
+            }
+            None => {
+                clear.execute(params![file.cluster(), kind, key])?;
+                SaveOutcome::Cleared
+            }
+        };
         may_be_poster |= save.has_posts;
         if may_be_poster {
             let posters = if save.has_posts { &mut add } else { &mut remove };
             posters.execute(params![file.cluster(), kind, key])?;
         }
-        Ok(SaveOutcome::Saved(ETag(etag)))
+        Ok(outcome)
     };
     saves.iter().map(&mut save).collect()
 }

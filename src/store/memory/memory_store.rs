@@ -161,6 +161,11 @@ impl Store for MemoryStore {
         self.run(move |tables| Ok(actors.iter().map(|actor| tables.state(actor)).collect()))
     }
 
+    fn load_owned(&self, actor: &ActorId) -> StoreFuture<'_, (Entry, Option<StoredState>)> {
+        let actor = actor.clone();
+        self.run(move |tables| Ok((tables.entry(&actor), tables.state(&actor))))
+    }
+
     fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>> {
         self.run(move |tables| Ok(saves.into_iter().map(|save| tables.save(save)).collect()))
     }

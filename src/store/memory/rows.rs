@@ -106,6 +106,8 @@ pub(super) struct Rows {
     rows: Blocks<Row>,
     index: [HashTable<u32>; SHARDS],
     states: Blocks<State>,
+    /// The numbers of states that were taken away.
+    free: Vec<u32>,
     owners: Names<SiloId>,
     versions: Names<String>,
 }
@@ -116,6 +118,7 @@ impl Default for Rows {
             rows: Blocks::default(),
             index: [const { HashTable::new() }; SHARDS],
             states: Blocks::default(),
+            free: Vec::new(),
             owners: Names::default(),
             versions: Names::default(),
         }
@@ -208,9 +211,28 @@ impl Rows {
             body: state.body.as_ref().into(),
             version: self.versions.number_of(&state.version),
         };
-        match self.rows.get(number).state {
-            NONE => self.rows.get_mut(number).state = self.states.push(new),
-            old => *self.states.get_mut(old) = new,
+        let state = match (self.rows.get(number).state, self.free.last()) {
+            (NONE, None) => self.states.push(new),
+            (NONE, Some(_)) => {
+                let free = self.free.pop().expect("invariant: it was just seen");
+                *self.states.get_mut(free) = new;
+                free
+            }
+            (old, _) => {
+                *self.states.get_mut(old) = new;
+                old
+            }
+        };
+        self.rows.get_mut(number).state = state;
+    }
+
+    /// Takes away what is saved of an actor.
+    pub(super) fn clear_state(&mut self, actor: &ActorId) {
+        let Some(number) = self.find(actor) else { return };
+        let state = std::mem::replace(&mut self.rows.get_mut(number).state, NONE);
+        if state != NONE {
+            self.states.get_mut(state).body = Box::default();
+            self.free.push(state);
         }
     }
 
@@ -226,6 +248,34 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_place_of_a_state_that_was_taken_away_is_used_again() {
+        let mut rows = Rows::default();
+        let actor = |key: u32| ActorId::new("k", key.to_string()).expect("valid");
+        let state = StoredState {
+            etag: ETag(1),
+            version: "1.0.0".into(),
+            body: "body".into(),
+        };
+        for key in 0..100 {
+            rows.set_state(&actor(key), &state);
+            rows.clear_state(&actor(key));
+            rows.clear_state(&actor(key));
+            assert_eq!(rows.state(&actor(key)), None);
+        }
+        assert_eq!(rows.states.iter().count(), 1);
+        rows.set_state(&actor(1), &state);
+        rows.set_state(
+            &actor(2),
+            &StoredState {
+                etag: ETag(2),
+                ..state.clone()
+            },
+        );
+        assert_eq!(rows.state(&actor(1)), Some(state));
+        assert_eq!(rows.etag(&actor(2)), Some(ETag(2)));
+    }
 
     #[test]
     fn a_row_takes_24_bytes_and_a_state_32_beside_its_body() {

@@ -171,18 +171,23 @@ impl Tables {
                 None => _ = self.named.remove(&place),
             }
         }
-        let etag = ETag(actual.map_or(1, |last| last.0 + 1));
-        let state = StoredState {
-            etag,
-            version: save.version,
-            body: save.body,
+        let outcome = match save.body {
+            Some(body) => {
+                let etag = ETag(actual.map_or(1, |last| last.0 + 1));
+                let version = save.version;
+                self.rows.set_state(&save.actor, &StoredState { etag, version, body });
+                SaveOutcome::Saved(etag)
+            }
+            None => {
+                self.rows.clear_state(&save.actor);
+                SaveOutcome::Cleared
+            }
         };
-        self.rows.set_state(&save.actor, &state);
         if save.has_posts {
             self.posters.insert(save.actor);
         } else if !self.posters.is_empty() {
             self.posters.remove(&save.actor);
         }
-        SaveOutcome::Saved(etag)
+        outcome
     }
 }

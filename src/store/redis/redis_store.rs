@@ -247,6 +247,11 @@ impl Store for RedisStore {
         self.submit(move |server| async move { states::save(&server, saves).await })
     }
 
+    fn load_owned(&self, actor: &ActorId) -> StoreFuture<'_, (Entry, Option<StoredState>)> {
+        let actor = actor.clone();
+        self.submit(move |server| async move { states::load_owned(&server, &actor).await })
+    }
+
     fn load_named(&self, actor: &ActorId, name: &str) -> StoreFuture<'_, Option<StoredState>> {
         let (actor, name) = (actor.clone(), name.to_owned());
         self.submit(move |server| async move { states::load_named(&server, &actor, &name).await })

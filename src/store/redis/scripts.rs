@@ -133,8 +133,8 @@ return answers"
 );
 
 /// Saves states. KEYS: the partition's posters, actors, the named states of those that change some. ARGV: how many actors; for each: owner,
-/// incarnation, epoch, expected e-tag ('' for none), version, body, its name if it has posts ('' if not), the number of changes of its named
-/// states; for each of those: name, expected e-tag, the e-tag after it ('' takes it away), version, body.
+/// incarnation, epoch, expected e-tag ('' for none), version, body, `save` or `clear`, its name if it has posts ('' if not), the number of
+/// changes of its named states; for each of those: name, expected e-tag, the e-tag after it ('' takes it away), version, body.
 pub(super) static SAVE: LazyLock<Script> = script!(
     count!(),
     entry!(),
@@ -144,10 +144,10 @@ local actors, last = tonumber(ARGV[1]), 1
 local names = actors + 1
 for i = 1, actors do
   local actor, a, named = KEYS[i + 1], last, nil
-  last = a + 8
-  if ARGV[a + 8] ~= '0' then
+  last = a + 9
+  if ARGV[a + 9] ~= '0' then
     names = names + 1
-    named, last = KEYS[names], last + 5 * tonumber(ARGV[a + 8])
+    named, last = KEYS[names], last + 5 * tonumber(ARGV[a + 9])
   end
   local owner, incarnation, epoch = entry(actor)
   if incarnation == '' or owner ~= ARGV[a + 1] or incarnation ~= ARGV[a + 2] or epoch ~= ARGV[a + 3] then
@@ -157,7 +157,7 @@ for i = 1, actors do
     local etag, poster = found[1], found[2]
     local after = count(etag or '0')
     local conflict = nil
-    for c = a + 9, last, 5 do
+    for c = a + 10, last, 5 do
       local has = redis.call('HGET', named, 'e:' .. ARGV[c])
       if not conflict and (has or '') ~= ARGV[c + 1] then conflict = {'named_conflict', ARGV[c], has} end
     end
@@ -168,8 +168,14 @@ for i = 1, actors do
     elseif not after then
       answers[i] = {'corrupt', 'e-tag ' .. etag}
     else
-      redis.call('HSET', actor, 'etag', after, 'version', ARGV[a + 5], 'body', ARGV[a + 6])
-      for c = a + 9, last, 5 do
+      if ARGV[a + 7] == 'save' then
+        redis.call('HSET', actor, 'etag', after, 'version', ARGV[a + 5], 'body', ARGV[a + 6])
+        answers[i] = {'saved', after}
+      else
+        redis.call('HDEL', actor, 'etag', 'version', 'body')
+        answers[i] = {'cleared'}
+      end
+      for c = a + 10, last, 5 do
         local e, v, b = 'e:' .. ARGV[c], 'v:' .. ARGV[c], 'b:' .. ARGV[c]
         if ARGV[c + 2] == '' then
           redis.call('HDEL', named, e, v, b)
@@ -177,14 +183,13 @@ for i = 1, actors do
           redis.call('HSET', named, e, ARGV[c + 2], v, ARGV[c + 3], b, ARGV[c + 4])
         end
       end
-      if ARGV[a + 7] ~= '' then
-        redis.call('HSET', actor, 'poster', ARGV[a + 7])
-        redis.call('SADD', KEYS[1], ARGV[a + 7])
+      if ARGV[a + 8] ~= '' then
+        redis.call('HSET', actor, 'poster', ARGV[a + 8])
+        redis.call('SADD', KEYS[1], ARGV[a + 8])
       elseif poster then
         redis.call('HDEL', actor, 'poster')
         redis.call('SREM', KEYS[1], poster)
       end
-      answers[i] = {'saved', after}
     end
   end
 end

@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{
     ident::ActorId,
-    store::{ETag, NamedChange, SaveOutcome, SaveRequest, StoredState},
+    store::{ETag, Entry, NamedChange, SaveOutcome, SaveRequest, StoredState},
 };
+use bytes::Bytes;
 use deadpool_redis::redis::pipe;
 
 /// States that are read together: large ones must come in time, too.
@@ -38,11 +39,21 @@ pub(super) async fn load(server: &Server, actors: &[ActorId]) -> Result<Vec<Opti
     Ok(states)
 }
 
+/// The entry and the state: fields of one hash.
+pub(super) async fn load_owned(server: &Server, actor: &ActorId) -> Result<(Entry, Option<StoredState>), Failure> {
+    let mut read = pipe();
+    let fields = &["owner", "incarnation", "epoch", "etag", "version", "body"];
+    read.cmd("HMGET").arg(server.keys().actor(actor)).arg(fields);
+    let replies: Vec<Reply> = server.pipeline_apart(&read).await?;
+    let mut reply = reader(actor, replies.into_iter().next().unwrap_or_default());
+    Ok((reply.entry()?, reply.state()?))
+}
+
 /// Saves the states whose writer owns the actor and knows the state that it replaces.
 pub(super) async fn save(server: &Server, saves: Vec<SaveRequest>) -> Result<Vec<SaveOutcome>, Failure> {
     let items = saves.into_iter().map(|save| Item {
         partition: partition(&save.actor),
-        bytes: save.body.len() + named_bytes(&save.named),
+        bytes: save.body.as_ref().map_or(0, Bytes::len) + named_bytes(&save.named),
         item: save,
     });
     by_partition(items, |partition, saves: Vec<SaveRequest>, bytes| async move {
@@ -59,7 +70,8 @@ pub(super) async fn save(server: &Server, saves: Vec<SaveRequest>) -> Result<Vec
                 .arg(save.owner.epoch.to_string())
                 .arg(expected.unwrap_or_default())
                 .arg(&save.version)
-                .arg(&save.body[..])
+                .arg(save.body.as_deref().unwrap_or_default())
+                .arg(if save.body.is_some() { "save" } else { "clear" })
                 .arg(poster.unwrap_or_default())
                 .arg(save.named.len());
             if !save.named.is_empty() {
@@ -122,6 +134,7 @@ fn saved(save: &SaveRequest, reply: Reply) -> Result<SaveOutcome, Failure> {
     let mut reply = reader(&save.actor, reply);
     match reply.text()?.as_str() {
         "saved" => Ok(SaveOutcome::Saved(ETag(reply.number()?))),
+        "cleared" => Ok(SaveOutcome::Cleared),
         "conflict" => {
             let actual = reply
                 .optional()

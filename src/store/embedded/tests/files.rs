@@ -37,7 +37,7 @@ fn all_that_was_answered_is_there_after_reopening() {
         },
         expected: None,
         version: "1.0.0".into(),
-        body: "body".into(),
+        body: Some("body".into()),
         has_posts: false,
         named: Vec::new(),
     };

@@ -176,6 +176,10 @@ impl Store for Handles {
         self.next().load(actors)
     }
 
+    fn load_owned(&self, actor: &ActorId) -> StoreFuture<'_, (Entry, Option<StoredState>)> {
+        self.next().load_owned(actor)
+    }
+
     fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>> {
         self.next().save(saves)
     }
