@@ -6,7 +6,7 @@ pub(crate) fn check(run: &Run) -> Result<(), String> {
     for departure in &run.departures {
         let (report, owned) = (&departure.report, departure.owned);
         let in_order = report.flushed && report.forced.is_empty() && report.unsaved.is_empty();
-        if run.plan.every.is_empty() && !in_order {
+        if run.is_planned() && !in_order {
             return Err(format!(
                 "nothing failed, but {} left like this: {report:?}",
                 report.silo
