@@ -43,7 +43,7 @@ impl Coverage {
         println!("| step | taken | {} |", faults.join(" | "));
         println!("|---|--:|{}", "--:|".repeat(faults.len()));
         let mut spared = Vec::new();
-        for step in STEPS {
+        for step in STEPS.into_iter().filter(|_| self.runs > 1) {
             let hits = faults.map(|fault| self.hits.get(&(step, fault)).copied().unwrap_or(0));
             let taken = self.steps.get(step).copied().unwrap_or(0);
             println!(

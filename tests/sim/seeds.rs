@@ -69,8 +69,7 @@ impl Seeds {
         if let Some(seed) = number("QUARK_SIM_SEED") {
             let mut sum = Sum::default();
             self.run_one(story, seed, &Mutex::new(&mut sum), true);
-            self.conclude(sum, Duration::ZERO);
-            return Sum::default();
+            return self.conclude(sum, Duration::ZERO);
         }
         let secs = number("QUARK_SIM_SECS");
         let until = secs.map(|secs| begun + Duration::from_secs(secs) * self.share / 100);
