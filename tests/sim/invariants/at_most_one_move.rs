@@ -21,8 +21,9 @@ pub(crate) fn check(run: &Run) -> Result<(), String> {
             ["1.0.0"] => rolled_back,
             ["1.0.0", "1.1.0"] => true,
             ["1.0.0", "1.1.0", "1.0.0"] => rolled_back,
-            // Of an actor that came up on the new version, or nobody asked while it was on the old one.
+            // It came up on the new version, or nobody asked it while it was on the old one.
             ["1.1.0"] => !rolled_back,
+            ["1.1.0", "1.0.0"] => rolled_back,
             _ => false,
         };
         if !is_right {
