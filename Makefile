@@ -26,12 +26,13 @@ prerequisites:
 test: prerequisites
 	$(CARGO) test --workspace --all-features
 
-# Whole clusters on one thread, SEEDS of each story: optimized, as they are many. One of them: QUARK_SIM_SEED=n make sim
-SEEDS ?= 200
-sim: export QUARK_SIM_SEEDS ?= $(SEEDS)
+# Whole clusters, each on one thread, optimized: SEEDS of each story, or as many as SECS seconds of all stories together allow, or
+# what is over first. One of them: QUARK_SIM_SEED=n make sim
+SEEDS ?= $(if $(SECS),,200)
+SIM := $(CARGO) test --profile sim --all-features --test sim -- --include-ignored --nocapture --test-threads 1
 sim: prerequisites
-	$(CARGO) test --profile sim --all-features --test sim -- --include-ignored --nocapture laws:: determinism:: speed:: users:: found:: \
-	  teeth::rules_that_are_broken_are_found_at_once
+	QUARK_SIM_SEEDS=$(SEEDS) QUARK_SIM_SECS=$(SECS) $(SIM) laws::
+	$(SIM) determinism:: speed:: users:: found:: teeth::rules_that_are_broken_are_found_at_once
 
 # Every rule that the simulator's tests break on purpose, and the seed that notices: the table of docs/testing.md.
 sim-teeth: prerequisites

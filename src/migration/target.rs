@@ -170,25 +170,67 @@ impl<I> Seat<I> {
     ) {
         match outcome {
             EntryOutcome::Changed => self.took_effect(purpose, new),
+            EntryOutcome::Conflict(actual) if self.stands_for(purpose, new) => {
+                let asked = self.tenure.as_ref().map(|tenure| tenure.epoch);
+                self.entry_read_by(asked, &actual, dead);
+            }
             EntryOutcome::Conflict(actual) => self.entry_read(&actual, dead),
         }
     }
 
+    /// Whether a change is one that the phase waits for.
+    fn stands_for(&self, purpose: Purpose, new: &Entry) -> bool {
+        self.tenure
+            .as_ref()
+            .is_some_and(|tenure| match (&tenure.phase, purpose) {
+                (Phase::Prepared { asked: true, .. }, Purpose::Commit)
+                | (Phase::Committed { starting: true, .. }, Purpose::Start)
+                | (Phase::Ending { freeing: true }, Purpose::Free) => tenure.epoch.next() == new.epoch,
+                (Phase::Frozen { .. }, Purpose::Resume | Purpose::TakeBack) => new.epoch > tenure.epoch,
+                _ => false,
+            })
+    }
+
     fn took_effect(&mut self, purpose: Purpose, new: &Entry) {
-        let Some(tenure) = &self.tenure else { return };
-        match (&tenure.phase, purpose) {
-            (Phase::Prepared { asked: true, .. }, Purpose::Commit) if tenure.epoch.next() == new.epoch => {
-                self.now_committed();
-            }
-            (Phase::Frozen { .. }, Purpose::Resume | Purpose::TakeBack) if new.epoch > tenure.epoch => {
-                self.resume(new.epoch);
-            }
-            (Phase::Committed { starting: true, .. }, Purpose::Start) if tenure.epoch.next() == new.epoch => {
-                self.start(new.epoch);
-            }
-            (Phase::Ending { freeing: true }, Purpose::Free) if tenure.epoch.next() == new.epoch => self.freed(None),
-            _ => {}
+        if !self.stands_for(purpose, new) {
+            return;
         }
+        match purpose {
+            Purpose::Commit => self.now_committed(),
+            Purpose::Resume | Purpose::TakeBack => self.resume(new.epoch),
+            Purpose::Start => self.start(new.epoch),
+            Purpose::Free => self.freed(None),
+        }
+    }
+
+    /// The entry as it is, by a read or a conflict that was asked for when the tenure stood on the epoch `asked`. If it still does, an
+    /// older entry is no late answer: the store has lost writes.
+    pub fn entry_read_by(&mut self, asked: Option<Epoch>, entry: &Entry, dead: impl Fn(&SiloId) -> bool) {
+        let epoch = self.tenure.as_ref().map(|tenure| tenure.epoch);
+        if epoch == asked && epoch.is_some_and(|epoch| entry.epoch < epoch) {
+            self.entry_lost(entry);
+        } else {
+            self.entry_read(entry, dead);
+        }
+    }
+
+    /// The store knows an older epoch than the tenure stands on. Who has the actor writes over it; who was to get it, or gives it up,
+    /// lets it be.
+    fn entry_lost(&mut self, found: &Entry) {
+        let Some(tenure) = &self.tenure else { return };
+        let (purpose, epoch) = match tenure.phase {
+            // Above the epoch at which the target may have committed.
+            Phase::Frozen { .. } => (Purpose::TakeBack, tenure.epoch.next().next()),
+            Phase::Committed { starting: true, .. } => (Purpose::Start, tenure.epoch.next()),
+            Phase::Prepared { asked: true, .. } => return self.drop_reservation(None),
+            Phase::Ending { freeing: true } => return self.freed(None),
+            _ => return,
+        };
+        self.commands.push(Command::ChangeEntry {
+            purpose,
+            expected: found.clone(),
+            new: Entry::owned(self.me.clone(), epoch),
+        });
     }
 
     /// The entry as it is, from a read or a conflict. `dead` tells which silos are.

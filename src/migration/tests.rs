@@ -350,6 +350,35 @@ fn a_first_message_and_its_registration_come_to_a_seat_at_rest() {
     assert_eq!((&seat, seat.at_rest()), (&Seat::resting(s(), Epoch(3)), Some(Epoch(3))));
 }
 
+// A store that has lost writes.
+
+/// Found by a simulation whose store failed over (`tests/sim/found.rs`): S registers the actor at epoch 3, the store forgets that, and the
+/// activation ends. The conflict of what S asks says an older epoch, which S took for a late answer, and waited for ever.
+#[test]
+fn an_actor_that_ends_is_given_up_though_the_store_knows_nothing_of_it() {
+    let mut seat = active(s());
+    seat.deactivate();
+    seat.deactivated();
+    let _ = seat.take_commands();
+    let conflict = crate::store::EntryOutcome::Conflict(Entry::default());
+    seat.entry_changed(super::Purpose::Free, &Entry::free(Epoch(2)), conflict, nobody);
+    assert!(seat.is_blank());
+}
+
+#[test]
+fn a_late_answer_to_what_an_earlier_tenure_asked_is_no_loss_of_the_store() {
+    let mut seat = active(s());
+    seat.deactivate();
+    seat.deactivated();
+    let _ = seat.take_commands();
+    let conflict = crate::store::EntryOutcome::Conflict(Entry::default());
+    seat.entry_changed(super::Purpose::Free, &Entry::free(Epoch(1)), conflict, nobody);
+    seat.entry_read_by(Some(Epoch(0)), &Entry::default(), nobody);
+    assert!(seat.phase().is_some(), "it waits for the answer to its own question");
+    seat.entry_read_by(Some(Epoch(1)), &Entry::default(), nobody);
+    assert!(seat.is_blank());
+}
+
 // Deactivation.
 
 #[test]

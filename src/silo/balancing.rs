@@ -1,5 +1,5 @@
-//! Rebalancing carried out: silos tell each other their loads, and one that has more than its share wants some of its actors
-//! to move, by the same coordinator as all other moves.
+//! Rebalancing carried out: silos tell their loads to those that rebalance, and one that has more than its share wants some of its
+//! actors to move, by the same coordinator as all other moves.
 
 use super::{Gate, Node, queries::News};
 use crate::{
@@ -18,8 +18,11 @@ use std::{
     time::Duration,
 };
 
-/// How often a silo tells the others its load.
+/// How often a silo tells its load to those that want to know.
 pub(super) const TELL_LOAD: Duration = Duration::from_secs(1);
+
+/// For so long a silo that wanted to know goes on to be told, if it says so no more.
+const WANTED_FOR: Duration = Duration::from_secs(5);
 
 /// The load of a silo, as it said.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +30,8 @@ struct Said {
     at: Moment,
     actors: usize,
     busy: f64,
+    /// Whether it wants to know the loads of others.
+    wants: bool,
 }
 
 /// What a silo needs to rebalance.
@@ -49,10 +54,22 @@ impl Balancing {
         }
     }
 
-    /// A silo says its load.
-    pub(super) fn said(&self, silo: &SiloId, actors: usize, busy: f64, at: Moment) {
+    /// A silo says its load, and whether it wants to know those of others.
+    pub(super) fn said(&self, silo: &SiloId, actors: usize, busy: f64, wants: bool, at: Moment) {
         let busy = if busy.is_finite() { busy.clamp(0.0, 1.0) } else { 0.0 };
-        self.said.lock().insert(silo.clone(), Said { at, actors, busy });
+        let said = Said {
+            at,
+            actors,
+            busy,
+            wants,
+        };
+        self.said.lock().insert(silo.clone(), said);
+    }
+
+    /// Whether a silo has said of late that it wants to know.
+    fn wants(&self, silo: &SiloId, now: Moment) -> bool {
+        let wants = |said: &Said| said.wants && now.since(said.at) < WANTED_FOR;
+        self.said.lock().get(silo).is_some_and(wants)
     }
 
     /// An actor came by a move: it stays for a while.
@@ -71,16 +88,20 @@ impl Balancing {
 }
 
 impl Node {
-    /// Tells the other silos how much there is to do here.
+    /// Tells the silos that rebalance how much there is to do here; all of them, if this one does.
     pub(super) fn tell_load(&self) {
-        let (actors, busy) = self.own_load();
+        let (wants, now) = (self.options.rebalance.is_some(), self.clock.now());
         let others: Vec<_> = (self.view.read().active())
-            .filter(|row| row.silo != self.me)
+            .filter(|row| row.silo != self.me && (wants || self.balancing.wants(&row.silo, now)))
             .map(|row| row.silo.clone())
             .collect();
+        if others.is_empty() {
+            return;
+        }
+        let (actors, busy) = self.own_load();
         let actors = u64::try_from(actors).unwrap_or(u64::MAX);
         for silo in others {
-            self.notify(&silo, News::Load { actors, busy });
+            self.notify(&silo, News::Load { actors, busy, wants });
         }
     }
 
@@ -210,5 +231,23 @@ impl Node {
             // Nobody else moves it: no move was wanted a moment ago, and what is wanted since comes first.
             let _moves_already = self.moves.want(actor, Some(to.clone()), None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_rebalances_is_told_loads_for_as_long_as_it_says_so() {
+        let balancing = Balancing::new(BalanceOptions::default());
+        let (one, other) = (SiloId::new("one", 1), SiloId::new("other", 1));
+        let at = Moment(1);
+        balancing.said(&one, 3, 0.5, true, at);
+        balancing.said(&other, 3, 0.5, false, at);
+        assert!(balancing.wants(&one, at + TELL_LOAD));
+        assert!(!balancing.wants(&one, at + WANTED_FOR));
+        assert!(!balancing.wants(&other, at));
+        assert!(!balancing.wants(&SiloId::new("a third", 1), at));
     }
 }

@@ -1,6 +1,6 @@
 //! The directory as this silo writes and reads it: in batches, off the message path.
 
-use super::{Gate, Node, found::Found};
+use super::{Gate, Node, found::Found, place::Place};
 use crate::{
     caller::back_off,
     ident::{ActorId, Epoch, Hint},
@@ -197,11 +197,13 @@ impl Node {
         let node = Arc::downgrade(self);
         self.spawn(async move {
             while let Some(node) = node.upgrade() {
+                let epoch = |place: &Place| place.seat.phase().map(|(_, epoch)| epoch);
+                let asked = node.seats.peek(&actor, epoch).flatten();
                 match node.store.entries(vec![actor.clone()]).await {
                     Ok(entries) => {
                         let entry = entries.into_iter().next().unwrap_or_default();
                         let gone = |silo: &_| node.is_gone(silo);
-                        return node.at(&actor, |place| place.seat.entry_read(&entry, gone));
+                        return node.at(&actor, |place| place.seat.entry_read_by(asked, &entry, gone));
                     }
                     Err(error) if node.gate() != Gate::Shut => {
                         tracing::warn!(%actor, %error, "a directory entry cannot be read now");

@@ -5,6 +5,7 @@ use super::{
     Node,
     cluster::ClusterChange,
     queries::{MEMBERSHIP_NOTICE, News, Notice},
+    services::Running,
 };
 use crate::{
     clock::Moment,
@@ -21,11 +22,16 @@ use tokio::sync::watch;
 pub(super) struct MembershipSupervisor {
     node: Arc<Node>,
     alarm: Option<SpawnHandle>,
+    _running: Running,
 }
 
 impl MembershipSupervisor {
     pub(super) fn new(node: Arc<Node>) -> Self {
-        Self { node, alarm: None }
+        Self {
+            _running: node.services.running(),
+            node,
+            alarm: None,
+        }
     }
 }
 

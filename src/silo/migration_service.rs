@@ -6,6 +6,7 @@ use super::{
     intervals::{after, every},
     moves::Due,
     place::Place,
+    services::Running,
 };
 use crate::{
     ident::{ActorId, LinkId, SiloId},
@@ -37,11 +38,16 @@ pub(super) struct MigrationSupervisor {
     node: Arc<Node>,
     /// Whether moves are looked after: not where there are none.
     ticks: bool,
+    _running: Running,
 }
 
 impl MigrationSupervisor {
     pub(super) fn new(node: Arc<Node>) -> Self {
-        Self { node, ticks: false }
+        Self {
+            _running: node.services.running(),
+            node,
+            ticks: false,
+        }
     }
 }
 

@@ -53,7 +53,13 @@ pub(crate) enum News {
     /// Whether the store is out of reach.
     StoreReach { round: u64, unreachable: bool },
     /// How much there is to do.
-    Load { actors: u64, busy: f64 },
+    Load {
+        actors: u64,
+        busy: f64,
+        /// Tell me yours. Silos of versions that do not say so want it.
+        #[serde(default = "wanted")]
+        wants: bool,
+    },
     /// That the record of the rollout has changed.
     Rollout,
     /// That a reminder was set that is due soon.
@@ -62,6 +68,10 @@ pub(crate) enum News {
     BucketsFree,
     /// That the rules of versions have changed.
     Rules,
+}
+
+fn wanted() -> bool {
+    true
 }
 
 impl Node {
@@ -137,9 +147,9 @@ impl Node {
                 alive,
             }),
             News::StoreReachAsked { round } => membership(Event::StoreReachAsked { peer, round }),
-            News::Load { actors, busy } => {
+            News::Load { actors, busy, wants } => {
                 let actors = usize::try_from(actors).unwrap_or(usize::MAX);
-                self.balancing.said(from, actors, busy, self.clock.now());
+                self.balancing.said(from, actors, busy, wants, self.clock.now());
             }
             News::StoreReach { round, unreachable } => {
                 if unreachable {

@@ -14,6 +14,7 @@ use crate::{
 use actix::Addr;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc, task::Waker};
+use tokio::sync::Notify;
 
 /// The services' addresses; a restarted service has a new one.
 #[derive(Default)]
@@ -21,6 +22,17 @@ pub(super) struct ServiceAddresses {
     membership: Mutex<Option<Addr<MembershipSupervisor>>>,
     migration: Mutex<Option<Addr<MigrationSupervisor>>>,
     probes: Mutex<Probes>,
+    /// Told when a service ends.
+    pub(super) ended: Arc<Notify>,
+}
+
+/// Held by a service: tells when it ends, however that comes.
+pub(super) struct Running(Arc<Notify>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 #[derive(Default)]
@@ -30,6 +42,11 @@ struct Probes {
 }
 
 impl ServiceAddresses {
+    /// For a service to hold.
+    pub(super) fn running(&self) -> Running {
+        Running(self.ended.clone())
+    }
+
     pub(super) fn set_membership(&self, address: Addr<MembershipSupervisor>) {
         *self.membership.lock() = Some(address);
     }

@@ -12,11 +12,11 @@ use super::{
     rollouts::LOOK,
 };
 use crate::migration::Seat;
-use actix::{Actor, Addr, Context};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, fut::wrap_future};
 use std::{sync::Arc, time::Duration};
 
-/// How often services are looked after.
-const CHECK: Duration = Duration::from_millis(200);
+/// How long after its end a service is started again: one that ends at once does not keep the thread busy.
+const RESTART: Duration = Duration::from_millis(200);
 
 /// How long a quiet forwarding entry may stay, for callers who do not know better.
 const FORGET: Duration = Duration::from_millis(500);
@@ -62,6 +62,19 @@ impl SiloSupervisor {
         after(ctx, &clock, again, Self::sample);
     }
 
+    /// Looks after the services as often as one ends.
+    fn watch(&self, ctx: &mut Context<Self>) {
+        let ended = self.node.services.ended.clone();
+        let next = wrap_future::<_, Self>(async move { ended.notified().await });
+        ctx.spawn(next.map(|(), supervisor, ctx| {
+            let clock = supervisor.node.clock.clone();
+            after(ctx, &clock, RESTART, |supervisor: &mut Self, ctx| {
+                supervisor.check();
+                supervisor.watch(ctx);
+            });
+        }));
+    }
+
     /// A service that panicked takes its context with it; the node has what it worked on.
     fn check(&mut self) {
         if !self.membership.connected() {
@@ -88,7 +101,6 @@ impl Actor for SiloSupervisor {
     fn started(&mut self, ctx: &mut Self::Context) {
         let clock = self.node.clock.clone();
         let mut every = |interval, run: fn(&mut Self, &mut Context<Self>)| every(ctx, &clock, interval, run);
-        every(CHECK, |supervisor, _| supervisor.check());
         every(self.node.look_interval(), |supervisor, _| {
             supervisor.node.look_at_turns();
         });
@@ -119,5 +131,6 @@ impl Actor for SiloSupervisor {
                 .sweep(now, supervisor.node.options.migration_timeout);
         });
         self.sample(ctx);
+        self.watch(ctx);
     }
 }

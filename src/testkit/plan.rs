@@ -1,11 +1,14 @@
 //! What goes wrong in a simulation: which kinds of faults, how often, and what they do to whom.
 
-use super::{Fleet, NetworkOptions, StoreOptions, World};
+use super::{Fleet, NetworkOptions, STEPS, StoreOptions, World};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, time::Duration};
 
 /// At most so many silos are away or stand still at a time, of so many.
 const MAX_SHARE: usize = 2;
+
+/// A seed aims at fewer steps than this.
+const MAX_AIMS: u64 = 6;
 
 /// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,10 +28,19 @@ pub enum Fault {
     PartOneWay,
     /// A silo does not reach the store.
     PartFromStore,
+    /// Nothing that a silo sends arrives anywhere, but what is sent to it does.
+    Mute,
+    /// All processes fall into two parts that do not reach each other, clients too; the store is in one of them.
+    Split,
     /// The store takes nothing, for up to 20 seconds.
     StoreAway,
     /// The store loses operations and answers.
     StoreSilent,
+    /// Operations of the store, and its answers, are held up for seconds: what was given up may be done long after.
+    StoreLate,
+    /// The store fails over to a copy that is behind, and so forgets what it did last. What guarantees say of what is saved does
+    /// not hold then: not one of [`Fault::ALL`].
+    StoreFailover,
     /// A silo's clock runs faster or slower, by up to 5 percent.
     Drift,
     /// A silo's wall clock jumps.
@@ -38,8 +50,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
+    /// All through which every guarantee holds.
+    pub const ALL: [Self; 15] = [
         Self::Crash,
         Self::Unplug,
         Self::Pause,
@@ -47,8 +59,11 @@ impl Fault {
         Self::Part,
         Self::PartOneWay,
         Self::PartFromStore,
+        Self::Mute,
+        Self::Split,
         Self::StoreAway,
         Self::StoreSilent,
+        Self::StoreLate,
         Self::Drift,
         Self::WallJump,
         Self::Restart,
@@ -67,8 +82,12 @@ impl Fault {
             Self::Part => "part",
             Self::PartOneWay => "part one way",
             Self::PartFromStore => "part from store",
+            Self::Mute => "mute",
+            Self::Split => "split",
             Self::StoreAway => "store away",
             Self::StoreSilent => "store silent",
+            Self::StoreLate => "store late",
+            Self::StoreFailover => "store failover",
             Self::Drift => "drift",
             Self::WallJump => "wall jump",
             Self::Restart => "restart",
@@ -88,6 +107,8 @@ pub struct FaultPlan {
     pub every: BTreeMap<Fault, Duration>,
     /// Of 1000 steps of moves, membership and leaving so many are hit by one of [`Fault::AT_STEPS`] that is in `every`.
     pub steps_permille: u64,
+    /// Steps, of [`STEPS`], of which every other one is hit by this fault: for what is seldom hit else.
+    pub aims: Vec<(&'static str, Fault)>,
 }
 
 impl FaultPlan {
@@ -98,7 +119,19 @@ impl FaultPlan {
             store: StoreOptions::default(),
             every: BTreeMap::new(),
             steps_permille: 0,
+            aims: Vec::new(),
         }
+    }
+
+    /// Whether nothing fails at all.
+    pub fn is_none(&self) -> bool {
+        self.every.is_empty() && self.aims.is_empty()
+    }
+
+    /// Only these kinds of faults happen.
+    pub fn retain(&mut self, faults: &[Fault]) {
+        self.every.retain(|fault, _| faults.contains(fault));
+        self.aims.retain(|(_, fault)| faults.contains(fault));
     }
 
     /// Another plan for every seed: which kinds there are, how often, and how slow everything is.
@@ -122,12 +155,16 @@ impl FaultPlan {
         if world.happens(700) {
             plan.steps_permille = 1 + world.below(20);
         }
+        for _ in 0..world.below(MAX_AIMS) {
+            let fault = chosen(world, &Fault::AT_STEPS);
+            plan.aims.push((chosen(world, &STEPS), fault));
+        }
         plan
     }
 
     /// Lets it happen to a fleet until `end`, by the world's time. What is wrong then stays so until [`FaultPlan::heal`].
     pub async fn happen(&self, world: &World, fleet: &Fleet, end: Duration) {
-        if self.steps_permille > 0 {
+        if self.steps_permille > 0 || !self.aims.is_empty() {
             world.hit_steps(self, fleet);
         }
         world.network(self.network.clone());
@@ -153,6 +190,7 @@ impl FaultPlan {
     pub fn heal(world: &World, fleet: &Fleet) {
         world.spare_steps();
         world.heal();
+        world.catch_up();
         world.network(NetworkOptions::default());
         world.store(StoreOptions::default());
         for silo in world.silos() {
@@ -197,6 +235,17 @@ impl FaultPlan {
                 world.part(&one, "store");
                 later(world, 100, 12_000, |world| world.heal());
             }
+            (Fault::Mute, _) => {
+                let others = world.processes().into_iter().chain(["store".to_owned()]);
+                others
+                    .filter(|other| *other != one)
+                    .for_each(|other| world.part(&one, &other));
+                later(world, 1_000, 20_000, |world| world.heal());
+            }
+            (Fault::Split, _) => {
+                split(world);
+                later(world, 1_000, 20_000, |world| world.heal());
+            }
             (Fault::StoreAway, _) => {
                 let is_away = true;
                 world.store(StoreOptions {
@@ -215,7 +264,33 @@ impl FaultPlan {
                 let normal = self.store.clone();
                 later(world, 100, 5_000, move |world| world.store(normal));
             }
+            (Fault::StoreLate, _) => {
+                world.store(StoreOptions {
+                    late_permille: world.below(200),
+                    late_answers_permille: world.below(1_001),
+                    late_by: Duration::from_millis(500 + world.below(12_000)),
+                    ..self.store.clone()
+                });
+                let normal = self.store.clone();
+                later(world, 500, 10_000, move |world| world.store(normal));
+            }
+            (Fault::StoreFailover, _) => {
+                world.fall_behind();
+                let normal = self.store.clone();
+                later(world, 20, 3_000, move |world| {
+                    world.fail_over();
+                    // Until everybody has found its new place.
+                    let is_away = true;
+                    world.store(StoreOptions {
+                        is_away,
+                        ..normal.clone()
+                    });
+                    later(world, 20, 4_000, move |world| world.store(normal));
+                });
+            }
             (Fault::Drift, _) => world.drift(&one, i64::try_from(world.below(100_001)).unwrap_or(0) - 50_000),
+            // Whoever starts by a wall clock that is wrong, and again by one that is right, is taken for its own predecessor.
+            (Fault::WallJump, _) if world.silo(&one).is_none() => return false,
             (Fault::WallJump, _) => {
                 world.jump_wall(
                     &one,
@@ -227,6 +302,24 @@ impl FaultPlan {
         }
         true
     }
+}
+
+/// Two parts that do not reach each other.
+fn split(world: &World) {
+    let mut processes = world.processes();
+    processes.push("store".to_owned());
+    let sides: Vec<(String, bool)> = (processes.into_iter())
+        .map(|process| (process, world.happens(500)))
+        .collect();
+    for (one, side) in &sides {
+        for (other, _) in sides.iter().filter(|(_, other)| other != side) {
+            world.part(one, other);
+        }
+    }
+}
+
+fn chosen<T: Copy>(world: &World, from: &[T]) -> T {
+    from[usize::try_from(world.below(from.len() as u64)).unwrap_or(0)]
 }
 
 fn pick(world: &World, from: &[String]) -> Option<String> {
@@ -278,11 +371,15 @@ impl StepFaults {
     /// `silo` is about to take this step.
     pub(super) fn at(&self, world: &World, step: &'static str, silo: &str) {
         let now = world.now();
-        if self.kinds.is_empty() || now < *self.rests_until.lock() || !world.happens(self.plan.steps_permille) {
+        if now < *self.rests_until.lock() {
             return;
         }
-        let at = usize::try_from(world.below(self.kinds.len() as u64)).unwrap_or(0);
-        let fault = self.kinds[at];
+        let aimed = self.plan.aims.iter().find(|(aim, _)| *aim == step);
+        let fault = match aimed {
+            Some((_, fault)) if world.happens(500) => *fault,
+            _ if !self.kinds.is_empty() && world.happens(self.plan.steps_permille) => chosen(world, &self.kinds),
+            _ => return,
+        };
         if self.plan.strike(world, &self.fleet, fault, Some(silo)) {
             world.0.trace.hit(step, fault.name());
             *self.rests_until.lock() = now + Duration::from_millis(500 + world.below(4_000));

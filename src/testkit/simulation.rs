@@ -1,7 +1,7 @@
 //! A rolling upgrade of your own actors, with faults, from one seed after the other.
 
 use super::{ClientProcess, Fault, FaultPlan, Fleet, Sim, World, world::Program};
-use crate::{client::Client, silo::SiloBuilder};
+use crate::{client::Client, clock::Clock, silo::SiloBuilder};
 use futures_util::future::{FutureExt, LocalBoxFuture, join, join_all};
 use std::{
     fmt::{self, Write as _},
@@ -153,7 +153,8 @@ impl Simulation {
         self
     }
 
-    /// Runs the seeds, those of `QUARK_SIM_SEED` alone if it is set, or `QUARK_SIM_SEEDS` many from the first on.
+    /// Runs the seeds, those of `QUARK_SIM_SEED` alone if it is set, or `QUARK_SIM_SEEDS` many from the first on. After
+    /// `QUARK_SIM_SECS` seconds no other is begun.
     ///
     /// # Panics
     /// At the first that fails: with the reason, the last events, and the command that runs it again.
@@ -168,7 +169,12 @@ impl Simulation {
             (None, Some(count)) => seeds.start..seeds.start + count,
             (None, None) => seeds,
         };
+        let clock = Clock::system();
+        let end = number("QUARK_SIM_SECS").map(|secs| clock.now() + Duration::from_secs(secs));
         for seed in seeds {
+            if end.is_some_and(|end| clock.has_come(end)) {
+                return;
+            }
             let verdict = self.run_seed(seed);
             if let Err(why) = verdict.outcome {
                 let test = std::thread::current().name().unwrap_or_default().to_owned();
@@ -245,7 +251,7 @@ impl Story {
         }
         let (_checker, checks) = clients.pop().expect("invariant: one more than asked for");
         let mut plan = FaultPlan::swarm(world);
-        plan.every.retain(|fault, _| self.faults.contains(fault));
+        plan.retain(&self.faults);
         let end = world.now() + self.time;
         let goes_wrong = async {
             join(plan.happen(world, &fleet, end), upgrade(world, &fleet, end)).await;

@@ -18,9 +18,6 @@ use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{oneshot, watch};
 
-/// When a process gives an operation up, as real backends do.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// How a store does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,6 +30,14 @@ pub struct StoreOptions {
     pub lost_permille: u64,
     /// Of 1000 operations so many are done, and their answer is lost.
     pub unanswered_permille: u64,
+    /// Of 1000 operations so many are held up on their way and done late, as those that a network kept and sends again.
+    pub late_permille: u64,
+    /// Of 1000 answers so many are held up on their way back.
+    pub late_answers_permille: u64,
+    /// For how long at most something is held up.
+    pub late_by: Duration,
+    /// When a process gives an operation up, as backends do; it may still be done.
+    pub patience: Duration,
     /// It takes nothing.
     pub is_away: bool,
 }
@@ -44,6 +49,10 @@ impl Default for StoreOptions {
             jitter: Duration::from_micros(400),
             lost_permille: 0,
             unanswered_permille: 0,
+            late_permille: 0,
+            late_answers_permille: 0,
+            late_by: Duration::ZERO,
+            patience: Duration::from_secs(2),
             is_away: false,
         }
     }
@@ -64,7 +73,12 @@ struct State {
     options: StoreOptions,
     /// Who is told of new views.
     watchers: Vec<(Arc<Host>, watch::Sender<u64>)>,
-    snapshot: Option<Snapshot>,
+    /// What it falls back to, and since when.
+    snapshot: Option<(Snapshot, Duration)>,
+    /// From when until when what was done is forgotten.
+    lost: Vec<(Duration, Duration)>,
+    /// The membership tables that there were, in order.
+    tables: Vec<MembershipTable>,
 }
 
 impl Shared {
@@ -85,14 +99,42 @@ impl Shared {
 
     /// Of what is done from now on the store will know nothing after the next [`Shared::fail_over`].
     pub(super) fn fall_behind(&self) {
-        self.state.lock().snapshot = Some(self.tables.snapshot());
+        let now = Duration::from_nanos(self.network.now());
+        let mut state = self.state.lock();
+        // Behind is behind: what it lags by only grows until it takes the place.
+        if state.snapshot.is_none() {
+            state.snapshot = Some((self.tables.snapshot(), now));
+        }
     }
 
     /// Another machine takes the store's place, which has fallen behind.
     pub(super) fn fail_over(&self) {
-        if let Some(snapshot) = self.state.lock().snapshot.take() {
+        let now = Duration::from_nanos(self.network.now());
+        let mut state = self.state.lock();
+        if let Some((snapshot, since)) = state.snapshot.take() {
             self.tables.restore(snapshot);
+            state.lost.push((since, now));
         }
+    }
+
+    /// A failover loses nothing any more.
+    pub(super) fn catch_up(&self) {
+        self.state.lock().snapshot = None;
+    }
+
+    /// From when until when what was done is forgotten.
+    pub(super) fn lost(&self) -> Vec<(Duration, Duration)> {
+        self.state.lock().lost.clone()
+    }
+
+    /// The membership tables that there were, in order.
+    pub(super) fn membership(&self) -> Vec<MembershipTable> {
+        self.state.lock().tables.clone()
+    }
+
+    /// Draws only where something can happen: what does not happen changes nothing in other seeds.
+    fn happens(&self, permille: u64) -> bool {
+        permille > 0 && self.dice.happens(permille)
     }
 
     /// What the store holds, looked at from outside the simulation.
@@ -109,6 +151,7 @@ impl Shared {
         Arc::new(Reached {
             store: self.clone(),
             host: host.clone(),
+            of: format!("of {}", host.name).into(),
             views,
         })
     }
@@ -143,6 +186,8 @@ enum Fate {
 struct Reached {
     store: Arc<Shared>,
     host: Arc<Host>,
+    /// Whose operations these are, for the trace.
+    of: Arc<str>,
     views: watch::Sender<u64>,
 }
 
@@ -153,7 +198,7 @@ impl Reached {
         name: &'static str,
         operation: impl FnOnce(MemoryStore) -> StoreFuture<'static, T> + Send + 'static,
     ) -> StoreFuture<'static, T> {
-        let (store, host) = (self.store.clone(), self.host.clone());
+        let (store, host, of) = (self.store.clone(), self.host.clone(), self.of.clone());
         Box::pin(async move {
             if host.is_severed() {
                 return std::future::pending().await;
@@ -163,18 +208,19 @@ impl Reached {
             let (at, asker) = (store.clone(), host.clone());
             store.host.spawn(async move {
                 // Silence, if it is dropped.
-                if let Some(answer) = carry_out(&at, &asker, name, operation).await {
+                if let Some(answer) = carry_out(&at, &asker, name, &of, operation).await {
                     let _gone = tell.send(answer);
                 }
             });
             let place = || "sim:store".to_owned();
-            match host.clock.timeout_at(begun + PATIENCE, told).await {
+            let patience = store.state.lock().options.patience;
+            match host.clock.timeout_at(begun + patience, told).await {
                 Some(Ok(answer)) => answer,
                 lost => {
                     if lost.is_some() {
-                        host.clock.sleep_until(begun + PATIENCE).await;
+                        host.clock.sleep_until(begun + patience).await;
                     }
-                    let why = format!("no answer for {PATIENCE:?}");
+                    let why = format!("no answer for {patience:?}");
                     Err(StoreError::Unavailable { place: place(), why })
                 }
             }
@@ -186,6 +232,7 @@ async fn carry_out<T>(
     store: &Arc<Shared>,
     asker: &Arc<Host>,
     name: &'static str,
+    of: &str,
     operation: impl FnOnce(MemoryStore) -> StoreFuture<'static, T>,
 ) -> Option<Result<T, StoreError>> {
     let wait = |nanos| store.network.sleep_until(store.network.now() + nanos);
@@ -196,6 +243,10 @@ async fn carry_out<T>(
     let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let at_store = nanos(options.latency) + store.dice.below(nanos(options.jitter) + 1);
     wait(store.network.latency() + at_store).await;
+    let held_up = nanos(options.late_by);
+    if store.happens(options.late_permille) {
+        wait(store.dice.below(held_up)).await;
+    }
     // As it is when the operation comes there.
     let options = store.state.lock().options.clone();
     if options.is_away {
@@ -209,23 +260,19 @@ async fn carry_out<T>(
         _ => Fate::Done,
     };
     if let Fate::Lost = fate {
-        store
-            .trace
-            .add(&store.host.name, None, name, &format!("of {} is lost", asker.name));
+        store.trace.add(&store.host.name, None, name, &format!("{of} is lost"));
         return None;
     }
     let answer = operation(store.tables.clone()).await;
-    store
-        .trace
-        .add(&store.host.name, None, name, &format!("of {}", asker.name));
+    store.trace.add(&store.host.name, None, name, of);
     if let Fate::Unanswered = fate {
-        store.trace.add(
-            &store.host.name,
-            None,
-            name,
-            &format!("of {} is not answered", asker.name),
-        );
+        store
+            .trace
+            .add(&store.host.name, None, name, &format!("{of} is not answered"));
         return None;
+    }
+    if store.happens(options.late_answers_permille) {
+        wait(store.dice.below(held_up)).await;
     }
     wait(store.network.latency()).await;
     (!store.network.is_parted(&store.host, asker)).then_some(answer)
@@ -259,6 +306,7 @@ impl Store for Reached {
                 };
                 let outcome = tables.change_member(expected, change).await?;
                 if let Ok(table) = &outcome {
+                    store.state.lock().tables.push(table.clone());
                     store.tell(table.view);
                 }
                 Ok(outcome)

@@ -331,6 +331,21 @@ impl World {
         self.0.store.fail_over();
     }
 
+    /// The store's copies know all that it does: nothing of it is lost any more.
+    pub fn catch_up(&self) {
+        self.0.store.catch_up();
+    }
+
+    /// From when until when what the store did is forgotten, by its failovers.
+    pub fn lost_writes(&self) -> Vec<(Duration, Duration)> {
+        self.0.store.lost()
+    }
+
+    /// The membership tables that there were, one for each change, in order.
+    pub fn membership(&self) -> Vec<crate::store::MembershipTable> {
+        self.0.store.membership()
+    }
+
     /// What the store holds, looked at without a word on the network.
     pub fn tables(&self) -> &crate::store::MemoryStore {
         self.0.store.tables()
@@ -346,6 +361,11 @@ impl World {
     pub fn heal(&self) {
         self.event(&self.0.sim.name, "the network is whole", "");
         self.0.network.heal();
+    }
+
+    /// The processes that there are: silos and clients.
+    pub fn processes(&self) -> Vec<String> {
+        self.0.state.lock().hosts.keys().map(ToString::to_string).collect()
     }
 
     /// All streams between two processes break.

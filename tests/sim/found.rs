@@ -6,8 +6,8 @@ use crate::{
 };
 use quark::{
     client::Client,
-    silo::{Silo, SiloBuilder},
-    testkit::{Fleet, Sim},
+    silo::{Silo, SiloBuilder, SiloOptions},
+    testkit::{Fleet, Sim, StoreOptions},
 };
 use std::time::Duration;
 
@@ -42,4 +42,48 @@ fn a_client_whose_silos_have_all_gone_finds_those_that_came_after_them() {
         append(2).await
     });
     assert_eq!(said.expect("in time").expect("it finds them"), 2);
+}
+
+/// Seed 40000 of `a_store_that_loses_its_last_writes_loses_nothing_else`. An actor that comes to its end is to be given up by a store
+/// that has failed over, and knows nothing of its owner: the older epoch was taken for a late answer, and the actor was stuck.
+#[test]
+fn an_actor_whose_registration_the_store_forgot_while_it_ended_comes_up_again() {
+    quiet();
+    let mut sim = Sim::new(40_000);
+    sim.program("v1", || {
+        let options = SiloOptions {
+            workers: 1,
+            idle_timeout: Duration::from_secs(1),
+            ..SiloOptions::default()
+        };
+        SiloBuilder::options(Silo::builder(), options)
+            .without_linked()
+            .register::<Account>()
+    });
+    let said = sim.run(Duration::from_secs(300), async |world| {
+        let fleet = Fleet::start(&world, ["silo-0", "silo-1"], "v1");
+        assert!(fleet.whole(Duration::from_secs(30)).await);
+        let process = world.client("client");
+        let client = process.connect(Client::builder()).await.expect("silos answer");
+        let append = async |n| {
+            let account = client.actor::<Account>("a");
+            let sender = "client".to_owned();
+            account
+                .ask(Append { sender, n, takes: 0 })
+                .within(Duration::from_secs(60))
+                .await
+        };
+        world.fall_behind();
+        assert_eq!(append(1).await.expect("it is there"), 1);
+        let mut store = StoreOptions::default();
+        store.is_away = true;
+        world.store(store);
+        // It is idle, ends, and cannot be given up.
+        world.sleep(Duration::from_secs(3)).await;
+        world.fail_over();
+        world.store(StoreOptions::default());
+        append(2).await
+    });
+    let len = said.expect("in time").expect("it comes up again");
+    assert_eq!(len, 1, "what the store forgot is lost");
 }

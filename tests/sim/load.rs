@@ -124,6 +124,11 @@ impl Load {
                     // It may be elsewhere, or have nowhere to go.
                     let _moved = handle.migrate(&actor, None).await;
                 });
+            } else if world.happens(500) {
+                let sender = format!("{silo}'s {n}");
+                world.on(silo, |handle| async move {
+                    read(handle.actor::<Account>(&key), sender, n).await;
+                });
             } else {
                 let sender = format!("{silo}'s {n}");
                 world.on(silo, |handle| async move {

@@ -3,12 +3,14 @@
 //! `make sim SEEDS=n` runs many; `QUARK_SIM_SEED=n` runs one and prints what happened.
 
 mod account;
+mod coverage;
 mod determinism;
 mod found;
 mod history;
 mod invariants;
 mod laws;
 mod load;
+mod seeds;
 mod speed;
 mod story;
 mod teeth;

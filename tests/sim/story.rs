@@ -5,10 +5,17 @@ use crate::{
     history::{self, History},
     load::{Load, lists},
 };
-use futures_util::future::{join, join_all, join3};
+use futures_util::{
+    FutureExt,
+    future::{join, join_all, join3},
+};
 use quark::{
     client::Client,
+    ident::{ActorId, SiloId, Weight},
+    membership::MembershipConfig,
+    rollout::{self, Criteria, Phase, Request},
     silo::{Silo, SiloBuilder, SiloOptions},
+    store::{MembershipTable, Store},
     testkit::{Departure, Event, Fault, FaultPlan, Fleet, Leftovers, Sim, World},
     version::{Direction, VersionPolicy},
 };
@@ -20,6 +27,26 @@ const WHOLE: Duration = Duration::from_secs(180);
 /// How long an actor stays that does nothing.
 const IDLE: Duration = Duration::from_secs(20);
 
+/// How the new version comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upgrade {
+    /// None comes.
+    None,
+    /// Silo by silo: each leaves and comes back; some seeds take it back half way, or begin again.
+    Rolling,
+    /// Silos of the new version come to the old ones, and a rollout moves the actors; some seeds roll back.
+    Rollout,
+}
+
+/// The time budgets of membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Budgets {
+    /// As the seed says: the default ones or half of them, so that more comes to its end.
+    Drawn,
+    /// All that a lease stands on is as tight as the checks of the budgets let it be, and the store's answers take seconds.
+    Tight,
+}
+
 /// What a run is to be.
 #[derive(Clone, Debug)]
 pub(crate) struct Story {
@@ -30,10 +57,11 @@ pub(crate) struct Story {
     pub(crate) time: Duration,
     /// The kinds of faults of which the seed takes some.
     pub(crate) faults: Vec<Fault>,
-    /// The seed decides which of them, and how often; else each comes every so often.
-    pub(crate) swarm: bool,
+    /// Those that every seed takes.
+    pub(crate) always: Vec<Fault>,
     pub(crate) moves: bool,
-    pub(crate) upgrade: bool,
+    pub(crate) upgrade: Upgrade,
+    pub(crate) budgets: Budgets,
     /// Versions may only become newer, and the upgrade is never taken back.
     pub(crate) only_newer: bool,
     pub(crate) rest: Duration,
@@ -49,9 +77,10 @@ impl Default for Story {
             accounts: 4,
             time: Duration::from_secs(30),
             faults: Fault::ALL.to_vec(),
-            swarm: true,
+            always: Vec::new(),
             moves: true,
-            upgrade: true,
+            upgrade: Upgrade::Rolling,
+            budgets: Budgets::Drawn,
             only_newer: false,
             rest: Duration::from_millis(300),
             broken: Vec::new(),
@@ -64,12 +93,20 @@ pub(crate) struct Run {
     pub(crate) seed: u64,
     pub(crate) plan: FaultPlan,
     pub(crate) only_newer: bool,
+    /// Whether a rollout was taken back, if there was one.
+    pub(crate) rolled_back: Option<bool>,
     pub(crate) history: History,
     pub(crate) lists: BTreeMap<String, Vec<Note>>,
     pub(crate) departures: Vec<Departure>,
     /// What each silo held once all was at rest, and when no actor had been used for long.
     pub(crate) at_rest: BTreeMap<String, Leftovers>,
     pub(crate) when_idle: BTreeMap<String, Leftovers>,
+    /// Who owns accounts by the store when no actor had been used for long.
+    pub(crate) owned_when_idle: BTreeMap<String, SiloId>,
+    /// The membership tables that there were, in order.
+    pub(crate) membership: Vec<MembershipTable>,
+    /// From when until when what the store did was forgotten.
+    pub(crate) lost_writes: Vec<(Duration, Duration)>,
     /// Why it did not come to its end, if it did not.
     pub(crate) stuck: Option<String>,
     pub(crate) trace_hash: u64,
@@ -80,7 +117,48 @@ pub(crate) struct Run {
     pub(crate) hits: BTreeMap<(&'static str, &'static str), u64>,
 }
 
-fn program(only_newer: bool, register: fn(SiloBuilder) -> SiloBuilder) -> SiloBuilder {
+impl Run {
+    /// Whether nothing failed but what was planned.
+    pub(crate) fn is_planned(&self) -> bool {
+        self.plan.is_none()
+    }
+
+    /// Whether what was done from `begun` to `ended` may have been forgotten by the store, or part of it.
+    pub(crate) fn may_be_lost(&self, begun: Duration, ended: Duration) -> bool {
+        self.lost_writes
+            .iter()
+            .any(|(since, until)| begun <= *until && *since <= ended)
+    }
+}
+
+fn membership(budgets: Budgets, world: &World) -> MembershipConfig {
+    let millis = Duration::from_millis;
+    match budgets {
+        Budgets::Drawn if world.happens(500) => MembershipConfig::default(),
+        Budgets::Drawn => MembershipConfig {
+            heartbeat_interval: millis(500),
+            read_interval: millis(1_000),
+            failure_timeout: millis(2_500),
+            lease: millis(2_000),
+            probe_timeout: millis(500),
+            store_timeout: millis(1_000),
+            mute_timeout: millis(7_500),
+            ..MembershipConfig::default()
+        },
+        Budgets::Tight => MembershipConfig {
+            heartbeat_interval: millis(500),
+            read_interval: millis(200),
+            failure_timeout: millis(5_000),
+            lease: millis(4_000),
+            probe_timeout: millis(50),
+            store_timeout: millis(4_000),
+            mute_timeout: millis(10_000),
+            ..MembershipConfig::default()
+        },
+    }
+}
+
+fn program(only_newer: bool, membership: MembershipConfig, register: fn(SiloBuilder) -> SiloBuilder) -> SiloBuilder {
     let direction = if only_newer {
         Direction::OnlyNewer
     } else {
@@ -89,6 +167,7 @@ fn program(only_newer: bool, register: fn(SiloBuilder) -> SiloBuilder) -> SiloBu
     let options = SiloOptions {
         workers: 1,
         idle_timeout: IDLE,
+        membership,
         version_policy: VersionPolicy {
             direction,
             ..VersionPolicy::default()
@@ -109,12 +188,12 @@ impl Story {
 
     fn plan(&self, world: &World) -> FaultPlan {
         let mut plan = FaultPlan::swarm(world);
-        plan.every.retain(|fault, _| self.faults.contains(fault));
-        if !self.swarm {
-            plan.every = self.faults.iter().map(|fault| (*fault, self.time / 6)).collect();
-        }
-        if self.faults.is_empty() {
-            plan.steps_permille = 0;
+        plan.retain(&self.faults);
+        let often = |fault: &Fault| (*fault, self.time / 4);
+        plan.every.extend(self.always.iter().map(often));
+        if self.budgets == Budgets::Tight {
+            plan.store.patience = Duration::from_secs(4);
+            (plan.store.late_answers_permille, plan.store.late_by) = (900, Duration::from_secs(3));
         }
         plan
     }
@@ -123,10 +202,15 @@ impl Story {
     pub(crate) fn run(&self, seed: u64) -> Run {
         history::clear();
         let mut sim = Sim::new(seed);
-        let only_newer = self.only_newer;
-        sim.program("v1", move || program(only_newer, SiloBuilder::register::<v1::Account>));
-        sim.program("v2", move || program(only_newer, SiloBuilder::register::<v2::Account>));
         let world = sim.world().clone();
+        let (only_newer, budgets) = (self.only_newer, membership(self.budgets, &world));
+        let again = budgets.clone();
+        sim.program("v1", move || {
+            program(only_newer, budgets.clone(), SiloBuilder::register::<v1::Account>)
+        });
+        sim.program("v2", move || {
+            program(only_newer, again.clone(), SiloBuilder::register::<v2::Account>)
+        });
         for rule in &self.broken {
             world.break_rule(rule);
         }
@@ -135,11 +219,15 @@ impl Story {
             seed,
             plan: plan.clone(),
             only_newer,
+            rolled_back: None,
             history: History::default(),
             lists: BTreeMap::new(),
             departures: Vec::new(),
             at_rest: BTreeMap::new(),
             when_idle: BTreeMap::new(),
+            owned_when_idle: BTreeMap::new(),
+            membership: Vec::new(),
+            lost_writes: Vec::new(),
             stuck: None,
             trace_hash: 0,
             events: 0,
@@ -153,12 +241,14 @@ impl Story {
         match told {
             Ok(Ok(end)) => {
                 (run.lists, run.at_rest, run.when_idle) = (end.lists, end.at_rest, end.when_idle);
+                (run.owned_when_idle, run.rolled_back) = (end.owned_when_idle, end.rolled_back);
             }
             Ok(Err(why)) => run.stuck = Some(why),
             Err(late) => run.stuck = Some(late.to_string()),
         }
         run.history = history::take();
         run.departures = world.departures();
+        (run.membership, run.lost_writes) = (world.membership(), world.lost_writes());
         (run.trace_hash, run.events, run.simulated) = (world.trace_hash(), world.events(), world.now());
         (run.trace, run.steps, run.hits) = (world.trace(), world.steps(), world.hits());
         run
@@ -187,13 +277,14 @@ impl Story {
             timers: true,
         };
         let goes_wrong = async {
-            join(plan.happen(world, &fleet, end), self.upgrade(world, &fleet, end)).await;
+            let ((), rolled_back) = join(plan.happen(world, &fleet, end), self.upgrade(world, &fleet, end)).await;
             FaultPlan::heal(world, &fleet);
+            rolled_back
         };
         let sends = (0..)
             .zip(&clients)
             .map(async |(n, client)| load.client(client, &format!("client-{n}"), world).await);
-        join3(goes_wrong, join_all(sends), load.inside(world, self.moves)).await;
+        let (rolled_back, ..) = join3(goes_wrong, join_all(sends), load.inside(world, self.moves)).await;
         if !fleet.whole(WHOLE).await {
             return Err(format!(
                 "the cluster is not whole {WHOLE:?} after all was mended: {fleet:?}"
@@ -214,15 +305,26 @@ impl Story {
             lists,
             at_rest,
             when_idle,
+            owned_when_idle: owned(world, &accounts),
+            rolled_back: rolled_back?,
         })
     }
 
-    /// A rolling upgrade, which some seeds take back half way or begin again.
-    async fn upgrade(&self, world: &World, fleet: &Fleet, end: Duration) {
-        if !self.upgrade {
-            return;
-        }
+    /// Brings the new version. Answers whether a rollout was taken back, if it is one.
+    async fn upgrade(&self, world: &World, fleet: &Fleet, end: Duration) -> Result<Option<bool>, String> {
         world.sleep(Duration::from_millis(world.below(5_000))).await;
+        match self.upgrade {
+            Upgrade::None => Ok(None),
+            Upgrade::Rolling => {
+                self.roll(world, fleet, end).await;
+                Ok(None)
+            }
+            Upgrade::Rollout => roll_out(world, fleet).await.map(Some),
+        }
+    }
+
+    /// A rolling upgrade, which some seeds take back half way or begin again.
+    async fn roll(&self, world: &World, fleet: &Fleet, end: Duration) {
         let goes_on = || world.now() < end;
         match if self.only_newer { 0 } else { world.below(3) } {
             0 => fleet.roll("v2", goes_on).await,
@@ -254,7 +356,73 @@ impl Story {
     }
 }
 
+/// Silos of the new version come, and actors go to them in steps; some seeds take that back. Answers whether this one did.
+async fn roll_out(world: &World, fleet: &Fleet) -> Result<bool, String> {
+    for silo in ["silo-new-0", "silo-new-1"] {
+        fleet.add(silo, "v2");
+    }
+    fleet.mend();
+    if !fleet.whole(WHOLE).await {
+        return Err("the silos of the new version were not let in".into());
+    }
+    let request = Request {
+        steps: vec![Weight::new(3_000).expect("a share"), Weight::ALL],
+        criteria: Criteria {
+            min_turns: 5,
+            min_timed: u64::MAX,
+            watch_for: Duration::from_secs(2),
+            ..Criteria::default()
+        },
+        ..Request::default()
+    };
+    let silo = || {
+        let silos = world.silos();
+        let one = silos.get(usize::try_from(world.below(silos.len() as u64)).unwrap_or(0));
+        one.and_then(|silo| world.silo(silo)).ok_or("a silo has gone")
+    };
+    let told = |error: rollout::RolloutError| error.to_string();
+    silo()?.start_rollout(&request).await.map_err(told)?;
+    let back_after = world.happens(500).then(|| Duration::from_millis(world.below(12_000)));
+    let begun = world.now();
+    let mut is_back = false;
+    for _ in 0..240 {
+        world.sleep(Duration::from_millis(250)).await;
+        let record = silo()?.rollout().await.map_err(told)?.ok_or("the rollout is gone")?;
+        match record.phase {
+            Phase::RolledBack { .. } if is_back => return Ok(true),
+            Phase::Complete if back_after.is_none() => return Ok(false),
+            Phase::RollingBack { why } | Phase::RolledBack { why } if !is_back => {
+                return Err(format!("it was rolled back by itself: {why}"));
+            }
+            _ if !is_back && back_after.is_some_and(|after| world.now() >= begun + after) => {
+                let why = "as the seed says".to_owned();
+                let command = rollout::Command::RollBack { why };
+                silo()?.steer_rollout(&command).await.map_err(told)?;
+                is_back = true;
+            }
+            _ => {}
+        }
+    }
+    Err("the rollout has not ended in a minute".into())
+}
+
+/// Who owns the accounts, by the store.
+fn owned(world: &World, accounts: &[String]) -> BTreeMap<String, SiloId> {
+    let actors = accounts
+        .iter()
+        .map(|key| ActorId::new("account", key.as_str()).expect("a key"));
+    // The memory store answers at once.
+    let entries = world.tables().entries(actors.collect()).now_or_never();
+    let entries = entries.and_then(Result::ok).unwrap_or_default();
+    let owned = accounts.iter().zip(entries);
+    owned
+        .filter_map(|(key, entry)| Some((key.clone(), entry.owner?)))
+        .collect()
+}
+
 struct End {
+    owned_when_idle: BTreeMap<String, SiloId>,
+    rolled_back: Option<bool>,
     lists: BTreeMap<String, Vec<Note>>,
     at_rest: BTreeMap<String, Leftovers>,
     when_idle: BTreeMap<String, Leftovers>,

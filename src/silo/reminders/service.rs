@@ -4,7 +4,7 @@
 use crate::{
     clock::Moment,
     reminder::{Command, Event},
-    silo::{Node, queries::News},
+    silo::{Node, queries::News, services::Running},
     store::{BucketRow, StoreError, StoreFuture},
 };
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
@@ -15,11 +15,16 @@ use tokio::sync::watch;
 pub(in crate::silo) struct ReminderSupervisor {
     node: Arc<Node>,
     alarm: Option<SpawnHandle>,
+    _running: Running,
 }
 
 impl ReminderSupervisor {
     pub(in crate::silo) fn new(node: Arc<Node>) -> Self {
-        Self { node, alarm: None }
+        Self {
+            _running: node.services.running(),
+            node,
+            alarm: None,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Actors that nobody uses any more give back what they took. (Guarantee 6)
+//! Actors that nobody uses any more give back what they took: their place in a silo, and their entry in the directory. (Guarantee 6)
 
 use crate::story::Run;
 
@@ -8,5 +8,10 @@ pub(crate) fn check(run: &Run) -> Result<(), String> {
             return Err(format!("long after the idle timeout {silo} still holds {held:?}"));
         }
     }
-    Ok(())
+    match run.owned_when_idle.first_key_value() {
+        Some((actor, owner)) => Err(format!(
+            "long after the idle timeout {actor} is still {owner}'s by the directory"
+        )),
+        None => Ok(()),
+    }
 }

@@ -1,5 +1,6 @@
 //! What must hold of every run, one file each, by the names of `docs/guarantees.md`.
 
+mod at_most_one_move;
 mod conservation;
 mod drained_is_empty;
 mod epochs_have_one_owner;
@@ -12,6 +13,7 @@ mod no_effect_twice;
 mod one_effective_activation;
 mod one_running_activation;
 mod per_actor_linearizable;
+mod the_dead_stay_dead;
 mod timers_fire_once;
 mod version_gate;
 
@@ -34,6 +36,8 @@ pub(crate) const ALL: &[Invariant] = &[
     ("version_gate", version_gate::check),
     ("timers_fire_once", timers_fire_once::check),
     ("drained_is_empty", drained_is_empty::check),
+    ("at_most_one_move", at_most_one_move::check),
+    ("the_dead_stay_dead", the_dead_stay_dead::check),
     ("forwards_terminate", forwards_terminate::check),
     ("memory_returns", memory_returns::check),
 ];

@@ -1,4 +1,4 @@
-//! What was acknowledged is there at the end. (Guarantees 4, 8)
+//! What was acknowledged is there at the end, unless the store itself forgot it. (Guarantees 4, 8)
 
 use crate::{
     history::{Kind, Told},
@@ -14,7 +14,8 @@ pub(crate) fn check(run: &Run) -> Result<(), String> {
         if let (Kind::Append, Some((at, Told::Done(_)))) = (request.kind, &request.told) {
             let is_it =
                 |list: &Vec<crate::account::Note>| list.iter().any(|note| (&note.sender, note.n) == (sender, n));
-            if !run.lists.get(actor).is_some_and(is_it) {
+            let is_forgotten = run.may_be_lost(request.sent, *at);
+            if !is_forgotten && !run.lists.get(actor).is_some_and(is_it) {
                 return Err(format!(
                     "{n} of {sender} to {actor} was acknowledged at {at:?}, and is lost"
                 ));

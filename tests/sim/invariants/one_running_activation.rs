@@ -5,7 +5,7 @@ use crate::story::Run;
 use std::collections::BTreeMap;
 
 pub(crate) fn check(run: &Run) -> Result<(), String> {
-    if !run.plan.every.is_empty() {
+    if !run.is_planned() {
         return Ok(());
     }
     let mut running = BTreeMap::new();

@@ -24,7 +24,7 @@ pub(crate) fn check(run: &Run) -> Result<(), String> {
                     timer.due
                 ));
             }
-            None if run.plan.every.is_empty() && run.stuck.is_none() => {
+            None if run.is_planned() && run.stuck.is_none() => {
                 return Err(format!("timer {id} of {actor}, due at {:?}, never fired", timer.due));
             }
             _ => {}
