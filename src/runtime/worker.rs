@@ -28,11 +28,11 @@ use std::{
     time::Duration,
 };
 
-/// How many messages a worker runs before it lets timers and I/O of its arbiter go on.
+/// How many messages a worker runs, and of how much it is told, before it lets timers and I/O of its arbiter go on.
 const QUOTA: u32 = 1024;
 
 /// How much of what activations are told is done before others run their messages: a drain freezes thousands at once.
-const CONTROLS: usize = 16;
+const CONTROLS: u32 = 16;
 
 /// Hands activations to a worker. Cheap to clone.
 #[derive(Clone)]
@@ -318,27 +318,28 @@ impl Worker {
         let mut spun = false;
         while poll_fn(|cx| self.poll_work(&local, &mut alarm, &mut spun, cx)).await {
             let mut quota = QUOTA;
-            while let Some(mailbox) = local.next_ready() {
-                let ran = local.visit(mailbox, quota);
-                quota = quota.saturating_sub(ran);
-                spun |= ran > 0;
+            loop {
+                if let Some(mailbox) = local.next_ready() {
+                    let ran = local.visit(mailbox, quota);
+                    quota = quota.saturating_sub(ran);
+                    spun |= ran > 0;
+                } else if local.told.borrow().is_empty() || local.is_held() {
+                    break;
+                }
+                quota = quota.saturating_sub(self.take_handed(shared, &local));
                 if quota == 0 {
                     // A self-wake would be polled again before the arbiter's timers and I/O; this one is not.
                     tokio::task::yield_now().await;
                     quota = QUOTA;
                     local.fire_due();
                 }
-                self.take_handed(shared, &local);
-            }
-            if !local.told.borrow().is_empty() {
-                // There is more to be told: timers and I/O of the arbiter come in between.
-                tokio::task::yield_now().await;
             }
         }
     }
 
-    /// Takes over what other threads have handed to this one, and begins with what is to be done ahead of messages.
-    fn take_handed(&self, shared: &Shared, local: &Local) {
+    /// Takes over what other threads have handed to this one, and does what is to be done ahead of messages; not all of it, if that
+    /// is much and others wait. Answers how much.
+    fn take_handed(&self, shared: &Shared, local: &Local) -> u32 {
         if shared.inbox.has_some() {
             let mut handed = local.handed.take();
             shared.inbox.take(&mut handed);
@@ -353,13 +354,18 @@ impl Worker {
             // Its memory is used again.
             local.handed.set(handed);
         }
-        for _ in 0..CONTROLS {
-            let told = local.told.borrow_mut().pop_front();
-            match told {
-                Some(told) => local.obey(told),
-                None => return,
+        let mut done = 0;
+        while done < QUOTA {
+            let others_wait = || !local.ready.borrow().is_empty() || shared.inbox.has_some();
+            if done > 0 && done.is_multiple_of(CONTROLS) && others_wait() {
+                break;
             }
+            let told = local.told.borrow_mut().pop_front();
+            let Some(told) = told else { break };
+            local.obey(told);
+            done += 1;
         }
+        done
     }
 
     /// Ready with whether to go on, once there is work.
