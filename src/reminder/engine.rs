@@ -454,7 +454,9 @@ impl Reminders {
             self.advances = true;
             commands.push(Command::Advance(ticks));
         }
-        self.wake(now, if idle { None } else { Some(look_at.max(now + 1)) }, commands);
+        // While a look is under way its answer is what is waited for.
+        let looks_again = (!idle && !self.looks).then(|| look_at.max(now + 1));
+        self.wake(now, looks_again, commands);
     }
 
     fn check_due(&mut self, now: u64, commands: &mut Vec<Command>) {

@@ -395,3 +395,20 @@ fn an_engine_without_buckets_sleeps_and_one_with_wakes_for_its_next_tick() {
     // What was wanted before all was settled; a wake that is too early does no harm.
     assert_eq!(wake(&mut engine, SECOND / 10 + 1, Event::Tick), Some(SECOND / 2));
 }
+
+/// Found by a simulation whose store did not answer: a look that was under way and due again was waited for a microsecond at a time.
+#[test]
+fn nothing_wakes_for_a_look_that_is_under_way() {
+    let mut engine = Reminders::new(me());
+    let begun = engine.on(0, Event::Wanted([bucket()].into()));
+    assert!(begun.contains(&Command::ReadBuckets), "{begun:?}");
+    for now in [1, SECOND, 10 * SECOND] {
+        let commands = engine.on(now, Event::Tick);
+        assert_eq!(commands, [], "at {now} the answer is what is waited for");
+    }
+    let answered = engine.on(11 * SECOND, Event::BucketsRead(Err(unavailable())));
+    assert!(
+        matches!(answered[..], [Command::WakeAt(at)] if at > 11 * SECOND),
+        "{answered:?}"
+    );
+}
