@@ -1,4 +1,4 @@
-//! The actor of all these tests: a list that messages append themselves to, in two versions.
+//! The actor of all these tests: a list that messages append themselves to, in three versions.
 
 use crate::history::{self, Running};
 use quark::prelude::*;
@@ -127,3 +127,4 @@ macro_rules! account {
 
 account!(v1, "1.0.0");
 account!(v2, "1.1.0");
+account!(v3, "1.2.0");

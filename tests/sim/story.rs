@@ -1,7 +1,7 @@
 //! One run of a cluster: what is started, what goes wrong, and what is known of it at the end.
 
 use crate::{
-    account::{Note, v1, v2},
+    account::{Note, v1, v2, v3},
     history::{self, History},
     load::{Load, lists},
 };
@@ -32,7 +32,7 @@ const IDLE: Duration = Duration::from_secs(20);
 pub(crate) enum Upgrade {
     /// None comes.
     None,
-    /// Silo by silo: each leaves and comes back; some seeds take it back half way, or begin again.
+    /// Silo by silo: each leaves and comes back; some seeds take it back half way, or begin another meanwhile.
     Rolling,
     /// Silos of the new version come to the old ones, and a rollout moves the actors; some seeds roll back.
     Rollout,
@@ -204,12 +204,15 @@ impl Story {
         let mut sim = Sim::new(seed);
         let world = sim.world().clone();
         let (only_newer, budgets) = (self.only_newer, membership(self.budgets, &world));
-        let again = budgets.clone();
+        let (again, once_more) = (budgets.clone(), budgets.clone());
         sim.program("v1", move || {
             program(only_newer, budgets.clone(), SiloBuilder::register::<v1::Account>)
         });
         sim.program("v2", move || {
             program(only_newer, again.clone(), SiloBuilder::register::<v2::Account>)
+        });
+        sim.program("v3", move || {
+            program(only_newer, once_more.clone(), SiloBuilder::register::<v3::Account>)
         });
         for rule in &self.broken {
             world.break_rule(rule);
@@ -323,7 +326,7 @@ impl Story {
         }
     }
 
-    /// A rolling upgrade, which some seeds take back half way or begin again.
+    /// A rolling upgrade, which some seeds take back half way, or begin another of them meanwhile.
     async fn roll(&self, world: &World, fleet: &Fleet, end: Duration) {
         let goes_on = || world.now() < end;
         match if self.only_newer { 0 } else { world.below(3) } {
@@ -338,8 +341,9 @@ impl Story {
                     .await;
                 fleet.roll("v1", goes_on).await;
             }
-            // An upgrade begins while another goes on, and takes its place.
+            // An upgrade begins while another goes on, and takes its place: back, or on to a third version beside the two.
             _ => {
+                let next = ["v1", "v3"][usize::from(world.below(2) == 1)];
                 let (begun, second) = (
                     Cell::new(false),
                     world.now() + Duration::from_millis(world.below(12_000)),
@@ -348,7 +352,7 @@ impl Story {
                 let other = async {
                     world.sleep(second.saturating_sub(world.now())).await;
                     begun.set(true);
-                    fleet.roll("v1", goes_on).await;
+                    fleet.roll(next, goes_on).await;
                 };
                 join(first, other).await;
             }
