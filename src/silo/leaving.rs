@@ -12,7 +12,7 @@ use crate::{
     membership, migration,
     runtime::Control,
     store::SiloStatus,
-    wire::{Failure, FailureCode, Frame, MoveFailure, Ran, ShutdownReport},
+    wire::{BounceReason, Failure, FailureCode, Frame, MoveFailure, Ran, ShutdownReport},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -267,6 +267,14 @@ impl Node {
     }
 
     fn stop_by_force(self: &Arc<Self>) -> Vec<ActorId> {
+        // What waits for the store's answer has not begun: it goes back unrun.
+        let registering = self.seats.select(|actor, place| {
+            let registers = matches!(place.seat.phase(), Some((migration::Phase::Registering, _)));
+            registers.then(|| actor.clone())
+        });
+        for actor in &registering {
+            self.at(actor, |place| place.seat.register_failed(None, BounceReason::NotNow));
+        }
         let mut forced = self
             .seats
             .select(|actor, place| place.activation.is_some().then(|| actor.clone()));

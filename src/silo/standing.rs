@@ -12,7 +12,7 @@ use std::{collections::HashSet, ops::Add};
 pub(super) struct Standing {
     /// The silo has an activation.
     activation: bool,
-    /// The tenure runs the actor or will, so that a leaving silo has to wait for it.
+    /// The tenure runs the actor, or holds messages until it is known who does: a leaving silo has to wait for it.
     tenant: bool,
     active: bool,
     arriving: bool,
@@ -37,7 +37,7 @@ impl Standing {
         let phase = seat.phase().map(|(phase, _)| phase);
         Self {
             activation,
-            tenant: phase.is_some_and(|phase| *phase != Phase::Registering),
+            tenant: phase.is_some(),
             active: phase.is_some_and(|phase| *phase == Phase::Active),
             arriving: matches!(phase, Some(Phase::Prepared { .. } | Phase::Committed { .. })),
             settled: seat.is_settled(),
@@ -52,7 +52,7 @@ impl Standing {
 pub(super) struct Tally {
     /// With an activation.
     pub(super) activations: usize,
-    /// Whose tenure runs the actor or will.
+    /// Whose tenure runs the actor, or holds messages until it is known who does.
     pub(super) tenants: usize,
     /// On their way here.
     pub(super) arriving: usize,

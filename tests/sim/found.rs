@@ -4,6 +4,7 @@ use crate::{
     account::{Append, v1::Account},
     quiet,
 };
+use futures_util::future::{join, join_all};
 use quark::{
     client::Client,
     silo::{Silo, SiloBuilder, SiloOptions},
@@ -86,4 +87,42 @@ fn an_actor_whose_registration_the_store_forgot_while_it_ended_comes_up_again() 
     });
     let len = said.expect("in time").expect("it comes up again");
     assert_eq!(len, 1, "what the store forgot is lost");
+}
+
+/// Seed 145 of `planned_change_loses_nothing`. A silo leaves while the store's answer to a registration is late: it did not wait for
+/// actors that it did not have yet, and what they held was answered by nobody.
+#[test]
+fn a_silo_that_leaves_while_it_registers_actors_answers_for_what_they_hold() {
+    quiet();
+    let mut sim = Sim::new(145);
+    sim.program("v1", || {
+        SiloBuilder::workers(Silo::builder(), 1)
+            .without_linked()
+            .register::<Account>()
+    });
+    let said = sim.run(Duration::from_secs(300), async |world| {
+        let fleet = Fleet::start(&world, ["silo-0", "silo-1"], "v1");
+        assert!(fleet.whole(Duration::from_secs(30)).await);
+        let process = world.client("client");
+        let client = process.connect(Client::builder()).await.expect("silos answer");
+        let ask = async |n: u64| {
+            let sender = "client".to_owned();
+            let account = client.actor::<Account>(&format!("account-{n}"));
+            account.ask(Append { sender, n, takes: 0 }).await
+        };
+        let mut store = StoreOptions::default();
+        store.latency = Duration::from_millis(400);
+        world.store(store);
+        let leaves = async {
+            // The actors were looked up, their registrations are on their way; what the drain writes is not held up as they are.
+            world.sleep(Duration::from_millis(600)).await;
+            world.store(StoreOptions::default());
+            fleet.remove("silo-0");
+        };
+        let asks = join_all((0..10).map(ask));
+        join(asks, leaves).await.0
+    });
+    for (n, len) in said.expect("in time").into_iter().enumerate() {
+        assert_eq!(len.unwrap_or_else(|error| panic!("account-{n}: {error}")), 1);
+    }
 }

@@ -88,13 +88,22 @@ impl Default for Story {
     }
 }
 
+/// A rollout that came to an end.
+#[derive(Clone, Copy)]
+pub(crate) struct RolledOut {
+    /// When its record was written.
+    pub(crate) begun: Duration,
+    /// Whether it was taken back.
+    pub(crate) is_back: bool,
+}
+
 /// What is known of a run at its end.
 pub(crate) struct Run {
     pub(crate) seed: u64,
     pub(crate) plan: FaultPlan,
     pub(crate) only_newer: bool,
-    /// Whether a rollout was taken back, if there was one.
-    pub(crate) rolled_back: Option<bool>,
+    /// The rollout, if there was one.
+    pub(crate) rollout: Option<RolledOut>,
     pub(crate) history: History,
     pub(crate) lists: BTreeMap<String, Vec<Note>>,
     pub(crate) departures: Vec<Departure>,
@@ -222,7 +231,7 @@ impl Story {
             seed,
             plan: plan.clone(),
             only_newer,
-            rolled_back: None,
+            rollout: None,
             history: History::default(),
             lists: BTreeMap::new(),
             departures: Vec::new(),
@@ -244,7 +253,7 @@ impl Story {
         match told {
             Ok(Ok(end)) => {
                 (run.lists, run.at_rest, run.when_idle) = (end.lists, end.at_rest, end.when_idle);
-                (run.owned_when_idle, run.rolled_back) = (end.owned_when_idle, end.rolled_back);
+                (run.owned_when_idle, run.rollout) = (end.owned_when_idle, end.rollout);
             }
             Ok(Err(why)) => run.stuck = Some(why),
             Err(late) => run.stuck = Some(late.to_string()),
@@ -280,14 +289,14 @@ impl Story {
             timers: true,
         };
         let goes_wrong = async {
-            let ((), rolled_back) = join(plan.happen(world, &fleet, end), self.upgrade(world, &fleet, end)).await;
+            let ((), rollout) = join(plan.happen(world, &fleet, end), self.upgrade(world, &fleet, end)).await;
             FaultPlan::heal(world, &fleet);
-            rolled_back
+            rollout
         };
         let sends = (0..)
             .zip(&clients)
             .map(async |(n, client)| load.client(client, &format!("client-{n}"), world).await);
-        let (rolled_back, ..) = join3(goes_wrong, join_all(sends), load.inside(world, self.moves)).await;
+        let (rollout, ..) = join3(goes_wrong, join_all(sends), load.inside(world, self.moves)).await;
         if !fleet.whole(WHOLE).await {
             return Err(format!(
                 "the cluster is not whole {WHOLE:?} after all was mended: {fleet:?}"
@@ -309,12 +318,12 @@ impl Story {
             at_rest,
             when_idle,
             owned_when_idle: owned(world, &accounts),
-            rolled_back: rolled_back?,
+            rollout: rollout?,
         })
     }
 
-    /// Brings the new version. Answers whether a rollout was taken back, if it is one.
-    async fn upgrade(&self, world: &World, fleet: &Fleet, end: Duration) -> Result<Option<bool>, String> {
+    /// Brings the new version. Answers how the rollout went, if it is one.
+    async fn upgrade(&self, world: &World, fleet: &Fleet, end: Duration) -> Result<Option<RolledOut>, String> {
         world.sleep(Duration::from_millis(world.below(5_000))).await;
         match self.upgrade {
             Upgrade::None => Ok(None),
@@ -360,8 +369,8 @@ impl Story {
     }
 }
 
-/// Silos of the new version come, and actors go to them in steps; some seeds take that back. Answers whether this one did.
-async fn roll_out(world: &World, fleet: &Fleet) -> Result<bool, String> {
+/// Silos of the new version come, and actors go to them in steps; some seeds take that back.
+async fn roll_out(world: &World, fleet: &Fleet) -> Result<RolledOut, String> {
     for silo in ["silo-new-0", "silo-new-1"] {
         fleet.add(silo, "v2");
     }
@@ -393,8 +402,8 @@ async fn roll_out(world: &World, fleet: &Fleet) -> Result<bool, String> {
         world.sleep(Duration::from_millis(250)).await;
         let record = silo()?.rollout().await.map_err(told)?.ok_or("the rollout is gone")?;
         match record.phase {
-            Phase::RolledBack { .. } if is_back => return Ok(true),
-            Phase::Complete if back_after.is_none() => return Ok(false),
+            Phase::RolledBack { .. } if is_back => return Ok(RolledOut { begun, is_back }),
+            Phase::Complete if back_after.is_none() => return Ok(RolledOut { begun, is_back }),
             Phase::RollingBack { why } | Phase::RolledBack { why } if !is_back => {
                 return Err(format!("it was rolled back by itself: {why}"));
             }
@@ -426,7 +435,7 @@ fn owned(world: &World, accounts: &[String]) -> BTreeMap<String, SiloId> {
 
 struct End {
     owned_when_idle: BTreeMap<String, SiloId>,
-    rolled_back: Option<bool>,
+    rollout: Option<RolledOut>,
     lists: BTreeMap<String, Vec<Note>>,
     at_rest: BTreeMap<String, Leftovers>,
     when_idle: BTreeMap<String, Leftovers>,
