@@ -51,6 +51,7 @@ fn program<M: Shape, S: Shape>(version: &str, more: &[&str]) -> Lock {
     let schemas = KindSchemas {
         messages: names.map(|name| ((*name).to_owned(), message())).collect(),
         states: [(STATE.to_owned(), describe::<S>())].into(),
+        ..KindSchemas::default()
     };
     let mut lock = Lock::default();
     lock.add("cart", parse(version).expect("valid"), schemas);

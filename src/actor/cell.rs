@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     mailbox::Mailbox,
-    schema::{Form, KindSchemas, STATE, Schema, describe_by},
+    schema::{Form, KindSchemas, Schema, describe_by},
     store::ETag,
     wire::{EncodeError, Failure, PackedSubscription},
 };
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use std::{
     any::{Any, TypeId, type_name},
+    collections::BTreeSet,
     fmt,
     sync::Arc,
     task,
@@ -265,6 +266,7 @@ pub struct KindEntry {
     hydrate: fn(Hydrate) -> Result<Box<dyn AnyActor>, StateError>,
     schema: fn() -> Schema,
     schema_name: &'static str,
+    other_schemas: fn() -> (BTreeSet<String>, Option<String>),
     keeps_panicked: bool,
     movable: bool,
     streams: &'static [&'static str],
@@ -283,10 +285,8 @@ impl KindEntry {
                 .collect(),
             hydrate: Cell::<A>::hydrate,
             schema: || describe_by(<A as Hosted>::shape),
-            schema_name: match A::FORMS.schema() {
-                "" => STATE,
-                name => name,
-            },
+            schema_name: A::FORMS.written(),
+            other_schemas: || A::FORMS.others(),
             keeps_panicked: false,
             movable: A::MOVABLE,
             streams: A::STREAMS,
@@ -341,11 +341,14 @@ impl KindEntry {
     /// What its messages and its state look like.
     pub fn schemas(&self) -> KindSchemas {
         let messages = self.messages.iter();
+        let (reads, back) = (self.other_schemas)();
         KindSchemas {
             messages: messages
                 .map(|message| (message.name.to_owned(), (message.schema)()))
                 .collect(),
             states: [(self.schema_name.to_owned(), (self.schema)())].into(),
+            reads,
+            back,
         }
     }
 

@@ -1,9 +1,12 @@
 //! The schemas of a state: which one is written, which others are read, and what becomes of what no one reads.
 
-use crate::wire::{self, DecodeError, EncodeError, Kept};
+use crate::{
+    schema::STATE,
+    wire::{self, DecodeError, EncodeError, Kept},
+};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, collections::BTreeSet, fmt, marker::PhantomData};
 
 /// A state whose schema has a name, so that a version that does not know it refuses it, and a newer one reads the older.
 ///
@@ -136,11 +139,6 @@ impl<S: 'static> Forms<S> {
         }
     }
 
-    /// The name of the schema that is written; empty if it has none.
-    pub(super) const fn schema(&self) -> &'static str {
-        self.schema
-    }
-
     /// Whether it has an older form to be written.
     pub(super) fn has_back(&self) -> bool {
         self.back.is_some()
@@ -157,13 +155,31 @@ impl<S: 'static> Forms<S> {
         if depth > DEEPEST {
             return;
         }
-        let own = if self.schema.is_empty() { NO_NAME } else { self.schema };
-        if !names.contains(&own) {
-            names.push(own);
+        let own = (!self.schema.is_empty()).then_some(self.schema);
+        for name in own.into_iter().chain(self.is_unnamed.then_some(NO_NAME)) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
         }
         for older in self.older {
             (older.names)(names, depth);
         }
+    }
+
+    /// The schemas that are read beside the one that is written, and the older one that is written while silos of an older version
+    /// may read it, if there is one. By their names; one without a name is called [`STATE`].
+    pub(super) fn others(&self) -> (BTreeSet<String>, Option<String>) {
+        let mut names = Vec::new();
+        self.add_names(&mut names, 0);
+        let read = (names.into_iter()).map(|name| if name == NO_NAME { STATE } else { name });
+        let read = read.filter(|name| *name != self.written()).map(str::to_owned).collect();
+        let back = (self.back.as_ref()).map(|back| if back.is_unnamed { STATE } else { back.schema });
+        (read, back.map(str::to_owned))
+    }
+
+    /// The name of the schema that is written; [`STATE`] if that is without one.
+    pub(super) const fn written(&self) -> &'static str {
+        if self.is_unnamed { STATE } else { self.schema }
     }
 
     /// The schemas that are read, the own one first, for texts.

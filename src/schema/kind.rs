@@ -2,7 +2,10 @@
 
 use super::{Break, Breaks, Form, Hash, Schema, compare};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// What the messages and states of a kind look like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +15,10 @@ pub struct KindSchemas {
     /// By the names of their schemas; one without a name is called [`STATE`]. Another name is another schema, which says itself how to
     /// read the older one.
     pub states: BTreeMap<String, Schema>,
+    /// The names of the schemas of which states are read beside these.
+    pub reads: BTreeSet<String>,
+    /// The name of the older schema in which states are written while silos of an older version may read them.
+    pub back: Option<String>,
 }
 
 /// The same, by the hashes of the schemas: what silos tell each other.
@@ -24,6 +31,12 @@ pub struct KindHashes {
     /// By name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub states: BTreeMap<String, Hash>,
+    /// [`KindSchemas::reads`].
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub reads: BTreeSet<String>,
+    /// [`KindSchemas::back`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub back: Option<String>,
 }
 
 /// What a state is called whose schema has no name.
@@ -39,6 +52,8 @@ impl KindSchemas {
         KindHashes {
             messages: hashes(&self.messages),
             states: hashes(&self.states),
+            reads: self.reads.clone(),
+            back: self.back.clone(),
         }
     }
 
@@ -153,7 +168,40 @@ pub fn conflicts<'a>(
             }),
         }
     }
+    found.extend(unread(old, new, ways));
     found
+}
+
+/// The states of each version that the other does not know by name.
+fn unread<'a>(old: &'a KindHashes, new: &'a KindHashes, ways: Ways) -> impl Iterator<Item = Conflict> + 'a {
+    let reads = |reader: &KindHashes, name: &str| {
+        // A program that tells of no states may have any.
+        reader.states.is_empty() || reader.states.contains_key(name) || reader.reads.contains(name)
+    };
+    let conflict = |reader: &KindHashes, name: &String, cure: &str| Conflict {
+        of: "state".into(),
+        broken: Break {
+            at: name.clone(),
+            what: format!(
+                "the other version does not know this schema, it reads {}",
+                (reader.states.keys().chain(&reader.reads).map(String::as_str).collect::<Vec<_>>()).join(", ")
+            ),
+            cure: cure.into(),
+        },
+    };
+    let forward = (old.states.keys()).filter(move |name| ways.forward && !reads(new, name));
+    // While the older version is there the newer one writes what it has for it.
+    let written = new.back.iter().chain(new.states.keys().filter(|_| new.back.is_none()));
+    let back = written.filter(move |name| ways.back && !reads(old, name));
+    let forward = forward.map(move |name| {
+        let cure = "say how the new version reads it with #[state(from(...))]";
+        conflict(new, name, cure)
+    });
+    let back = back.map(move |name| {
+        let cure = "let the new version write the older schema for now with #[state(back(...))], or allow no way back: policy newer";
+        conflict(old, name, cure)
+    });
+    forward.chain(back)
 }
 
 fn of(what: &str, breaks: Breaks, ways: Ways) -> Vec<Conflict> {
@@ -211,7 +259,37 @@ mod tests {
         KindSchemas {
             messages: BTreeMap::from([("cart.add".to_owned(), schema(message, reply))]),
             states: BTreeMap::from([(STATE.to_owned(), state)]),
+            ..KindSchemas::default()
         }
+    }
+
+    fn with_state(name: &str, reads: &[&str], back: Option<&str>) -> KindSchemas {
+        let mut kind = kind(Form::Text, Form::Unit, Form::Unit);
+        let state = kind.states.remove(STATE).expect("it has one");
+        kind.states.insert(name.to_owned(), state);
+        kind.reads = reads.iter().map(|&name| name.to_owned()).collect();
+        kind.back = back.map(str::to_owned);
+        kind
+    }
+
+    #[test]
+    fn a_state_under_another_name_is_read_by_a_version_that_says_so() {
+        let one = with_state("cart.1", &[], None);
+        for (new, forward, back) in [
+            (with_state("cart.2", &[], None), 1, 1),
+            (with_state("cart.2", &["cart.1"], None), 0, 1),
+            (with_state("cart.2", &["cart.1"], Some("cart.1")), 0, 0),
+            (with_state("cart.2", &[], Some("cart.1")), 1, 0),
+            (with_state("cart.3", &["cart.2", "cart.1"], Some("cart.2")), 0, 1),
+        ] {
+            assert_eq!(found(&one, &new, FORWARD).len(), forward, "{new:?}");
+            assert_eq!(found(&one, &new, BACK).len(), back, "{new:?}");
+        }
+        assert!(found(&KindSchemas::default(), &one, Ways::BOTH).is_empty());
+        assert!(found(&one, &KindSchemas::default(), Ways::BOTH).is_empty());
+        let two = with_state("cart.2", &[], None);
+        let text = conflicts(&one.hashes(), &two.hashes(), FORWARD, |_| None)[0].to_string();
+        assert!(text.contains("cart.1") && text.contains("it reads cart.2") && text.contains("from("), "{text}");
     }
 
     fn found(old: &KindSchemas, new: &KindSchemas, ways: Ways) -> Vec<String> {

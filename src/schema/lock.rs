@@ -298,6 +298,18 @@ fn changes<'a>(
             }
         }
     }
+    let read = after.reads.difference(&before.reads);
+    changes.extend(read.map(|name| format!("state: {name} is read too")));
+    let unread = before.reads.difference(&after.reads);
+    changes.extend(unread.map(|name| format!("state: {name} is not read any more")));
+    if before.back != after.back {
+        let written = |back: &Option<String>| back.clone().unwrap_or_else(|| "no older schema".into());
+        changes.push(format!(
+            "state: {} is written while silos of an older version may read it, instead of {}",
+            written(&after.back),
+            written(&before.back)
+        ));
+    }
     changes
 }
 

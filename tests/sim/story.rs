@@ -309,7 +309,14 @@ impl Story {
             let held = silos.filter_map(|silo| Some((silo.clone(), world.leftovers(&silo)?)));
             held.collect::<BTreeMap<_, _>>()
         };
-        let at_rest = held(&fleet);
+        // Silos ask each other how they do, once a second: what is in flight in one moment is not left over.
+        let mut at_rest = held(&fleet);
+        for _ in 0..3 {
+            if at_rest.values().any(|held| held.asks > 0) {
+                world.sleep(Duration::from_millis(300)).await;
+                at_rest = held(&fleet);
+            }
+        }
         let lists = lists(&reader, &accounts, world, WHOLE).await?;
         world.sleep(IDLE * 3).await;
         let when_idle = held(&fleet);

@@ -203,6 +203,8 @@ pub async fn rows_come_back_as_they_were_put(store: Arc<dyn Store>) {
         schemas: KindHashes {
             messages: [("cart.add".to_owned(), describe::<String>().hash())].into(),
             states: [("käufer".to_owned(), describe::<u8>().hash())].into(),
+            reads: ["gast".to_owned()].into(),
+            back: Some("gast".into()),
         },
         unknown: unknown(),
     };
