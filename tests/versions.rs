@@ -135,6 +135,85 @@ async fn a_silo_that_living_ones_cannot_read_is_not_let_in_and_is_told_what_and_
     stop(&[&alone]).await;
 }
 
+/// A desk in a version of its own, with a state of a name.
+macro_rules! desk {
+    ($name:ident, $version:literal, $($state:tt)*) => {
+        mod $name {
+            use super::*;
+
+            #[derive(Debug, Default, Serialize, Deserialize, Shape, State)]
+            #[state($($state)*)]
+            pub(super) struct Desk {
+                notes: Vec<String>,
+            }
+
+            #[actor(kind = "desk", messages(Who), version = $version, unlisted)]
+            impl Actor for Desk {}
+
+            impl Handler<Who> for Desk {
+                async fn handle(&mut self, _: Who, ctx: &mut Context<Self>) -> (String, String) {
+                    (Self::VERSION.to_owned(), ctx.key().to_owned())
+                }
+            }
+        }
+    };
+}
+
+desk!(desk_1, "1.0.0", schema = "desk.1");
+desk!(desk_unread, "1.1.0", schema = "desk.2");
+desk!(desk_one_way, "1.2.0", schema = "desk.3", from(desk_1::Desk));
+desk!(
+    desk_both_ways,
+    "1.3.0",
+    schema = "desk.4",
+    from(desk_1::Desk),
+    back = desk_1::Desk
+);
+
+impl From<desk_1::Desk> for desk_one_way::Desk {
+    fn from(_: desk_1::Desk) -> Self {
+        Self::default()
+    }
+}
+
+impl From<desk_1::Desk> for desk_both_ways::Desk {
+    fn from(_: desk_1::Desk) -> Self {
+        Self::default()
+    }
+}
+
+impl From<&desk_both_ways::Desk> for desk_1::Desk {
+    fn from(_: &desk_both_ways::Desk) -> Self {
+        Self::default()
+    }
+}
+
+/// R138
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_of_another_name_is_let_in_where_each_version_that_may_get_it_reads_it() {
+    let cluster = cluster_name();
+    let a = start::<desk_1::Desk>(&cluster, "a").await;
+    let refused = |started| match started {
+        Err(StartError::Schemas { conflicts }) => conflicts.join("\n"),
+        other => panic!("it is refused: {other:?}"),
+    };
+    let unread = silo(&cluster, "b").without_linked().register::<desk_unread::Desk>();
+    let text = refused(unread.start().await);
+    assert!(
+        text.contains("desk.1") && text.contains("#[state(from(...))]"),
+        "{text}"
+    );
+    assert!(
+        text.contains("desk.2") && text.contains("#[state(back = ...)]"),
+        "{text}"
+    );
+    let one_way = silo(&cluster, "c").without_linked().register::<desk_one_way::Desk>();
+    let text = refused(one_way.start().await);
+    assert!(!text.contains("from(") && text.contains("desk.3: "), "{text}");
+    let d = start::<desk_both_ways::Desk>(&cluster, "d").await;
+    stop(&[&a, &d]).await;
+}
+
 /// R138
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kind_that_cannot_be_read_is_masked_or_let_in_if_the_silo_is_told_to() {

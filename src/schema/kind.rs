@@ -184,7 +184,13 @@ fn unread<'a>(old: &'a KindHashes, new: &'a KindHashes, ways: Ways) -> impl Iter
             at: name.clone(),
             what: format!(
                 "the other version does not know this schema, it reads {}",
-                (reader.states.keys().chain(&reader.reads).map(String::as_str).collect::<Vec<_>>()).join(", ")
+                (reader
+                    .states
+                    .keys()
+                    .chain(&reader.reads)
+                    .map(String::as_str)
+                    .collect::<Vec<_>>())
+                .join(", ")
             ),
             cure: cure.into(),
         },
@@ -198,7 +204,7 @@ fn unread<'a>(old: &'a KindHashes, new: &'a KindHashes, ways: Ways) -> impl Iter
         conflict(new, name, cure)
     });
     let back = back.map(move |name| {
-        let cure = "let the new version write the older schema for now with #[state(back(...))], or allow no way back: policy newer";
+        let cure = "let the new version write the older schema for now with #[state(back = ...)], or allow no way back: policy newer";
         conflict(old, name, cure)
     });
     forward.chain(back)
@@ -289,7 +295,10 @@ mod tests {
         assert!(found(&one, &KindSchemas::default(), Ways::BOTH).is_empty());
         let two = with_state("cart.2", &[], None);
         let text = conflicts(&one.hashes(), &two.hashes(), FORWARD, |_| None)[0].to_string();
-        assert!(text.contains("cart.1") && text.contains("it reads cart.2") && text.contains("from("), "{text}");
+        assert!(
+            text.contains("cart.1") && text.contains("it reads cart.2") && text.contains("from("),
+            "{text}"
+        );
     }
 
     fn found(old: &KindSchemas, new: &KindSchemas, ways: Ways) -> Vec<String> {
