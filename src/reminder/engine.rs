@@ -405,22 +405,20 @@ impl Reminders {
             if self.buckets.epoch_of(bucket) != Some(tick.epoch) {
                 continue;
             }
-            match outcome {
-                TickOutcome::NotOwner => self.lose(bucket),
-                TickOutcome::Changed => {
-                    self.queue.end(&tick, None);
-                    self.is_stale(bucket);
-                }
-                TickOutcome::Due => {
-                    let reach = self
-                        .buckets
-                        .held
-                        .get(&bucket)
-                        .filter(|held| held.phase == Phase::Serving);
-                    let reach = reach.map_or(0, Held::reach);
-                    self.queue.end(&tick, tick.next_micros.filter(|next| *next < reach));
-                }
+            if outcome == TickOutcome::NotOwner {
+                self.lose(bucket);
+                continue;
             }
+            if outcome == TickOutcome::Changed {
+                // Set again, removed, or advanced by a try whose answer was lost: nothing would read that one again. What is not so is
+                // found when it is checked.
+                self.is_stale(bucket);
+            }
+            let held = self.buckets.held.get(&bucket);
+            let reach = held
+                .filter(|held| held.phase == Phase::Serving)
+                .map_or(0, Held::reach);
+            self.queue.end(&tick, tick.next_micros.filter(|next| *next < reach));
         }
     }
 

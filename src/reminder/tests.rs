@@ -250,6 +250,25 @@ fn a_tick_that_did_not_run_is_delivered_again_under_its_id() {
     assert_eq!(advance(&on(&mut engine, 4 * SECOND, Event::Tick)), steps);
 }
 
+/// R45: the store took an advance, its answer was lost, and the next try finds the reminder at another tick already.
+#[test]
+fn a_reminder_whose_advance_was_done_and_not_answered_goes_on() {
+    let every = Some(2 * SECOND);
+    let mut engine = serving(0, vec![reminder("pay", 1, SECOND, every, Missed::CatchUp)]);
+    let ticks = check(&on(&mut engine, SECOND, Event::Tick));
+    on(&mut engine, SECOND, checked(&ticks, TickOutcome::Due));
+    let steps = advance(&on(&mut engine, SECOND, delivered(&ticks[0], Ran::Yes)));
+    let lost = Event::Advanced {
+        ticks: steps.clone(),
+        answer: Err(unavailable()),
+    };
+    assert_eq!(on(&mut engine, SECOND, lost), []);
+    assert_eq!(advance(&on(&mut engine, 2 * SECOND, Event::Tick)), steps);
+    on(&mut engine, 2 * SECOND, advanced(&steps, TickOutcome::Changed));
+    let next = check(&on(&mut engine, 3 * SECOND, Event::Tick));
+    assert_eq!((next[0].tick.number, next[0].tick.due_micros), (1, 3 * SECOND));
+}
+
 /// R46
 #[test]
 fn what_is_set_while_its_tick_runs_takes_its_place() {
