@@ -78,7 +78,12 @@ impl Held {
     /// All writes up to this number are known.
     pub(super) fn has_seen(&mut self, number: u64) {
         self.seen = self.seen.max(number);
-        while let Some(next) = self.known.first().copied().filter(|next| *next <= self.seen.saturating_add(1)) {
+        while let Some(next) = self
+            .known
+            .first()
+            .copied()
+            .filter(|next| *next <= self.seen.saturating_add(1))
+        {
             self.known.pop_first();
             self.seen = self.seen.max(next);
         }

@@ -413,9 +413,7 @@ impl Reminders {
                 self.is_stale(bucket);
             }
             let held = self.buckets.held.get(&bucket);
-            let reach = held
-                .filter(|held| held.phase == Phase::Serving)
-                .map_or(0, Held::reach);
+            let reach = held.filter(|held| held.phase == Phase::Serving).map_or(0, Held::reach);
             self.queue.end(&tick, tick.next_micros.filter(|next| *next < reach));
         }
     }

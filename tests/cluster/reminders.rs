@@ -183,7 +183,10 @@ async fn no_tick_is_missed(mut cluster: Cluster, besides: impl AsyncFnOnce(&str)
             "{key}: another tick than was set: {late:?}"
         );
     }
-    println!("of {orphans} of {} actors the killed silo looked after the reminders; {again} ticks came again", keys.len());
+    println!(
+        "of {orphans} of {} actors the killed silo looked after the reminders; {again} ticks came again",
+        keys.len()
+    );
     client.close().await;
 }
 

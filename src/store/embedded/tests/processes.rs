@@ -134,9 +134,7 @@ fn of_processes_that_write_as_fast_as_they_can_each_gets_its_turn() {
     const PROCESSES: u64 = 4;
     let place = Place::new();
     drop(place.open());
-    let mut processes: Vec<Child> = (1..=PROCESSES)
-        .map(|number| start(&place, "hurry", number))
-        .collect();
+    let mut processes: Vec<Child> = (1..=PROCESSES).map(|number| start(&place, "hurry", number)).collect();
     for process in &mut processes {
         process.stdin.take().unwrap().write_all(b"go\n").unwrap();
     }
