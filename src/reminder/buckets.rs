@@ -37,6 +37,8 @@ pub(super) struct Held {
     /// All that is due before this time is in memory, if it was set by the write of number `seen` or before.
     pub(super) horizon: u64,
     pub(super) seen: u64,
+    /// Later writes that this silo knows of: its own.
+    known: BTreeSet<u64>,
     /// The number of the last write, as far as is known. While it is 0 the bucket is empty, and nothing is read of it.
     pub(super) changes: u64,
     /// What is being read.
@@ -57,6 +59,7 @@ impl Held {
             epoch,
             horizon: 0,
             seen: 0,
+            known: BTreeSet::new(),
             changes: 0,
             reading: None,
             stale: false,
@@ -70,6 +73,30 @@ impl Held {
     pub(super) fn reach(&self) -> u64 {
         self.reading
             .map_or(self.horizon, |window| self.horizon.max(window.until_micros))
+    }
+
+    /// All writes up to this number are known.
+    pub(super) fn has_seen(&mut self, number: u64) {
+        self.seen = self.seen.max(number);
+        while let Some(next) = self
+            .known
+            .first()
+            .copied()
+            .filter(|next| *next <= self.seen.saturating_add(1))
+        {
+            self.known.pop_first();
+            self.seen = self.seen.max(next);
+        }
+    }
+
+    /// The write of this number is known.
+    pub(super) fn knows(&mut self, number: u64) {
+        self.changes = self.changes.max(number);
+        // What is not read yet is read as it is then.
+        if self.reach() > 0 && number > self.seen {
+            self.known.insert(number);
+            self.has_seen(self.seen);
+        }
     }
 
     /// There have been so many writes.

@@ -15,6 +15,15 @@ pub enum Ran {
     NotSurely,
 }
 
+/// A write that took effect.
+#[derive(Debug)]
+pub enum Written {
+    /// This is set.
+    Set(Reminder),
+    /// What had that name is removed, by a write of this number.
+    Removed(ReminderId, u64),
+}
+
 /// Something that has happened.
 #[derive(Debug)]
 pub enum Event {
@@ -42,21 +51,14 @@ pub enum Event {
         /// What was found.
         answer: Result<BucketRead, StoreError>,
     },
-    /// A reminder was set by this very silo.
-    Set(Box<Reminder>),
+    /// Reminders were set and removed by this very silo, in this order.
+    Written(Vec<Written>),
     /// A reminder of the bucket was set somewhere, due at the time.
     SetElsewhere {
         /// Which bucket.
         bucket: Bucket,
         /// When it is due, in microseconds.
         due_micros: u64,
-    },
-    /// A reminder was removed by this very silo, by a write of this number.
-    Removed {
-        /// Which.
-        id: ReminderId,
-        /// The write's.
-        number: u64,
     },
     /// A silo handed buckets over, or may have.
     HandedOver,

@@ -1,14 +1,14 @@
 //! The engine: events in, commands out.
 
 use super::{
-    Command, Event, Ran,
+    Command, Event, Ran, Written,
     buckets::{Buckets, Held, Phase},
     late::{Verdict, after, judge},
     queue::Queue,
 };
 use crate::{
     ident::SiloId,
-    store::{Bucket, BucketRead, BucketRow, Entry, Reminder, StoreError, TickOutcome, TickStep, Window},
+    store::{Bucket, BucketRead, BucketRow, Entry, StoreError, TickOutcome, TickStep, Window},
 };
 use std::collections::BTreeSet;
 
@@ -124,7 +124,7 @@ impl Reminders {
                     self.read(now, bucket, window, answer);
                 }
             }
-            Event::Set(reminder) => self.set(*reminder),
+            Event::Written(writes) => writes.into_iter().for_each(|write| self.written(write)),
             Event::SetElsewhere { bucket, due_micros } => {
                 if let Some(held) = self.buckets.held.get_mut(&bucket)
                     && due_micros < held.reach()
@@ -132,7 +132,6 @@ impl Reminders {
                     held.stale = true;
                 }
             }
-            Event::Removed { id, number } => self.queue.remove(&id, number),
             Event::HandedOver => self.look(now, &mut commands),
             Event::Checked { ticks, answer } => self.checked(now, ticks, answer, &mut commands),
             Event::Delivered(ticks) => self.delivered(now, ticks),
@@ -277,7 +276,7 @@ impl Reminders {
             return;
         }
         if window.set_after > 0 {
-            held.seen = held.seen.max(found.row.changes);
+            held.has_seen(found.row.changes);
         } else {
             let is_whole = found.reminders.len() < window.limit;
             let last = found.reminders.last().map_or(0, |last| last.due_micros);
@@ -294,7 +293,7 @@ impl Reminders {
                 held.limit
             };
             if window.from_micros == 0 {
-                held.seen = found.row.changes;
+                held.has_seen(found.row.changes);
             }
         }
         held.heard_of(found.row.changes);
@@ -303,22 +302,21 @@ impl Reminders {
         }
     }
 
-    fn set(&mut self, reminder: Reminder) {
-        let bucket = reminder.id.bucket();
-        let Some(held) = self
-            .buckets
-            .held
-            .get_mut(&bucket)
-            .filter(|held| held.phase == Phase::Serving)
-        else {
+    fn written(&mut self, write: Written) {
+        let (bucket, number) = match &write {
+            Written::Set(reminder) => (reminder.id.bucket(), reminder.number),
+            Written::Removed(id, number) => (id.bucket(), *number),
+        };
+        let held = self.buckets.held.get_mut(&bucket);
+        let Some(held) = held.filter(|held| held.phase == Phase::Serving) else {
             return;
         };
-        held.changes = held.changes.max(reminder.number);
-        if reminder.due_micros < held.reach() {
-            self.queue.add(reminder);
-        } else {
+        held.knows(number);
+        match write {
+            Written::Set(reminder) if reminder.due_micros < held.reach() => self.queue.add(reminder),
             // An earlier one of that name is not to tick any more.
-            self.queue.remove(&reminder.id, reminder.number);
+            Written::Set(reminder) => self.queue.remove(&reminder.id, number),
+            Written::Removed(id, _) => self.queue.remove(&id, number),
         }
     }
 
@@ -405,22 +403,18 @@ impl Reminders {
             if self.buckets.epoch_of(bucket) != Some(tick.epoch) {
                 continue;
             }
-            match outcome {
-                TickOutcome::NotOwner => self.lose(bucket),
-                TickOutcome::Changed => {
-                    self.queue.end(&tick, None);
-                    self.is_stale(bucket);
-                }
-                TickOutcome::Due => {
-                    let reach = self
-                        .buckets
-                        .held
-                        .get(&bucket)
-                        .filter(|held| held.phase == Phase::Serving);
-                    let reach = reach.map_or(0, Held::reach);
-                    self.queue.end(&tick, tick.next_micros.filter(|next| *next < reach));
-                }
+            if outcome == TickOutcome::NotOwner {
+                self.lose(bucket);
+                continue;
             }
+            if outcome == TickOutcome::Changed {
+                // Set again, removed, or advanced by a try whose answer was lost: nothing would read that one again. What is not so is
+                // found when it is checked.
+                self.is_stale(bucket);
+            }
+            let held = self.buckets.held.get(&bucket);
+            let reach = held.filter(|held| held.phase == Phase::Serving).map_or(0, Held::reach);
+            self.queue.end(&tick, tick.next_micros.filter(|next| *next < reach));
         }
     }
 

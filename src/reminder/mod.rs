@@ -30,5 +30,5 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Command, Event, Ran};
+pub use command::{Command, Event, Ran, Written};
 pub use engine::Reminders;

@@ -1,6 +1,6 @@
 //! The laws of the engine, by the commands it answers.
 
-use super::{Command, Event, Ran, Reminders};
+use super::{Command, Event, Ran, Reminders, Written};
 use crate::{
     ident::{ActorId, Epoch, SiloId},
     store::{
@@ -250,6 +250,25 @@ fn a_tick_that_did_not_run_is_delivered_again_under_its_id() {
     assert_eq!(advance(&on(&mut engine, 4 * SECOND, Event::Tick)), steps);
 }
 
+/// R45: the store took an advance, its answer was lost, and the next try finds the reminder at another tick already.
+#[test]
+fn a_reminder_whose_advance_was_done_and_not_answered_goes_on() {
+    let every = Some(2 * SECOND);
+    let mut engine = serving(0, vec![reminder("pay", 1, SECOND, every, Missed::CatchUp)]);
+    let ticks = check(&on(&mut engine, SECOND, Event::Tick));
+    on(&mut engine, SECOND, checked(&ticks, TickOutcome::Due));
+    let steps = advance(&on(&mut engine, SECOND, delivered(&ticks[0], Ran::Yes)));
+    let lost = Event::Advanced {
+        ticks: steps.clone(),
+        answer: Err(unavailable()),
+    };
+    assert_eq!(on(&mut engine, SECOND, lost), []);
+    assert_eq!(advance(&on(&mut engine, 2 * SECOND, Event::Tick)), steps);
+    on(&mut engine, 2 * SECOND, advanced(&steps, TickOutcome::Changed));
+    let next = check(&on(&mut engine, 3 * SECOND, Event::Tick));
+    assert_eq!((next[0].tick.number, next[0].tick.due_micros), (1, 3 * SECOND));
+}
+
 /// R46
 #[test]
 fn what_is_set_while_its_tick_runs_takes_its_place() {
@@ -257,7 +276,7 @@ fn what_is_set_while_its_tick_runs_takes_its_place() {
     let ticks = check(&on(&mut engine, SECOND, Event::Tick));
     on(&mut engine, SECOND, checked(&ticks, TickOutcome::Due));
     let newer = reminder("pay", 2, 5 * SECOND, None, Missed::Once);
-    on(&mut engine, SECOND, Event::Set(Box::new(newer)));
+    on(&mut engine, SECOND, Event::Written(vec![Written::Set(newer)]));
     let steps = advance(&on(&mut engine, SECOND, delivered(&ticks[0], Ran::Yes)));
     let commands = on(&mut engine, SECOND, advanced(&steps, TickOutcome::Changed));
     assert!(matches!(&commands[..], [Command::Read { .. }]), "{commands:?}");
@@ -301,6 +320,31 @@ fn what_is_set_elsewhere_is_read_when_it_is_due_soon() {
         matches!(&commands[..], [Command::Read { window, .. }] if window.set_after == 8),
         "{commands:?}"
     );
+}
+
+/// A silo that sets many would read all of them back.
+#[test]
+fn what_this_silo_wrote_is_not_read() {
+    let mut engine = serving(0, vec![reminder("pay", 3, 60 * SECOND, None, Missed::Once)]);
+    let set = |number, due| {
+        let name = format!("of {number}");
+        Written::Set(reminder(&name, number, due * SECOND, None, Missed::Once))
+    };
+    let changes = |changes| rows(Entry::owned(me(), Epoch(5)), changes);
+    let of_5 = reminder("of 5", 5, 0, None, Missed::Once).id;
+    let writes = vec![set(4, 1), set(5, 9), Written::Removed(of_5, 6), set(7, 50)];
+    assert_eq!(on(&mut engine, 1, Event::Written(writes)), []);
+    assert_eq!(on(&mut engine, 2, changes(7)), []);
+    // Number 8 is another's: found by the number of changes, and read with what came after it.
+    assert_eq!(on(&mut engine, 3, Event::Written(vec![set(9, 2)])), []);
+    let reads = on(&mut engine, 4, changes(9));
+    assert!(
+        matches!(&reads[..], [Command::Read { window, .. }] if window.set_after == 7),
+        "{reads:?}"
+    );
+    let due = check(&on(&mut engine, 9 * SECOND, Event::Tick));
+    let due: Vec<&str> = due.iter().map(|step| &*step.tick.id.name).collect();
+    assert_eq!(due, ["of 4", "of 9"]);
 }
 
 /// R45: planned change

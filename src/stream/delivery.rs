@@ -8,7 +8,7 @@ use crate::{
     actor::{Port, Undelivered},
     clock::{Clock, Moment},
     ident::ActorId,
-    mailbox::{Body, Chain, Letter, Refused, ReplyTo, ReplyWait, reply_pair},
+    mailbox::{Body, Chain, Letter, Mailbox, Refused, ReplyTo, ReplyWait, reply_pair},
     store::BackPressure,
 };
 use futures_util::FutureExt;
@@ -33,6 +33,10 @@ pub(super) struct Subscriber {
     waited: u64,
     #[serde(skip)]
     port: Option<Arc<dyn Port>>,
+    /// Its mailbox here, from when an event went into it by the short way until it takes none: all that was sent before is in it, so the
+    /// way need not be looked at again.
+    #[serde(skip)]
+    here: Option<Arc<Mailbox>>,
     /// Of what was sent elsewhere, in order: what has not run yet.
     #[serde(skip)]
     unanswered: VecDeque<ReplyWait<()>>,
@@ -69,6 +73,7 @@ impl Subscriber {
             failed: 0,
             waited: 0,
             port: None,
+            here: None,
             unanswered: VecDeque::new(),
             next: Moment(0),
         }
@@ -98,14 +103,16 @@ impl Subscriber {
         clock: &Clock,
         port: impl FnOnce(&ActorId) -> Arc<dyn Port>,
     ) -> Given {
-        let port = self.port.get_or_insert_with(|| port(&self.actor)).clone();
+        if self.port.is_none() {
+            self.port = Some(port(&self.actor));
+        }
         match self.pressure {
             // What is kept goes first.
             BackPressure::DropOldest(most) if self.keeps() => return self.keep(event, most),
             BackPressure::Throttle(_) if !clock.has_come(self.next) => return Given::NotYet,
             _ => {}
         }
-        match (self.send(event, &port), self.pressure) {
+        match (self.send(event), self.pressure) {
             (Sent::Done, _) => self.given(clock),
             (Sent::Failed, _) => self.not_sent(),
             (Sent::Full, BackPressure::DropNewest) => self.drop_one(),
@@ -125,7 +132,7 @@ impl Subscriber {
             clock.sleep_until(self.next).await;
         }
         loop {
-            match self.send(event, &port) {
+            match self.send(event) {
                 Sent::Done => return self.given(clock),
                 Sent::Failed => return self.not_sent(),
                 Sent::Full => {}
@@ -146,9 +153,8 @@ impl Subscriber {
 
     /// Sends what is kept, as far as there is room.
     pub(super) fn send_kept(&mut self, clock: &Clock) {
-        let Some(port) = self.port.clone() else { return };
         while let Some(event) = self.kept.pop_front() {
-            match self.send(&event, &port) {
+            match self.send(&event) {
                 Sent::Done => _ = self.given(clock),
                 Sent::Failed => _ = self.not_sent(),
                 Sent::Full => return self.kept.push_front(event),
@@ -197,33 +203,32 @@ impl Subscriber {
         Given::Kept
     }
 
-    fn send(&mut self, event: &Shared, port: &Arc<dyn Port>) -> Sent {
-        if let Some(mailbox) = port.direct().or_else(|| port.open()) {
-            let pushed = match event {
-                Shared::Typed(event) => event.clone().push(mailbox),
-                Shared::Encoded { name, bytes } => {
-                    let body = Body::Encoded {
-                        name: name.clone(),
-                        bytes: bytes.clone(),
-                    };
-                    mailbox
-                        .push(letter(body, ReplyTo::Nobody))
-                        .map_err(|refused| match refused {
-                            Refused::Full(_) => NoRoom::Full,
-                            Refused::Closed(_) => NoRoom::Closed,
-                        })
-                }
-            };
-            match pushed {
+    fn send(&mut self, event: &Shared) -> Sent {
+        if let Some(mailbox) = &self.here {
+            match push(event, mailbox) {
                 Ok(()) => return Sent::Done,
+                Err(NoRoom::Full) => return Sent::Full,
+                Err(NoRoom::Closed) => self.here = None,
+            }
+        }
+        let Some(port) = &self.port else {
+            return Sent::Failed;
+        };
+        if let Some(mailbox) = port.direct().or_else(|| port.open()) {
+            match push(event, mailbox) {
+                Ok(()) => {
+                    self.here = Some(mailbox.clone());
+                    return Sent::Done;
+                }
                 Err(NoRoom::Full) => return Sent::Full,
                 Err(NoRoom::Closed) => {}
             }
         }
-        self.send_elsewhere(event, port)
+        let port = port.clone();
+        self.send_elsewhere(event, &*port)
     }
 
-    fn send_elsewhere(&mut self, event: &Shared, port: &Arc<dyn Port>) -> Sent {
+    fn send_elsewhere(&mut self, event: &Shared, port: &dyn Port) -> Sent {
         while let Some(first) = self.unanswered.front_mut()
             && first.is_ready()
         {
@@ -256,6 +261,23 @@ impl Subscriber {
                 tracing::warn!(subscriber = %self.actor, event = event.name(), %failure, "an event cannot be sent");
                 Sent::Failed
             }
+        }
+    }
+}
+
+fn push(event: &Shared, mailbox: &Arc<Mailbox>) -> Result<(), NoRoom> {
+    match event {
+        Shared::Typed(event) => event.clone().push(mailbox),
+        Shared::Encoded { name, bytes } => {
+            let body = Body::Encoded {
+                name: name.clone(),
+                bytes: bytes.clone(),
+            };
+            let pushed = mailbox.push(letter(body, ReplyTo::Nobody));
+            pushed.map_err(|refused| match refused {
+                Refused::Full(_) => NoRoom::Full,
+                Refused::Closed(_) => NoRoom::Closed,
+            })
         }
     }
 }

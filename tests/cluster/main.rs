@@ -22,6 +22,7 @@ mod partition;
 mod process;
 mod program;
 mod proxy;
+mod reminders;
 mod restart;
 
 use std::time::Duration;

@@ -3,11 +3,11 @@
 use crate::{
     actor::{Asker, ReminderAnswer, ReminderAsk, ReminderError, reminder_id},
     ident::ActorId,
-    reminder::Event,
+    reminder::{Event, Written},
     silo::{Node, queries::News},
-    store::{Owner, Reminder, ReminderWrite, ReminderWritten, StoreError},
+    store::{Bucket, Owner, Reminder, ReminderWrite, ReminderWritten, StoreError},
 };
-use std::{mem, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 /// The most writes of one batch.
@@ -66,15 +66,12 @@ impl Node {
             owner,
             new,
         };
-        match self.write_reminder(write.clone()).await.map_err(failed)? {
+        match self.write_reminder(write).await.map_err(failed)? {
             ReminderWritten::NotOwner(entry) => Err(ReminderError::NotOwner {
                 actor: actor.clone(),
                 entry,
             }),
-            ReminderWritten::Written { number, replaced } => {
-                self.reminder_written(write, number);
-                Ok(ReminderAnswer::Done { was: replaced })
-            }
+            ReminderWritten::Written { replaced, .. } => Ok(ReminderAnswer::Done { was: replaced }),
         }
     }
 
@@ -99,9 +96,10 @@ impl Node {
 
     async fn write_waiting(&self) {
         while let Some(batch) = self.next_writes() {
-            let (writes, tell): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            match self.store.write_reminders(writes).await {
+            let (writes, tell): (Vec<ReminderWrite>, Vec<_>) = batch.into_iter().unzip();
+            match self.store.write_reminders(writes.clone()).await {
                 Ok(outcomes) => {
+                    self.reminders_written(writes, &outcomes);
                     for (tell, outcome) in tell.into_iter().zip(outcomes) {
                         // Who does not wait any more has given up its turn.
                         let _gone = tell.send(Ok(outcome));
@@ -126,28 +124,39 @@ impl Node {
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Tells whoever looks after its bucket, if that has to know before it reads on.
-    fn reminder_written(&self, write: ReminderWrite, number: u64) {
-        let bucket = write.id.bucket();
-        let home = self.reminding.home(bucket);
-        let Some((due_micros, spec)) = write.new else {
-            if home.as_ref() == Some(&self.me) {
-                (self.reminding).happened(Event::Removed { id: write.id, number });
-            }
-            return;
-        };
+    /// Tells whoever looks after their buckets what has to be known before the next reads.
+    fn reminders_written(&self, writes: Vec<ReminderWrite>, outcomes: &[ReminderWritten]) {
         let soon = u64::try_from(SOON.as_micros()).unwrap_or(u64::MAX);
-        if due_micros > self.clock.wall_micros().saturating_add(soon) {
-            return;
+        let soon = self.clock.wall_micros().saturating_add(soon);
+        let (mut own, mut elsewhere) = (Vec::new(), BTreeMap::<Bucket, u64>::new());
+        for (write, outcome) in writes.into_iter().zip(outcomes) {
+            let ReminderWritten::Written { number, .. } = *outcome else {
+                continue;
+            };
+            let bucket = write.id.bucket();
+            let is_elsewhere = self.reminding.home(bucket).is_some_and(|home| home != self.me);
+            match write.new {
+                Some((due_micros, _)) if is_elsewhere && due_micros <= soon => {
+                    let first = elsewhere.entry(bucket).or_insert(due_micros);
+                    *first = due_micros.min(*first);
+                }
+                _ if is_elsewhere => {}
+                Some((due_micros, spec)) => own.push(Written::Set(Reminder {
+                    id: write.id,
+                    number,
+                    due_micros,
+                    spec,
+                })),
+                None => own.push(Written::Removed(write.id, number)),
+            }
         }
-        match home {
-            Some(home) if home != self.me => self.notify(&home, News::ReminderSet { bucket, due_micros }),
-            _ => self.reminding.happened(Event::Set(Box::new(Reminder {
-                id: write.id,
-                number,
-                due_micros,
-                spec,
-            }))),
+        if !own.is_empty() {
+            self.reminding.happened(Event::Written(own));
+        }
+        for (bucket, due_micros) in elsewhere {
+            if let Some(home) = self.reminding.home(bucket) {
+                self.notify(&home, News::ReminderSet { bucket, due_micros });
+            }
         }
     }
 }

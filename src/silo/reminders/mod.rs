@@ -21,8 +21,8 @@ use parking_lot::{Mutex, RwLock};
 use std::{collections::BTreeSet, sync::atomic::AtomicU64};
 use tokio::sync::Semaphore;
 
-/// How many reads of buckets are under way at a time: others want the store too.
-const READS: usize = 8;
+/// How many reads of buckets are under way at a time: others want the store too, and ticks that are due wait behind them.
+const READS: usize = 2;
 
 /// What the silo knows of reminders.
 pub(super) struct Reminding {

@@ -132,6 +132,7 @@ macro_rules! store_conformance {
             documents::documents_of_other_names_are_other_documents,
             reminders::a_reminder_comes_back_as_it_was_last_set,
             reminders::a_removed_reminder_is_gone,
+            reminders::writes_of_one_batch_take_effect_in_order,
             reminders::an_actor_that_has_another_owner_sets_no_reminder,
             reminders::reminders_of_other_actors_and_names_are_others,
             reminders::a_bucket_is_read_in_windows,

@@ -145,6 +145,46 @@ pub async fn a_removed_reminder_is_gone(store: Arc<dyn Store>) {
     assert_eq!(write(&*store, vec![set(&cart, "a", 5, "")]).await, [written(4, false)]);
 }
 
+/// Whatever of it is new, set before, refused, removed or named twice.
+pub async fn writes_of_one_batch_take_effect_in_order(store: Arc<dyn Store>) {
+    let (cart, b) = (actor("cart", "1"), silo("b"));
+    write(&*store, vec![set(&cart, "old", 1, "")]).await;
+    let refused = ReminderWrite {
+        owner: Some(Owner {
+            silo: b,
+            epoch: Epoch(1),
+        }),
+        ..set(&cart, "refused", 5, "")
+    };
+    let writes = vec![
+        set(&cart, "new", 2, ""),
+        set(&cart, "old", 3, "again"),
+        refused,
+        set(&cart, "new", 4, "again"),
+        remove(&cart, "old"),
+        set(&cart, "old", 6, "anew"),
+        remove(&cart, "none"),
+        set(&cart, "last", 7, ""),
+    ];
+    let outcomes = [
+        written(2, false),
+        written(3, true),
+        ReminderWritten::NotOwner(Entry::default()),
+        written(4, true),
+        written(5, true),
+        written(6, false),
+        written(7, false),
+        written(8, false),
+    ];
+    assert_eq!(write(&*store, writes).await, outcomes);
+    let new = reminder(&cart, "new", 4, 4, "again");
+    let old = reminder(&cart, "old", 6, 6, "anew");
+    let last = reminder(&cart, "last", 8, 7, "");
+    assert_eq!(of(&*store, &cart).await, [last.clone(), new.clone(), old.clone()]);
+    let found = read(&*store, Bucket::of(&cart), ALL).await;
+    assert_eq!((found.reminders, found.row.changes), (vec![new, old, last], 8));
+}
+
 /// Only if its directory entry names it, in the same step.
 pub async fn an_actor_that_has_another_owner_sets_no_reminder(store: Arc<dyn Store>) {
     let (cart, a, b) = (actor("cart", "1"), silo("a"), silo("b"));

@@ -4,11 +4,16 @@ use super::{
     beats::Beats,
     failure::{Failure, explain},
     schema::{self, Found},
+    turns::{Next, Place, Turns},
 };
 use crate::store::StoreError;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags};
 use std::{
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -16,8 +21,8 @@ use std::{
 /// How often a locked file is tried before [`StoreError::Unavailable`]: for 20 s and more, as a disk that others fill may take as
 /// long for a sync.
 ///
-/// SQLite's own handler backs off to 100 ms. A process that commits without pause leaves gaps far shorter than that
-/// between its transactions, and a waiter that looks so rarely would starve.
+/// SQLite's own handler backs off to 100 ms. A process that commits without pause leaves gaps far shorter than that between its
+/// transactions, and a waiter that looks so rarely would starve. Transactions stand in a line besides: [`Turns`].
 pub(super) const LOCK_ATTEMPTS: i32 = 20_000;
 
 /// How long between.
@@ -34,6 +39,27 @@ pub(super) struct File {
     connection: Connection,
     cluster: i64,
     beats: Beats,
+    turns: Turns,
+    /// For how long a turn is waited for.
+    patience: Duration,
+    /// Whether a lock that another has is waited for by SQLite.
+    waits: Arc<AtomicBool>,
+    /// The most turns of others that one of this file's has waited for.
+    #[cfg(test)]
+    pub(super) longest_line: std::cell::Cell<u64>,
+}
+
+/// A transaction that may write; leaves no trace of it unless it was committed, and ends the turn.
+struct Turn<'f> {
+    file: &'f File,
+    place: Place,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.file.end_transaction();
+        self.file.turns.leave(&self.place);
+    }
 }
 
 impl File {
@@ -50,7 +76,7 @@ impl File {
         let path = existing_place(path).map_err(cannot)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(sql)?;
-        wait_for_locks(&mut connection, attempts).map_err(sql)?;
+        let waits = wait_for_locks(&mut connection, attempts).map_err(sql)?;
         if connection.is_readonly("main").map_err(sql)? {
             return Err(cannot(
                 "the file can only be read: the process must be allowed to write it and its folder".into(),
@@ -63,10 +89,17 @@ impl File {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let beats = Beats::open(&path, cluster)
             .map_err(|error| cannot(format!("the folder of its heartbeats cannot be made: {error}")))?;
+        let turns = Turns::open(&path)
+            .map_err(|error| cannot(format!("the file of its writers' turns cannot be made: {error}")))?;
         Ok(Self {
             connection,
             cluster,
             beats,
+            turns,
+            patience: LOCK_PAUSE * attempts.unsigned_abs(),
+            waits,
+            #[cfg(test)]
+            longest_line: std::cell::Cell::default(),
         })
     }
 
@@ -89,10 +122,65 @@ impl File {
     /// once: a transaction that began by reading could not be sure to get it later.
     pub(super) fn transaction(&self, writes: bool, work: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
         self.end_transaction();
-        self.step(if writes { "BEGIN IMMEDIATE" } else { "BEGIN" })?;
+        if writes {
+            let _turn = self.begin_in_turn()?;
+            return work().and_then(|()| self.step("COMMIT"));
+        }
+        self.step("BEGIN")?;
         let outcome = work().and_then(|()| self.step("COMMIT"));
         self.end_transaction();
         outcome
+    }
+
+    /// Begins a transaction that has the file's write lock, when its turn has come.
+    fn begin_in_turn(&self) -> Result<Turn<'_>, Failure> {
+        let place = self.turns.stand();
+        let mut turn = Turn { file: self, place };
+        let (mut waited, mut paused) = (Duration::ZERO, Duration::ZERO);
+        loop {
+            let next = self.turns.look(&mut turn.place, paused);
+            let has_begun = match next {
+                Next::Wait(_) => false,
+                Next::Take => self.try_begin()?,
+                Next::Probe => {
+                    let is_free = self.try_begin()?;
+                    self.turns.found(&mut turn.place, is_free)
+                }
+            };
+            if has_begun {
+                #[cfg(test)]
+                self.longest_line
+                    .set(self.longest_line.get().max(self.turns.others(&turn.place)));
+                return Ok(turn);
+            }
+            self.end_transaction();
+            if waited >= self.patience {
+                // Out of turn, and if it cannot be had now SQLite says why.
+                return self.begin_at_once().map(|()| turn);
+            }
+            paused = match next {
+                Next::Wait(pause) => pause,
+                Next::Take | Next::Probe => self.turns.pause(&turn.place),
+            };
+            thread::sleep(paused);
+            waited += paused;
+        }
+    }
+
+    /// Begins a transaction that has the write lock, unless another has it.
+    fn try_begin(&self) -> Result<bool, Failure> {
+        match self.begin_at_once() {
+            Err(Failure::Sql(error)) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
+            begun => begun.map(|()| true),
+        }
+    }
+
+    /// Begins a transaction that has the write lock; an error if it cannot be had now.
+    fn begin_at_once(&self) -> Result<(), Failure> {
+        self.waits.store(false, Ordering::Relaxed);
+        let begun = self.step("BEGIN IMMEDIATE");
+        self.waits.store(true, Ordering::Relaxed);
+        begun
     }
 
     /// Runs `work` within the transaction; if it fails, nothing of it stays.
@@ -150,11 +238,18 @@ fn existing_place(path: &Path) -> Result<PathBuf, String> {
     }
 }
 
-fn wait_for_locks(connection: &mut Connection, max: i32) -> rusqlite::Result<()> {
+/// Waits for locks; answers what says whether it does.
+fn wait_for_locks(connection: &mut Connection, max: i32) -> rusqlite::Result<Arc<AtomicBool>> {
+    let waits = Arc::new(AtomicBool::new(true));
+    let waits_here = waits.clone();
     connection.busy_handler(Some(move |attempts: i32| {
+        if !waits_here.load(Ordering::Relaxed) {
+            return false;
+        }
         thread::sleep(LOCK_PAUSE);
         attempts < max
-    }))
+    }))?;
+    Ok(waits)
 }
 
 fn ours(found: Found) -> Result<(), String> {

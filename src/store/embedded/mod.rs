@@ -18,7 +18,7 @@
 //! **Invariants.** *Answered is durable*: no answer but a heartbeat's leaves before its transaction is on the disk. *All or nothing per
 //! job*: a job that fails leaves no trace and does not fail its neighbours; if the transaction itself fails, every job
 //! in it answers [`StoreError::Unavailable`](super::StoreError::Unavailable). *Nobody hangs*: a job whose thread is
-//! gone answers the same.
+//! gone answers the same. *Everybody gets a turn*: who writes again stands behind those who wait, of whatever process ([`turns`]).
 //!
 //! Only for local file systems: SQLite's write-ahead log needs memory shared between the processes.
 
@@ -37,6 +37,7 @@ mod states;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod worker;
 
 pub use embedded_store::EmbeddedStore;

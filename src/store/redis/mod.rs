@@ -16,8 +16,8 @@
 //!   quark:{CLUSTER/P}:owned:SILO      set: the actors of partition P that the silo owns
 //!   quark:{CLUSTER/P}:subscriptions:KIND:KEY  hash: LENGTH:KIND:KEY of the subscriber, a zero byte and the event (record)
 //!   quark:{CLUSTER/P}:bucket          hash: owner, incarnation, epoch, changes: who looks after the reminders of partition P
-//!   quark:{CLUSTER/P}:reminders       hash: REMINDER (record), where REMINDER is LENGTH:KIND:KEY, a zero byte and its name
-//!   quark:{CLUSTER/P}:reminders:due   sorted set: REMINDER by due time; :set by number; :names by name alone
+//!   quark:{CLUSTER/P}:reminders       hash: REMINDER (number, a colon, record), where REMINDER is LENGTH:KIND:KEY, a zero byte and its name
+//!   quark:{CLUSTER/P}:reminders:due   sorted set: REMINDER by due time; :names by name alone
 //! ```
 //!
 //! **Invariants.** *One slot per step*: what one script touches has one hash tag, so that a Redis Cluster would take it;

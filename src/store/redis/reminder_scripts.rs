@@ -1,4 +1,4 @@
-//! The Lua of reminders. Due times and numbers are scores, and below 2^53.
+//! The Lua of reminders. Due times are scores; they and the numbers are below 2^53.
 
 use super::scripts::{entry, script};
 use deadpool_redis::redis::Script;
@@ -28,96 +28,150 @@ redis.call('HSET', KEYS[1], 'owner', ARGV[5], 'incarnation', ARGV[6], 'epoch', A
 return {'changed'}"
 );
 
-/// Sets and removes reminders. KEYS: bucket, records, due times, numbers, names, and the actor of each. ARGV, for each: owner,
-/// incarnation ('any': is not looked at) and epoch, the reminder, when it is due ('': it is removed), record.
+/// Sets and removes reminders. KEYS: bucket, records, due times, names, and the actor of each. ARGV, for each: owner, incarnation ('any':
+/// is not looked at) and epoch, the reminder, when it is due ('': it is removed), record.
+///
+/// What is set is put in together: a call costs more than what it does.
 pub(super) static WRITE: LazyLock<Script> = script!(
     entry!(),
     own!(),
     r"
-local answers = {}
-for i = 6, #KEYS do
-  local a = 6 * (i - 6)
+local answers, set, places = {}, {}, {}
+local function number(count)
+  return redis.call('HINCRBY', KEYS[1], 'changes', count)
+end
+local function written(place, number, was)
+  answers[place] = {'written', string.format('%.0f', number), was and '1' or '0'}
+end
+local function flush()
+  if #set == 0 then return end
+  local first = number(#set) - #set
+  local records, due, names = {}, {}, {}
+  for i, a in ipairs(set) do
+    local reminder = ARGV[a + 4]
+    records[2 * i - 1], records[2 * i] = reminder, string.format('%.0f:', first + i) .. ARGV[a + 6]
+    due[2 * i - 1], due[2 * i] = ARGV[a + 5], reminder
+    names[2 * i - 1], names[2 * i] = 0, reminder
+  end
+  local new = redis.call('HSET', KEYS[2], unpack(records))
+  redis.call('ZADD', KEYS[3], unpack(due))
+  for i, a in ipairs(set) do
+    local was = new == 0
+    if new > 0 and new < #set then was = redis.call('ZSCORE', KEYS[4], ARGV[a + 4]) end
+    written(a / 6 + 1, first + i, was)
+  end
+  if new > 0 then redis.call('ZADD', KEYS[4], unpack(names)) end
+  set, places = {}, {}
+end
+for i = 5, #KEYS do
+  local a = 6 * (i - 5)
+  local reminder = ARGV[a + 4]
   if ARGV[a + 2] ~= 'any' and not own(KEYS[i], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3]) then
-    answers[i - 5] = {'not_owner', entry(KEYS[i])}
+    answers[i - 4] = {'not_owner', entry(KEYS[i])}
   else
-    local number = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 'changes', 1))
-    local reminder, was = ARGV[a + 4], 0
+    if places[reminder] or ARGV[a + 5] == '' then flush() end
     if ARGV[a + 5] == '' then
-      was = redis.call('HDEL', KEYS[2], reminder)
-      for k = 3, 5 do redis.call('ZREM', KEYS[k], reminder) end
+      local was = redis.call('HDEL', KEYS[2], reminder) == 1
+      redis.call('ZREM', KEYS[3], reminder)
+      redis.call('ZREM', KEYS[4], reminder)
+      written(i - 4, number(1), was)
     else
-      was = 1 - redis.call('HSET', KEYS[2], reminder, ARGV[a + 6])
-      redis.call('ZADD', KEYS[3], ARGV[a + 5], reminder)
-      redis.call('ZADD', KEYS[4], number, reminder)
-      redis.call('ZADD', KEYS[5], 0, reminder)
+      set[#set + 1], places[reminder] = a, true
     end
-    answers[i - 5] = {'written', number, was == 1 and '1' or '0'}
   end
 end
+flush()
 return answers"
 );
 
-/// Reads reminders of a bucket. KEYS: bucket, records, due times, numbers. ARGV: due from, due before, set after, how many. Answers the
-/// bucket's entry and changes, and of each reminder what it is called, when it is due, its number and its record.
+/// `records(key, reminders)`: the values of the hash `key`, nil or false where there is none. Lua takes no more at a time.
+macro_rules! records {
+    () => {
+        r"
+local function records(key, reminders)
+  local found = {}
+  for first = 1, #reminders, 1000 do
+    local last = math.min(first + 999, #reminders)
+    for i, record in ipairs(redis.call('HMGET', key, unpack(reminders, first, last))) do
+      found[first + i - 1] = record
+    end
+  end
+  return found
+end"
+    };
+}
+
+/// Reads reminders of a bucket. KEYS: bucket, records, due times. ARGV: due from, due before, set after, how many. Answers the bucket's
+/// entry and changes, and of each reminder what it is called, when it is due, and its number with its record.
 pub(super) static READ: LazyLock<Script> = script!(
     entry!(),
+    records!(),
     r"
 local owner, incarnation, epoch = entry(KEYS[1])
 local answer = {owner, incarnation, epoch, redis.call('HGET', KEYS[1], 'changes') or '0'}
-local found
-if ARGV[3] == '0' then
-  found = redis.call('ZRANGEBYSCORE', KEYS[3], ARGV[1], '(' .. ARGV[2], 'LIMIT', 0, ARGV[4])
-else
-  found = redis.call('ZRANGEBYSCORE', KEYS[4], '(' .. ARGV[3], '+inf')
-end
-local from, before = tonumber(ARGV[1]), tonumber(ARGV[2])
-for _, reminder in ipairs(found) do
-  local due = redis.call('ZSCORE', KEYS[3], reminder)
-  if due and tonumber(due) >= from and tonumber(due) < before then
-    answer[#answer + 1] = reminder
-    answer[#answer + 1] = due
-    answer[#answer + 1] = redis.call('ZSCORE', KEYS[4], reminder)
-    answer[#answer + 1] = redis.call('HGET', KEYS[2], reminder)
+local found = redis.call('ZRANGEBYSCORE', KEYS[3], ARGV[1], '(' .. ARGV[2], 'WITHSCORES', 'LIMIT', 0, ARGV[4])
+local reminders, after = {}, tonumber(ARGV[3])
+for i = 1, #found, 2 do reminders[#reminders + 1] = found[i] end
+for i, record in ipairs(records(KEYS[2], reminders)) do
+  if after == 0 or not record or tonumber(record:match('^%d*')) > after then
+    answer[#answer + 1] = found[2 * i - 1]
+    answer[#answer + 1] = found[2 * i]
+    answer[#answer + 1] = record
   end
 end
 return answer"
 );
 
-/// Reads the reminders of an actor. KEYS: records, due times, numbers, names. ARGV: the range of names.
+/// Reads the reminders of an actor. KEYS: records, due times, names. ARGV: the range of names.
 pub(super) static OF_ACTOR: LazyLock<Script> = script!(
+    records!(),
     r"
 local answer = {}
-for _, reminder in ipairs(redis.call('ZRANGEBYLEX', KEYS[4], ARGV[1], ARGV[2])) do
-  answer[#answer + 1] = reminder
-  answer[#answer + 1] = redis.call('ZSCORE', KEYS[2], reminder)
-  answer[#answer + 1] = redis.call('ZSCORE', KEYS[3], reminder)
-  answer[#answer + 1] = redis.call('HGET', KEYS[1], reminder)
+local reminders = redis.call('ZRANGEBYLEX', KEYS[3], ARGV[1], ARGV[2])
+for i, record in ipairs(records(KEYS[1], reminders)) do
+  answer[#answer + 1] = reminders[i]
+  answer[#answer + 1] = redis.call('ZSCORE', KEYS[2], reminders[i])
+  answer[#answer + 1] = record
 end
 return answer"
 );
 
-/// Checks or advances ticks. KEYS: bucket, records, due times, numbers, names. ARGV: owner, incarnation, `check` or `advance`; of each
-/// tick the epoch, the reminder, its number, when it is due, and when the next is ('': it is removed).
+/// Checks or advances ticks. KEYS: bucket, records, due times, names. ARGV: owner, incarnation, `check` or `advance`; of each tick the
+/// epoch, the reminder, its number and a colon, when it is due, and when the next is ('': it is removed).
 pub(super) static STEP: LazyLock<Script> = script!(
     entry!(),
+    records!(),
     r"
 local owner, incarnation, epoch = entry(KEYS[1])
-local answers = {}
-for a = 3, #ARGV - 1, 5 do
-  local reminder, answer = ARGV[a + 2], 'due'
-  if incarnation == '' or owner ~= ARGV[1] or incarnation ~= ARGV[2] or epoch ~= ARGV[a + 1] then
-    answer = 'not_owner'
-  elseif redis.call('ZSCORE', KEYS[4], reminder) ~= ARGV[a + 3] or redis.call('ZSCORE', KEYS[3], reminder) ~= ARGV[a + 4] then
-    answer = 'changed'
-  elseif ARGV[3] == 'advance' then
-    if ARGV[a + 5] == '' then
-      redis.call('HDEL', KEYS[2], reminder)
-      for k = 3, 5 do redis.call('ZREM', KEYS[k], reminder) end
-    else
-      redis.call('ZADD', KEYS[3], ARGV[a + 5], reminder)
+local is_owner = incarnation ~= '' and owner == ARGV[1] and incarnation == ARGV[2]
+local reminders, answers, due, over, done = {}, {}, {}, {}, {}
+for a = 3, #ARGV - 1, 5 do reminders[#reminders + 1] = ARGV[a + 2] end
+for i, record in ipairs(records(KEYS[2], reminders)) do
+  local a, reminder = 5 * i - 2, reminders[i]
+  local number = ARGV[a + 3]
+  if not is_owner or epoch ~= ARGV[a + 1] then
+    answers[i] = 'not_owner'
+  elseif done[reminder] or not record or record:sub(1, #number) ~= number
+    or redis.call('ZSCORE', KEYS[3], reminder) ~= ARGV[a + 4] then
+    answers[i] = 'changed'
+  else
+    answers[i] = 'due'
+    if ARGV[3] == 'advance' then
+      done[reminder] = true
+      if ARGV[a + 5] == '' then
+        over[#over + 1] = reminder
+      else
+        due[#due + 1] = ARGV[a + 5]
+        due[#due + 1] = reminder
+      end
     end
   end
-  answers[#answers + 1] = answer
+end
+if #due > 0 then redis.call('ZADD', KEYS[3], unpack(due)) end
+if #over > 0 then
+  redis.call('HDEL', KEYS[2], unpack(over))
+  redis.call('ZREM', KEYS[3], unpack(over))
+  redis.call('ZREM', KEYS[4], unpack(over))
 end
 return answers"
 );

@@ -1,4 +1,4 @@
-//! Reminders: of each bucket a hash of records, and sorted sets by due time, by number and by name. A bucket is a partition, so a
+//! Reminders: of each bucket a hash of numbers and records, and sorted sets by due time and by name. A bucket is a partition, so a
 //! reminder and its actor's entry are in one slot.
 
 use super::{
@@ -27,6 +27,9 @@ const SEPARATOR: char = '\0';
 
 /// The greatest number that a score keeps all bits of.
 const MAX_SCORE: u64 = 1 << 53;
+
+/// What is kept of the reminders of a bucket: records, due times, names.
+const PARTS: [&str; 3] = ["", ":due", ":names"];
 
 /// What is done with ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +126,7 @@ pub(super) async fn write(server: &Server, writes: Vec<ReminderWrite>) -> Result
     by_partition(items, |partition, writes: Vec<ReminderWrite>, bytes| async move {
         let (keys, bucket) = (server.keys(), bucket_of(partition));
         let mut call = WRITE.key(keys.bucket(bucket));
-        for what in ["", ":due", ":set", ":names"] {
+        for what in PARTS {
             call.key(keys.reminders(bucket, what));
         }
         for write in &writes {
@@ -169,7 +172,7 @@ fn written(write: &ReminderWrite, reply: Reply) -> Result<ReminderWritten, Failu
 pub(super) async fn of(server: &Server, actor: &ActorId) -> Result<Vec<Reminder>, Failure> {
     let bucket = Bucket::of(actor);
     let mut call = OF_ACTOR.prepare_invoke();
-    for what in ["", ":due", ":set", ":names"] {
+    for what in PARTS {
         call.key(server.keys().reminders(bucket, what));
     }
     let actor = keys::name(actor);
@@ -180,13 +183,18 @@ pub(super) async fn of(server: &Server, actor: &ActorId) -> Result<Vec<Reminder>
 /// Reminders of a bucket, by due time.
 pub(super) async fn read(server: &Server, bucket: Bucket, window: Window) -> Result<BucketRead, Failure> {
     let mut call = READ.key(server.keys().bucket(bucket));
-    for what in ["", ":due", ":set"] {
+    for what in &PARTS[..2] {
         call.key(server.keys().reminders(bucket, what));
     }
     call.arg(score(window.from_micros))
         .arg(score(window.until_micros))
         .arg(window.set_after.to_string())
-        .arg(window.limit);
+        // Of all of them, those that were set since are looked for.
+        .arg(if window.set_after > 0 {
+            "-1".into()
+        } else {
+            window.limit.to_string()
+        });
     let mut answer: Reply = server.script(&call).await?;
     let found = answer.split_off(answer.len().min(4));
     let mut reminders = reminders(found)?;
@@ -204,9 +212,10 @@ fn reminders(found: Reply) -> Result<Vec<Reminder>, Failure> {
         let what = format!("the reminder {:?}", String::from_utf8_lossy(&named));
         let id = id(&named).ok_or_else(|| Failure::corrupt(&what, "that is no reminder's name"))?;
         let mut rest = Reader::new(what, parts[1..].to_vec());
-        let (due_micros, number) = (rest.number()?, rest.number()?);
+        let due_micros = rest.number()?;
         let bytes = rest.optional().ok_or_else(|| rest.corrupt("its record is missing"))?;
-        let spec: ReminderSpec = record::decode(&bytes).map_err(|why| rest.corrupt(why))?;
+        let (number, record) = numbered(&bytes).ok_or_else(|| rest.corrupt("its record has no number"))?;
+        let spec: ReminderSpec = record::decode(record).map_err(|why| rest.corrupt(why))?;
         Ok(Reminder {
             id,
             number,
@@ -214,7 +223,14 @@ fn reminders(found: Reply) -> Result<Vec<Reminder>, Failure> {
             spec,
         })
     };
-    found.chunks(4).map(reminder).collect()
+    found.chunks(3).map(reminder).collect()
+}
+
+/// A record, and the number ahead of it.
+fn numbered(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let at = bytes.iter().position(|byte| *byte == b':')?;
+    let number = std::str::from_utf8(&bytes[..at]).ok()?.parse().ok()?;
+    Some((number, &bytes[at + 1..]))
 }
 
 /// Checks or advances ticks.
@@ -232,8 +248,8 @@ pub(super) async fn step(
     by_partition(items, |partition, steps: Vec<TickStep>, _| async move {
         let (keys, bucket) = (server.keys(), bucket_of(partition));
         let mut call = STEP.key(keys.bucket(bucket));
-        for set in ["", ":due", ":set", ":names"] {
-            call.key(keys.reminders(bucket, set));
+        for what in PARTS {
+            call.key(keys.reminders(bucket, what));
         }
         call.arg(owner.name())
             .arg(owner.incarnation().to_string())
@@ -247,7 +263,7 @@ pub(super) async fn step(
             let Epoch(epoch) = epoch;
             call.arg(epoch.to_string())
                 .arg(name(&tick.id))
-                .arg(score(tick.number))
+                .arg(format!("{}:", tick.number))
                 .arg(score(tick.due_micros))
                 .arg(next_micros.map_or(String::new(), score));
         }

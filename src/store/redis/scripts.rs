@@ -79,29 +79,32 @@ return record"
 /// state is left out of the answer, names of the actors.
 pub(super) static REGISTER: LazyLock<Script> = script!(
     count!(),
-    entry!(),
     r"
-local answers = {}
+local answers, names = {}, {}
 for i = 2, #KEYS do
-  local owner, incarnation, epoch = entry(KEYS[i])
-  if incarnation ~= '' then
-    answers[i - 1] = {'owned', owner, incarnation, epoch}
+  local found = redis.call('HMGET', KEYS[i], 'owner', 'incarnation', 'epoch', 'etag')
+  local epoch = found[3] or '0'
+  if found[2] and found[2] ~= '' then
+    answers[i - 1] = {'owned', found[1] or '', found[2], epoch}
   else
     local after = count(epoch)
     if not after then
       answers[i - 1] = {'corrupt', 'epoch ' .. epoch}
     else
       redis.call('HSET', KEYS[i], 'owner', ARGV[1], 'incarnation', ARGV[2], 'epoch', after)
-      redis.call('SADD', KEYS[1], ARGV[i + 2])
-      if redis.call('HSTRLEN', KEYS[i], 'body') < tonumber(ARGV[3]) then
-        local state = redis.call('HMGET', KEYS[i], 'etag', 'version', 'body')
-        answers[i - 1] = {'registered', after, state[1], state[2], state[3]}
+      names[#names + 1] = ARGV[i + 2]
+      if not found[4] then
+        answers[i - 1] = {'registered', after}
+      elseif redis.call('HSTRLEN', KEYS[i], 'body') < tonumber(ARGV[3]) then
+        local state = redis.call('HMGET', KEYS[i], 'version', 'body')
+        answers[i - 1] = {'registered', after, found[4], state[1], state[2]}
       else
         answers[i - 1] = {'large', after}
       end
     end
   end
 end
+if #names > 0 then redis.call('SADD', KEYS[1], unpack(names)) end
 return answers"
 );
 

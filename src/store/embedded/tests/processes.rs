@@ -3,7 +3,7 @@
 use super::{Place, actor, block_on};
 use crate::{
     ident::SiloId,
-    store::{EmbeddedStore, RegisterOutcome, Store},
+    store::{EmbeddedStore, RegisterOutcome, Store, embedded::job::Access},
 };
 use std::{
     collections::BTreeSet,
@@ -19,6 +19,9 @@ const PART: &str = "QUARK_TEST_STORE_PART";
 /// What several processes contend for.
 const CONTESTED: u32 = 300;
 
+/// How often each of several processes writes without pause.
+const HURRIED: u32 = 500;
+
 /// Not a law, but the other process: it plays its part and ends, and does nothing where none is given.
 #[test]
 fn another_process() {
@@ -29,6 +32,7 @@ fn another_process() {
     match part {
         "contend" => contend(&store, &silo),
         "write" => write_until_killed(&store, &silo),
+        "hurry" => write_without_pause(&store, &silo),
         other => panic!("there is no part {other}"),
     }
 }
@@ -51,6 +55,18 @@ fn write_until_killed(store: &EmbeddedStore, silo: &SiloId) {
     }
 }
 
+/// Writes as fast as it can, and tells how many turns of others it has waited for at most.
+fn write_without_pause(store: &EmbeddedStore, silo: &SiloId) {
+    // All begin together, or the last ones would find the others gone.
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    for key in 0..HURRIED {
+        let key = format!("{}-{key}", silo.incarnation());
+        block_on(store.register(silo, vec![actor(&key)])).unwrap();
+    }
+    let longest = store.submit(Access::Reads, 1, |file| Ok(file.longest_line.get()));
+    tell(&block_on(longest).unwrap().to_string());
+}
+
 /// A line to the process that started this one. The test harness writes to the standard output, so this does not.
 fn tell(line: &str) {
     writeln!(std::io::stderr(), "{line}").unwrap();
@@ -64,7 +80,7 @@ fn start(place: &Place, part: &str, number: u64) -> Child {
             "--nocapture",
         ])
         .env(PART, format!("{part}:{number}:{}", place.path().display()))
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -110,4 +126,24 @@ fn what_was_answered_survives_the_kill_of_the_process() {
     let lost: Vec<&String> = answered.iter().filter(|key| !owned.contains(key.as_str())).collect();
     assert_eq!(lost, Vec::<&String>::new());
     assert!(owned.len() <= answered.len() + 1, "one at most was under way");
+}
+
+/// Counted in the others' transactions: what they take depends on the disk.
+#[test]
+fn of_processes_that_write_as_fast_as_they_can_each_gets_its_turn() {
+    const PROCESSES: u64 = 4;
+    let place = Place::new();
+    drop(place.open());
+    let mut processes: Vec<Child> = (1..=PROCESSES).map(|number| start(&place, "hurry", number)).collect();
+    for process in &mut processes {
+        process.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    }
+    for process in &mut processes {
+        let told: Vec<String> = lines(process).collect();
+        assert!(process.wait().unwrap().success(), "{told:?}");
+        let longest: u64 = told[0].parse().unwrap();
+        println!("waited for {longest} turns of others at most");
+        // In order it is one of each other. More, if the machine does not let one take a lock that is free: 20 ms are enough.
+        assert!(longest <= 20 * PROCESSES, "it waited for {longest} turns of others");
+    }
 }
