@@ -169,6 +169,7 @@ impl Rollout {
             _ => {}
         }
         self.mark_moves(seen.reports);
+        let is_unused = new.values().chain(old.values()).all(|figures| figures.turns == 0);
         if old.values().any(|figures| figures.turns > 0) {
             self.control.clone_from(&old);
         }
@@ -182,6 +183,11 @@ impl Rollout {
             (receipt.new, receipt.old) = (new, old);
         }
         match verdict {
+            Verdict::Good if is_unused => self.go_on(
+                step,
+                seen.at_micros,
+                "nobody uses either version, so nothing was judged",
+            ),
             Verdict::Good => self.go_on(step, seen.at_micros, "the new version does as well as the old"),
             Verdict::Undecided(why) => {
                 let why = format!("undecided after {:?}: {why}", self.criteria.watch_limit);

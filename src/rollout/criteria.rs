@@ -9,7 +9,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Criteria {
-    /// Turns of the new version, of each kind, without which nothing is good. Default 100.
+    /// Turns of the new version, of each kind, without which nothing is good. A kind of which neither version ran a turn meanwhile is not
+    /// judged and holds nothing up. Default 100.
     pub min_turns: u64,
     /// Turns that must have been timed in both versions before latencies are compared: of sixteen visits to an actor one is timed. With
     /// fewer, slowness is no finding and holds nothing up. Default 100.

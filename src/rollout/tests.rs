@@ -372,6 +372,7 @@ fn a_kind_without_any_turns_holds_nothing_up() {
     cluster.settle();
     assert!(cluster.look(WATCHED));
     assert_eq!(cluster.rollout.phase, Phase::Moving { step: 1 });
+    assert!(cluster.log().contains("nothing was judged"), "{}", cluster.log());
 }
 
 /// The last step leaves nobody with the old version: it is compared with what the old one did before.
