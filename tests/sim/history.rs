@@ -1,6 +1,9 @@
 //! What a run did, as its actors and senders saw it: what the invariants are held against.
 
-use quark::testkit::{self, World};
+use quark::{
+    ident::SiloId,
+    testkit::{self, World},
+};
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 thread_local! {
@@ -67,6 +70,8 @@ pub(crate) struct History {
     pub(crate) requests: Vec<Request>,
     pub(crate) turns: Vec<Turn>,
     pub(crate) timers: BTreeMap<(String, u64), Timer>,
+    /// The views of each silo when they were not as before, and when they were seen.
+    pub(crate) views: BTreeMap<SiloId, Vec<(Duration, u64)>>,
 }
 
 /// Begins anew.
@@ -82,6 +87,16 @@ pub(crate) fn take() -> History {
 pub(crate) fn record<T>(add: impl FnOnce(&mut History, &World) -> T) -> Option<T> {
     let world = testkit::living()?;
     Some(HISTORY.with_borrow_mut(|history| add(history, &world)))
+}
+
+/// A silo's view is seen.
+pub(crate) fn seen(silo: &SiloId, view: u64, at: Duration) {
+    HISTORY.with_borrow_mut(|history| {
+        let views = history.views.entry(silo.clone()).or_default();
+        if views.last().is_none_or(|(_, last)| *last != view) {
+            views.push((at, view));
+        }
+    });
 }
 
 /// A request is sent; answers its number.

@@ -10,6 +10,7 @@ mod history;
 mod invariants;
 mod laws;
 mod load;
+mod plots;
 mod seeds;
 mod speed;
 mod story;

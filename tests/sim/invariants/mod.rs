@@ -12,10 +12,13 @@ mod no_acked_effect_lost;
 mod no_effect_twice;
 mod one_effective_activation;
 mod one_running_activation;
+mod owners_alone_save;
+mod owners_follow_each_other;
 mod per_actor_linearizable;
 mod the_dead_stay_dead;
 mod timers_fire_once;
 mod version_gate;
+mod views_never_go_back;
 
 use crate::story::Run;
 
@@ -29,6 +32,8 @@ pub(crate) const ALL: &[Invariant] = &[
     ("no_effect_twice", no_effect_twice::check),
     ("fifo_per_sender", fifo_per_sender::check),
     ("one_effective_activation", one_effective_activation::check),
+    ("owners_follow_each_other", owners_follow_each_other::check),
+    ("owners_alone_save", owners_alone_save::check),
     ("epochs_have_one_owner", epochs_have_one_owner::check),
     ("one_running_activation", one_running_activation::check),
     ("per_actor_linearizable", per_actor_linearizable::check),
@@ -38,6 +43,7 @@ pub(crate) const ALL: &[Invariant] = &[
     ("drained_is_empty", drained_is_empty::check),
     ("at_most_one_move", at_most_one_move::check),
     ("the_dead_stay_dead", the_dead_stay_dead::check),
+    ("views_never_go_back", views_never_go_back::check),
     ("forwards_terminate", forwards_terminate::check),
     ("memory_returns", memory_returns::check),
 ];
