@@ -30,9 +30,8 @@ fn is_late(run: &Run, actor: &ActorId, silo: &SiloId) -> bool {
 
 /// Whether the silo gave the actor up, and the store forgot it.
 fn is_forgotten(run: &Run, actor: &ActorId, silo: &SiloId) -> bool {
-    let gave_up = |change: &&quark::testkit::OwnerChange| {
-        change.actor == *actor && change.before.owner.as_ref() == Some(silo)
-    };
+    let gave_up =
+        |change: &&quark::testkit::OwnerChange| change.actor == *actor && change.before.owner.as_ref() == Some(silo);
     let mut changes = run.owners.iter().filter(gave_up);
     changes.any(|change| run.is_lost(change.at))
 }
