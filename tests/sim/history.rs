@@ -70,6 +70,14 @@ pub(crate) struct History {
     pub(crate) requests: Vec<Request>,
     pub(crate) turns: Vec<Turn>,
     pub(crate) timers: BTreeMap<(String, u64), Timer>,
+    /// The ticks that each watcher ran: when they were due and when they came, in microseconds of the wall clock that is right.
+    pub(crate) ticks: BTreeMap<String, Vec<(u64, u64)>>,
+    /// When all watchers had begun, and when they were told to stop, by the same clock.
+    pub(crate) watched: (u64, u64),
+    /// What was published: by whom, the how manieth, and whether it was delivered or why not.
+    pub(crate) published: Vec<(String, u64, Result<(), String>)>,
+    /// What each watcher heard, in order.
+    pub(crate) heard: BTreeMap<String, Vec<(String, u64)>>,
     /// The views of each silo when they were not as before, and when they were seen.
     pub(crate) views: BTreeMap<SiloId, Vec<(Duration, u64)>>,
 }

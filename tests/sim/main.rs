@@ -16,6 +16,7 @@ mod speed;
 mod story;
 mod teeth;
 mod users;
+mod watcher;
 
 use std::sync::Once;
 

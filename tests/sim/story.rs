@@ -5,6 +5,7 @@ use crate::{
     history::{self, History},
     load::{Load, lists},
     plots::{Plot, watch_views},
+    watcher,
 };
 use futures_util::{
     FutureExt,
@@ -247,9 +248,21 @@ impl Story {
         let world = sim.world().clone();
         let options = Arc::new(options(self.only_newer, self.budgets, &world));
         let (again, once_more) = (options.clone(), options.clone());
-        sim.program("v1", move || program(&options, SiloBuilder::register::<v1::Account>));
-        sim.program("v2", move || program(&again, SiloBuilder::register::<v2::Account>));
-        sim.program("v3", move || program(&once_more, SiloBuilder::register::<v3::Account>));
+        sim.program("v1", move || {
+            program(&options, |silo| {
+                silo.register::<v1::Account>().register::<watcher::v1::Watcher>()
+            })
+        });
+        sim.program("v2", move || {
+            program(&again, |silo| {
+                silo.register::<v2::Account>().register::<watcher::v2::Watcher>()
+            })
+        });
+        sim.program("v3", move || {
+            program(&once_more, |silo| {
+                silo.register::<v3::Account>().register::<watcher::v3::Watcher>()
+            })
+        });
         for rule in &self.broken {
             world.break_rule(rule);
         }
@@ -312,6 +325,7 @@ impl Story {
         }
         let reader = clients.pop().expect("one more than asked for");
         let accounts: Vec<String> = (0..self.accounts).map(|n| format!("account-{n}")).collect();
+        watcher::begin(&reader, world, !plan.every.contains_key(&Fault::WallJump)).await?;
         let end = world.now() + self.time;
         let load = Load {
             accounts: accounts.clone(),
@@ -332,9 +346,11 @@ impl Story {
             FaultPlan::heal(world, &fleet);
             rollout
         };
-        let sends = (0..)
-            .zip(&clients)
-            .map(async |(n, client)| load.client(client, &format!("client-{n}"), world).await);
+        let sends = (0..).zip(&clients).map(async |(n, client)| {
+            let name = format!("client-{n}");
+            let publishes = watcher::publish(client, &name, world, self.rest, end);
+            join(load.client(client, &name, world), publishes).await;
+        });
         let is_over = Cell::new(false);
         let goes_on = async {
             let (rollout, ..) = join3(goes_wrong, join_all(sends), load.inside(world, self.moves)).await;
@@ -348,8 +364,10 @@ impl Story {
                 "the cluster is not whole {WHOLE:?} after all was mended: {fleet:?}"
             ));
         }
-        // What callers within silos still wait for, timers, and forwards.
-        world.sleep(Duration::from_secs(60)).await;
+        // What callers within silos still wait for, timers, ticks that are tried again, and forwards.
+        world.sleep(Duration::from_secs(50)).await;
+        watcher::stop(&reader, world, WHOLE).await?;
+        world.sleep(Duration::from_secs(10)).await;
         let held = |fleet: &Fleet| {
             let silos = fleet.silos().into_iter();
             let held = silos.filter_map(|silo| Some((silo.clone(), world.leftovers(&silo)?)));

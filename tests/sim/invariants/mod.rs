@@ -4,6 +4,7 @@ mod at_most_one_move;
 mod conservation;
 mod drained_is_empty;
 mod epochs_have_one_owner;
+mod events_come_in_order;
 mod fifo_per_sender;
 mod forwards_terminate;
 mod liveness_after_healing;
@@ -16,6 +17,7 @@ mod owners_alone_save;
 mod owners_follow_each_other;
 mod per_actor_linearizable;
 mod the_dead_stay_dead;
+mod ticks_come;
 mod timers_fire_once;
 mod version_gate;
 mod views_never_go_back;
@@ -40,6 +42,8 @@ pub(crate) const ALL: &[Invariant] = &[
     ("conservation", conservation::check),
     ("version_gate", version_gate::check),
     ("timers_fire_once", timers_fire_once::check),
+    ("ticks_come", ticks_come::check),
+    ("events_come_in_order", events_come_in_order::check),
     ("drained_is_empty", drained_is_empty::check),
     ("at_most_one_move", at_most_one_move::check),
     ("the_dead_stay_dead", the_dead_stay_dead::check),
