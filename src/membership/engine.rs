@@ -310,6 +310,8 @@ impl Membership {
         let known = self.view.number();
         let is_newest = call.is_some_and(|call| call.id >= self.view_known_from);
         let went_back = table.view < known;
+        #[cfg(feature = "testkit")]
+        let is_newest = is_newest || crate::faults::is_broken("trust a stale view");
         if went_back && !is_newest {
             return;
         }

@@ -34,4 +34,9 @@ impl Node {
             until
         }
     }
+
+    /// Whether turns go on although the lease is lost, for as long as it was taken to hold.
+    pub(super) fn keeps_lease(&self) -> bool {
+        is_broken("count the lease from the answer") || is_broken("serve without a lease")
+    }
 }

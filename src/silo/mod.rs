@@ -35,6 +35,7 @@ mod found;
 mod ground;
 mod handle;
 mod inbound;
+mod incarnation;
 mod intervals;
 mod leaving;
 mod membership_service;

@@ -10,6 +10,7 @@ use super::{
     end::{CordonError, Ended, Wish},
     ground::{Ground, Threads},
     inbound::NodeLinks,
+    incarnation,
     node::Parts,
     shapes::{self, Shapes},
     supervisor::SiloSupervisor,
@@ -119,7 +120,8 @@ async fn open(
     abandoned: impl Future<Output = ()>,
 ) -> Result<(Arc<Node>, String), StartError> {
     let (registry, shapes) = shapes::admit(&*ground.store, registry, &options, &ground.clock).await?;
-    let me = SiloId::new(options.name.as_str(), ground.clock.wall_micros());
+    let timeout = options.membership.store_timeout;
+    let me = incarnation::next(&options.name, &*ground.store, &ground.clock, timeout).await;
     let mut end = LocalEnd::new(ProcessId::Silo(me.clone()), options.cluster.as_str());
     if let Some(secret) = &options.secret {
         end = end.with_secret(secret.clone());

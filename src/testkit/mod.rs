@@ -24,6 +24,7 @@
 
 mod fleet;
 mod host;
+mod ledger;
 mod network;
 mod pipe;
 mod plan;
@@ -35,6 +36,7 @@ mod trace;
 mod world;
 
 pub use fleet::Fleet;
+pub use ledger::{OwnerChange, Saved};
 pub use network::NetworkOptions;
 pub use plan::{Fault, FaultPlan};
 pub use sim::{Sim, TimeUp, here, living, note, note_of};

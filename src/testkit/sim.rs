@@ -324,7 +324,7 @@ impl Sim {
                                 let left = format!("has left in {} ms", report.took_ms);
                                 // The memory store answers at once.
                                 let owned = world.tables().owned_by(&report.silo).now_or_never();
-                                let owned = owned.and_then(Result::ok).map_or(0, |owned| owned.len());
+                                let owned = owned.and_then(Result::ok).unwrap_or_default();
                                 let departure = Departure { report, owned };
                                 world.0.state.lock().departed.push(departure);
                                 left

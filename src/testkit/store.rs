@@ -1,7 +1,12 @@
 //! The store of the simulation: the memory store as a process of its own, reached over the simulated network, that may be slow, away,
 //! without an answer, or forget what it did last.
 
-use super::{host::Host, network::Network, trace::Trace};
+use super::{
+    host::Host,
+    ledger::{Changing, Ledger, Saved},
+    network::Network,
+    trace::Trace,
+};
 use crate::{
     chance::Dice,
     faults,
@@ -15,7 +20,7 @@ use crate::{
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::{oneshot, watch};
 
 /// How a store does.
@@ -75,11 +80,20 @@ struct State {
     watchers: Vec<(Arc<Host>, watch::Sender<u64>)>,
     /// What it falls back to, and since when.
     snapshot: Option<(Snapshot, Duration)>,
-    /// From when until when what was done is forgotten.
-    lost: Vec<(Duration, Duration)>,
-    /// The membership tables that there were, in order.
-    tables: Vec<MembershipTable>,
+    ledger: Ledger,
+    /// What is held up until when, in nanoseconds: of whom, and whether requests or answers.
+    held: BTreeMap<(Arc<str>, Way), u64>,
 }
+
+/// The two ways between a process and the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    There,
+    Back,
+}
+
+/// What was held up comes within this time, in nanoseconds.
+const RUSH: u64 = 20_000_000;
 
 impl Shared {
     pub(super) fn new(host: &Arc<Host>, network: &Network, dice: Dice, trace: &Arc<Trace>) -> Arc<Self> {
@@ -99,7 +113,7 @@ impl Shared {
 
     /// Of what is done from now on the store will know nothing after the next [`Shared::fail_over`].
     pub(super) fn fall_behind(&self) {
-        let now = Duration::from_nanos(self.network.now());
+        let now = self.now();
         let mut state = self.state.lock();
         // Behind is behind: what it lags by only grows until it takes the place.
         if state.snapshot.is_none() {
@@ -109,11 +123,11 @@ impl Shared {
 
     /// Another machine takes the store's place, which has fallen behind.
     pub(super) fn fail_over(&self) {
-        let now = Duration::from_nanos(self.network.now());
+        let now = self.now();
         let mut state = self.state.lock();
         if let Some((snapshot, since)) = state.snapshot.take() {
             self.tables.restore(snapshot);
-            state.lost.push((since, now));
+            state.ledger.lost.push((since, now));
         }
     }
 
@@ -122,14 +136,37 @@ impl Shared {
         self.state.lock().snapshot = None;
     }
 
-    /// From when until when what was done is forgotten.
-    pub(super) fn lost(&self) -> Vec<(Duration, Duration)> {
-        self.state.lock().lost.clone()
+    /// What a process asks, or is answered, is held up for so long from now on, and then comes all at once.
+    pub(super) fn hold(&self, process: &Arc<str>, way: Way, time: Duration) {
+        let until = self.network.now() + u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.state.lock().held.insert((process.clone(), way), until);
     }
 
-    /// The membership tables that there were, in order.
-    pub(super) fn membership(&self) -> Vec<MembershipTable> {
-        self.state.lock().tables.clone()
+    /// Nothing is held up any more but what is already.
+    pub(super) fn let_go(&self) {
+        self.state.lock().held.clear();
+    }
+
+    /// Waits as long as what goes this way is held up.
+    async fn pass(&self, process: &Arc<str>, way: Way) {
+        let until = {
+            let state = self.state.lock();
+            let held = (!state.held.is_empty()).then(|| state.held.get(&(process.clone(), way)).copied());
+            held.flatten().filter(|until| *until > self.network.now())
+        };
+        if let Some(until) = until {
+            self.network.sleep_until(until + self.dice.below(RUSH)).await;
+        }
+    }
+
+    /// What it did.
+    pub(super) fn ledger<T>(&self, look: impl FnOnce(&mut Ledger) -> T) -> T {
+        look(&mut self.state.lock().ledger)
+    }
+
+    /// The time, since the simulation's begin.
+    pub(super) fn now(&self) -> Duration {
+        Duration::from_nanos(self.network.now())
     }
 
     /// Draws only where something can happen: what does not happen changes nothing in other seeds.
@@ -228,6 +265,17 @@ impl Reached {
     }
 }
 
+impl Reached {
+    fn changing(&self) -> Changing {
+        let patience = self.store.state.lock().options.patience;
+        Changing {
+            store: self.store.clone(),
+            by: self.host.name.clone(),
+            given_up: self.store.now() + patience,
+        }
+    }
+}
+
 async fn carry_out<T>(
     store: &Arc<Shared>,
     asker: &Arc<Host>,
@@ -243,6 +291,7 @@ async fn carry_out<T>(
     let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let at_store = nanos(options.latency) + store.dice.below(nanos(options.jitter) + 1);
     wait(store.network.latency() + at_store).await;
+    store.pass(&asker.name, Way::There).await;
     let held_up = nanos(options.late_by);
     if store.happens(options.late_permille) {
         wait(store.dice.below(held_up)).await;
@@ -274,6 +323,7 @@ async fn carry_out<T>(
     if store.happens(options.late_answers_permille) {
         wait(store.dice.below(held_up)).await;
     }
+    store.pass(&asker.name, Way::Back).await;
     wait(store.network.latency()).await;
     (!store.network.is_parted(&store.host, asker)).then_some(answer)
 }
@@ -299,14 +349,15 @@ impl Store for Reached {
         let store = self.store.clone();
         self.ask("change_member", move |tables| {
             Box::pin(async move {
-                let expected = if faults::is_broken("trust a stale view") {
+                let expected = if faults::is_broken("write the table blindly") {
                     tables.members().await?.view
                 } else {
                     expected_view
                 };
                 let outcome = tables.change_member(expected, change).await?;
                 if let Ok(table) = &outcome {
-                    store.state.lock().tables.push(table.clone());
+                    let changed = (store.now(), table.clone());
+                    store.ledger(|ledger| ledger.tables.push(changed));
                     store.tell(table.view);
                 }
                 Ok(outcome)
@@ -322,9 +373,10 @@ impl Store for Reached {
     }
 
     fn register(&self, owner: &SiloId, actors: Vec<ActorId>) -> StoreFuture<'_, Vec<RegisterOutcome>> {
-        let owner = owner.clone();
+        let (owner, change) = (owner.clone(), self.changing());
         self.ask("register", move |tables| {
             Box::pin(async move {
+                let before = tables.entries(actors.clone()).await?;
                 for actor in &actors {
                     tables.force_entry(actor, |entry| {
                         if faults::is_broken("register what another owns") {
@@ -335,7 +387,9 @@ impl Store for Reached {
                         }
                     });
                 }
-                tables.register(&owner, actors).await
+                let outcomes = tables.register(&owner, actors.clone()).await?;
+                change.note(&tables, actors, before).await?;
+                Ok(outcomes)
             })
         })
     }
@@ -347,21 +401,26 @@ impl Store for Reached {
     }
 
     fn change_entries(&self, changes: Vec<EntryChange>) -> StoreFuture<'_, Vec<EntryOutcome>> {
+        let change = self.changing();
         self.ask("change_entries", move |tables| {
             Box::pin(async move {
-                let mut changes = changes;
-                if faults::is_broken("write entries blindly") {
-                    let actors = changes.iter().map(|change| change.actor.clone()).collect();
-                    let found = tables.entries(actors).await?;
-                    for (change, found) in changes.iter_mut().zip(found) {
-                        change.expected = found;
-                    }
-                }
                 if faults::is_broken("keep what is given up") && changes.iter().all(|change| change.new.owner.is_none())
                 {
                     return Ok(changes.iter().map(|_| EntryOutcome::Changed).collect());
                 }
-                tables.change_entries(changes).await
+                let actors: Vec<ActorId> = changes.iter().map(|change| change.actor.clone()).collect();
+                let before = tables.entries(actors.clone()).await?;
+                let outcomes = if faults::is_broken("write entries blindly") {
+                    let blindly = |change: EntryChange| {
+                        tables.force_entry(&change.actor, |entry| *entry = change.new);
+                        EntryOutcome::Changed
+                    };
+                    changes.into_iter().map(blindly).collect()
+                } else {
+                    tables.change_entries(changes).await?
+                };
+                change.note(&tables, actors, before).await?;
+                Ok(outcomes)
             })
         })
     }
@@ -392,9 +451,15 @@ impl Store for Reached {
     }
 
     fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>> {
+        let store = self.store.clone();
         self.ask("save", move |tables| {
             Box::pin(async move {
                 let mut saves = saves;
+                let by: Vec<_> = (saves.iter())
+                    .map(|save| (save.actor.clone(), save.owner.clone()))
+                    .collect();
+                let actors = by.iter().map(|(actor, _)| actor.clone()).collect();
+                let entries = tables.entries(actors).await?;
                 if faults::is_broken("save without looking at the owner") {
                     overwrite(&tables, &mut saves).await?;
                 }
@@ -402,7 +467,13 @@ impl Store for Reached {
                     let next = saves[0].expected.map_or(1, |last| last.0 + 1);
                     return Ok(vec![SaveOutcome::Saved(ETag(next))]);
                 }
-                tables.save(saves).await
+                let outcomes = tables.save(saves).await?;
+                let at = store.now();
+                let saved = (by.into_iter().zip(entries).zip(&outcomes))
+                    .filter(|(_, outcome)| matches!(outcome, SaveOutcome::Saved(_) | SaveOutcome::Cleared))
+                    .map(|(((actor, by), entry), _)| Saved { at, actor, by, entry });
+                store.ledger(|ledger| ledger.saves.extend(saved));
+                Ok(outcomes)
             })
         })
     }

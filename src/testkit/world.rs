@@ -1,17 +1,18 @@
 //! The world as a scenario and its faults see it: what there is, and what can be done to it.
 
 use super::{
-    Event, FaultPlan, Fleet, NetworkOptions, StoreOptions,
+    Event, FaultPlan, Fleet, NetworkOptions, OwnerChange, Saved, StoreOptions,
     host::{Host, Runnable},
     network::Network,
     plan::StepFaults,
-    store,
+    store::{self, Way},
     trace::Trace,
 };
 use crate::{
     chance::Dice,
     client::{Client, ClientBuilder, ConnectError},
     clock::{Clock, Sleep, WorldTime},
+    ident::ActorId,
     silo::{SiloBuilder, SiloHandle},
     transport::CarriedTransport,
     wire::ShutdownReport,
@@ -64,6 +65,7 @@ pub(super) struct State {
     pub(super) silos: BTreeMap<Arc<str>, Running>,
     pub(super) next: usize,
     pub(super) departed: Vec<Departure>,
+    pub(super) ends: Vec<(Arc<str>, Duration)>,
     /// What hits silos within steps.
     pub(super) step_faults: Option<Arc<StepFaults>>,
     /// The rules that are broken on purpose.
@@ -121,6 +123,11 @@ impl World {
     /// A number below `end` that the seed decides.
     pub fn below(&self, end: u64) -> u64 {
         self.0.dice.below(end)
+    }
+
+    /// The processes that have ended, in whatever way, in that order, and when.
+    pub fn ends(&self) -> Vec<(Arc<str>, Duration)> {
+        self.0.state.lock().ends.clone()
     }
 
     /// The silos that have left in order, in that order.
@@ -248,8 +255,11 @@ impl World {
 
     /// There is no process of this name any more. What is answered is not to be dropped under a lock.
     pub(super) fn forget(&self, process: &str) -> (Option<Arc<Host>>, Option<Running>) {
+        let now = self.now();
         let mut state = self.0.state.lock();
-        (state.hosts.remove(process), state.silos.remove(process))
+        let host = state.hosts.remove(process);
+        state.ends.extend(host.iter().map(|host| (host.name.clone(), now)));
+        (host, state.silos.remove(process))
     }
 
     /// The process stands still, while time goes on.
@@ -338,12 +348,35 @@ impl World {
 
     /// From when until when what the store did is forgotten, by its failovers.
     pub fn lost_writes(&self) -> Vec<(Duration, Duration)> {
-        self.0.store.lost()
+        self.0.store.ledger(|ledger| ledger.lost.clone())
     }
 
-    /// The membership tables that there were, one for each change, in order.
-    pub fn membership(&self) -> Vec<crate::store::MembershipTable> {
-        self.0.store.membership()
+    /// The membership tables that there were, one for each change, in order, and from when on.
+    pub fn membership(&self) -> Vec<(Duration, crate::store::MembershipTable)> {
+        self.0.store.ledger(|ledger| ledger.tables.clone())
+    }
+
+    /// The changes of owners that the store has made, in order.
+    pub fn owner_changes(&self) -> Vec<OwnerChange> {
+        self.0.store.ledger(|ledger| ledger.owners.clone())
+    }
+
+    /// The states that the store has saved, in order.
+    pub fn saves(&self) -> Vec<Saved> {
+        self.0.store.ledger(|ledger| ledger.saves.clone())
+    }
+
+    /// What a process asks of the store from now on is held up for `time` and done then, all at once, as by a network that sends
+    /// again what was lost. What the process gave up meanwhile is done too.
+    pub fn hold_requests(&self, process: &str, time: Duration) {
+        self.event(&self.0.sim.name, "held up are requests of", process);
+        self.0.store.hold(&process.into(), Way::There, time);
+    }
+
+    /// What the store answers a process from now on is held up for `time`.
+    pub fn hold_answers(&self, process: &str, time: Duration) {
+        self.event(&self.0.sim.name, "held up are answers to", process);
+        self.0.store.hold(&process.into(), Way::Back, time);
     }
 
     /// What the store holds, looked at without a word on the network.
@@ -361,6 +394,7 @@ impl World {
     pub fn heal(&self) {
         self.event(&self.0.sim.name, "the network is whole", "");
         self.0.network.heal();
+        self.0.store.let_go();
     }
 
     /// The processes that there are: silos and clients.
@@ -437,8 +471,8 @@ impl World {
 pub struct Departure {
     /// What it reported.
     pub report: ShutdownReport,
-    /// How many actors were its own by the store when it had left.
-    pub owned: usize,
+    /// The actors that were its own by the store when it had left.
+    pub owned: Vec<ActorId>,
 }
 
 /// What a silo holds.

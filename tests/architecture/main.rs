@@ -69,7 +69,7 @@ const ARROWS: &[(&str, &[&[&str]])] = &[
     ),
     ("directory", ENGINE),
     ("lifecycle", ENGINE),
-    ("membership", ENGINE),
+    ("membership", &[ENGINE[0], &["faults"]]),
     ("migration", ENGINE),
     ("placement", ENGINE),
     ("reminder", ENGINE),

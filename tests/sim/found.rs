@@ -8,7 +8,7 @@ use futures_util::future::{join, join_all};
 use quark::{
     client::Client,
     silo::{Silo, SiloBuilder, SiloOptions},
-    testkit::{Fleet, Sim, StoreOptions},
+    testkit::{Fleet, Sim, StoreOptions, World},
 };
 use std::time::Duration;
 
@@ -125,4 +125,34 @@ fn a_silo_that_leaves_while_it_registers_actors_answers_for_what_they_hold() {
     for (n, len) in said.expect("in time").into_iter().enumerate() {
         assert_eq!(len.unwrap_or_else(|error| panic!("account-{n}: {error}")), 1);
     }
+}
+
+/// Seed 10005 of `every_law_holds_whatever_fails`. A silo starts by a wall clock that is ahead, ends, and starts again by one that is
+/// right: it was taken for its own predecessor, and could not join until that time had come.
+#[test]
+fn a_silo_that_started_by_a_clock_that_was_ahead_starts_again_by_one_that_is_right() {
+    quiet();
+    let mut sim = Sim::new(10_005);
+    sim.program("v1", || {
+        SiloBuilder::workers(Silo::builder(), 1)
+            .without_linked()
+            .register::<Account>()
+    });
+    let said = sim.run(Duration::from_secs(300), async |world| {
+        let fleet = Fleet::start(&world, ["silo-0", "silo-1"], "v1");
+        world.jump_wall("silo-0", 3_600_000_000);
+        assert!(fleet.whole(Duration::from_secs(30)).await);
+        let ahead = world.silo("silo-0").map(|silo| silo.id().incarnation());
+        for end in [World::crash, World::unplug] {
+            end(&world, "silo-0");
+            assert!(
+                fleet.whole(Duration::from_secs(60)).await,
+                "it comes back: {:?}",
+                world.silos()
+            );
+            let now = world.silo("silo-0").map(|silo| silo.id().incarnation());
+            assert!(ahead < now, "{now:?} comes after {ahead:?}");
+        }
+    });
+    said.expect("in time");
 }

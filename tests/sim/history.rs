@@ -1,6 +1,9 @@
 //! What a run did, as its actors and senders saw it: what the invariants are held against.
 
-use quark::testkit::{self, World};
+use quark::{
+    ident::SiloId,
+    testkit::{self, World},
+};
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
 thread_local! {
@@ -67,6 +70,16 @@ pub(crate) struct History {
     pub(crate) requests: Vec<Request>,
     pub(crate) turns: Vec<Turn>,
     pub(crate) timers: BTreeMap<(String, u64), Timer>,
+    /// The ticks that each watcher ran: when they were due and when they came, in microseconds of the wall clock that is right.
+    pub(crate) ticks: BTreeMap<String, Vec<(u64, u64)>>,
+    /// When all watchers had begun, and when they were told to stop, by the same clock.
+    pub(crate) watched: (u64, u64),
+    /// What was published: by whom, the how manieth, and whether it was delivered or why not.
+    pub(crate) published: Vec<(String, u64, Result<(), String>)>,
+    /// What each watcher heard, in order.
+    pub(crate) heard: BTreeMap<String, Vec<(String, u64)>>,
+    /// The views of each silo when they were not as before, and when they were seen.
+    pub(crate) views: BTreeMap<SiloId, Vec<(Duration, u64)>>,
 }
 
 /// Begins anew.
@@ -82,6 +95,16 @@ pub(crate) fn take() -> History {
 pub(crate) fn record<T>(add: impl FnOnce(&mut History, &World) -> T) -> Option<T> {
     let world = testkit::living()?;
     Some(HISTORY.with_borrow_mut(|history| add(history, &world)))
+}
+
+/// A silo's view is seen.
+pub(crate) fn seen(silo: &SiloId, view: u64, at: Duration) {
+    HISTORY.with_borrow_mut(|history| {
+        let views = history.views.entry(silo.clone()).or_default();
+        if views.last().is_none_or(|(_, last)| *last != view) {
+            views.push((at, view));
+        }
+    });
 }
 
 /// A request is sent; answers its number.

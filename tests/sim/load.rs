@@ -13,10 +13,10 @@ use quark::{
     testkit::World,
     wire::Ran,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, rc::Rc, time::Duration};
 
 /// How long a request may take, all in all.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many messages a sender has on their way to one actor at a time.
 const AT_ONCE: u64 = 3;
@@ -45,7 +45,7 @@ async fn append(account: ActorRef<Account>, sender: String, n: u64, takes: u64, 
     }
 }
 
-async fn read(account: ActorRef<Account>, sender: String, n: u64) {
+pub(crate) async fn read(account: ActorRef<Account>, sender: String, n: u64) {
     let request = history::sent(Kind::Read, account.id().key(), &sender, n, false);
     let message = Read { sender, n };
     history::told(request, told(account.ask(message).within(PATIENCE).await));
@@ -62,12 +62,17 @@ pub(crate) struct Load {
     pub(crate) retries_unknown: bool,
     /// Whether timers are set.
     pub(crate) timers: bool,
+    /// While it is so nobody sends anything new.
+    pub(crate) is_quiet: Rc<Cell<bool>>,
 }
 
 impl Load {
     async fn rest(&self, world: &World) {
         let share = (1 + world.below(2_000)) as f64 / 1_000.0;
         world.sleep(self.rest.mul_f64(share)).await;
+        while self.is_quiet.get() {
+            world.sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// A client that sends to every account in turn, several messages at a time to each.

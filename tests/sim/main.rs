@@ -10,11 +10,13 @@ mod history;
 mod invariants;
 mod laws;
 mod load;
+mod plots;
 mod seeds;
 mod speed;
 mod story;
 mod teeth;
 mod users;
+mod watcher;
 
 use std::sync::Once;
 

@@ -4,6 +4,8 @@ use crate::{
     account::{Note, v1, v2, v3},
     history::{self, History},
     load::{Load, lists},
+    plots::{Plot, watch_views},
+    watcher,
 };
 use futures_util::{
     FutureExt,
@@ -16,10 +18,10 @@ use quark::{
     rollout::{self, Criteria, Phase, Request},
     silo::{Silo, SiloBuilder, SiloOptions},
     store::{MembershipTable, Store},
-    testkit::{Departure, Event, Fault, FaultPlan, Fleet, Leftovers, Sim, World},
+    testkit::{Departure, Event, Fault, FaultPlan, Fleet, Leftovers, OwnerChange, Saved, Sim, World},
     version::{Direction, VersionPolicy},
 };
-use std::{cell::Cell, collections::BTreeMap, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
 /// How long the cluster may take until it is whole, at the begin and after the faults.
 const WHOLE: Duration = Duration::from_secs(180);
@@ -38,13 +40,15 @@ pub(crate) enum Upgrade {
     Rollout,
 }
 
-/// The time budgets of membership.
+/// The time budgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Budgets {
-    /// As the seed says: the default ones or half of them, so that more comes to its end.
+    /// As the seed says: the default ones, or shorter ones, so that more comes to its end.
     Drawn,
-    /// All that a lease stands on is as tight as the checks of the budgets let it be, and the store's answers take seconds.
+    /// All that a lease stands on is as tight as the checks of the budgets let it be.
     Tight,
+    /// The sources of moves lose patience long before the silos that they wait for are declared dead.
+    Impatient,
 }
 
 /// What a run is to be.
@@ -62,6 +66,8 @@ pub(crate) struct Story {
     pub(crate) moves: bool,
     pub(crate) upgrade: Upgrade,
     pub(crate) budgets: Budgets,
+    /// What is brought about beside the faults.
+    pub(crate) plot: Option<Plot>,
     /// Versions may only become newer, and the upgrade is never taken back.
     pub(crate) only_newer: bool,
     pub(crate) rest: Duration,
@@ -81,6 +87,7 @@ impl Default for Story {
             moves: true,
             upgrade: Upgrade::Rolling,
             budgets: Budgets::Drawn,
+            plot: None,
             only_newer: false,
             rest: Duration::from_millis(300),
             broken: Vec::new(),
@@ -112,8 +119,15 @@ pub(crate) struct Run {
     pub(crate) when_idle: BTreeMap<String, Leftovers>,
     /// Who owns accounts by the store when no actor had been used for long.
     pub(crate) owned_when_idle: BTreeMap<String, SiloId>,
-    /// The membership tables that there were, in order.
-    pub(crate) membership: Vec<MembershipTable>,
+    /// The membership tables that there were, each from when on.
+    pub(crate) membership: Vec<(Duration, MembershipTable)>,
+    /// What the store changed of owners, and what it saved, in order.
+    pub(crate) owners: Vec<OwnerChange>,
+    pub(crate) saves: Vec<Saved>,
+    /// The processes that ended, and when.
+    pub(crate) ends: Vec<(Arc<str>, Duration)>,
+    /// What it brought about beside the faults of its plan.
+    pub(crate) plot: Option<Plot>,
     /// From when until when what the store did was forgotten.
     pub(crate) lost_writes: Vec<(Duration, Duration)>,
     /// Why it did not come to its end, if it did not.
@@ -129,7 +143,19 @@ pub(crate) struct Run {
 impl Run {
     /// Whether nothing failed but what was planned.
     pub(crate) fn is_planned(&self) -> bool {
-        self.plan.is_none()
+        self.plan.is_none() && self.plot.is_none()
+    }
+
+    /// Whether a silo's process has ended in this time.
+    pub(crate) fn has_ended(&self, silo: &str, since: Duration, until: Duration) -> bool {
+        let ends = self.ends.iter();
+        let mut ends = ends.filter(|(ended, at)| **ended == *silo && since <= *at && *at <= until);
+        ends.next().is_some()
+    }
+
+    /// Whether the store has forgotten what it did then.
+    pub(crate) fn is_lost(&self, at: Duration) -> bool {
+        self.may_be_lost(at, at)
     }
 
     /// Whether what was done from `begun` to `ended` may have been forgotten by the store, or part of it.
@@ -140,20 +166,43 @@ impl Run {
     }
 }
 
-fn membership(budgets: Budgets, world: &World) -> MembershipConfig {
+/// What every silo of a story is told beside the version that it runs.
+fn options(only_newer: bool, budgets: Budgets, world: &World) -> SiloOptions {
     let millis = Duration::from_millis;
-    match budgets {
-        Budgets::Drawn if world.happens(500) => MembershipConfig::default(),
-        Budgets::Drawn => MembershipConfig {
-            heartbeat_interval: millis(500),
-            read_interval: millis(1_000),
-            failure_timeout: millis(2_500),
-            lease: millis(2_000),
-            probe_timeout: millis(500),
-            store_timeout: millis(1_000),
-            mute_timeout: millis(7_500),
-            ..MembershipConfig::default()
+    let direction = if only_newer {
+        Direction::OnlyNewer
+    } else {
+        Direction::Both
+    };
+    let options = SiloOptions {
+        workers: 1,
+        idle_timeout: IDLE,
+        version_policy: VersionPolicy {
+            direction,
+            ..VersionPolicy::default()
         },
+        ..SiloOptions::default()
+    };
+    let membership = match budgets {
+        Budgets::Drawn if world.happens(500) => MembershipConfig::default(),
+        Budgets::Drawn | Budgets::Impatient => {
+            let patience = if budgets == Budgets::Impatient { 1_000 } else { 2_000 };
+            return SiloOptions {
+                freeze_timeout: millis(patience),
+                migration_timeout: millis(patience * 2),
+                membership: MembershipConfig {
+                    heartbeat_interval: millis(500),
+                    read_interval: millis(1_000),
+                    failure_timeout: millis(2_500),
+                    lease: millis(2_000),
+                    probe_timeout: millis(500),
+                    store_timeout: millis(1_000),
+                    mute_timeout: millis(7_500),
+                    ..MembershipConfig::default()
+                },
+                ..options
+            };
+        }
         Budgets::Tight => MembershipConfig {
             heartbeat_interval: millis(500),
             read_interval: millis(200),
@@ -164,26 +213,12 @@ fn membership(budgets: Budgets, world: &World) -> MembershipConfig {
             mute_timeout: millis(10_000),
             ..MembershipConfig::default()
         },
-    }
+    };
+    SiloOptions { membership, ..options }
 }
 
-fn program(only_newer: bool, membership: MembershipConfig, register: fn(SiloBuilder) -> SiloBuilder) -> SiloBuilder {
-    let direction = if only_newer {
-        Direction::OnlyNewer
-    } else {
-        Direction::Both
-    };
-    let options = SiloOptions {
-        workers: 1,
-        idle_timeout: IDLE,
-        membership,
-        version_policy: VersionPolicy {
-            direction,
-            ..VersionPolicy::default()
-        },
-        ..SiloOptions::default()
-    };
-    register(Silo::builder().options(options).without_linked())
+fn program(options: &SiloOptions, register: fn(SiloBuilder) -> SiloBuilder) -> SiloBuilder {
+    register(Silo::builder().options(options.clone()).without_linked())
 }
 
 impl Story {
@@ -202,7 +237,6 @@ impl Story {
         plan.every.extend(self.always.iter().map(often));
         if self.budgets == Budgets::Tight {
             plan.store.patience = Duration::from_secs(4);
-            (plan.store.late_answers_permille, plan.store.late_by) = (900, Duration::from_secs(3));
         }
         plan
     }
@@ -212,16 +246,22 @@ impl Story {
         history::clear();
         let mut sim = Sim::new(seed);
         let world = sim.world().clone();
-        let (only_newer, budgets) = (self.only_newer, membership(self.budgets, &world));
-        let (again, once_more) = (budgets.clone(), budgets.clone());
+        let options = Arc::new(options(self.only_newer, self.budgets, &world));
+        let (again, once_more) = (options.clone(), options.clone());
         sim.program("v1", move || {
-            program(only_newer, budgets.clone(), SiloBuilder::register::<v1::Account>)
+            program(&options, |silo| {
+                silo.register::<v1::Account>().register::<watcher::v1::Watcher>()
+            })
         });
         sim.program("v2", move || {
-            program(only_newer, again.clone(), SiloBuilder::register::<v2::Account>)
+            program(&again, |silo| {
+                silo.register::<v2::Account>().register::<watcher::v2::Watcher>()
+            })
         });
         sim.program("v3", move || {
-            program(only_newer, once_more.clone(), SiloBuilder::register::<v3::Account>)
+            program(&once_more, |silo| {
+                silo.register::<v3::Account>().register::<watcher::v3::Watcher>()
+            })
         });
         for rule in &self.broken {
             world.break_rule(rule);
@@ -230,7 +270,8 @@ impl Story {
         let mut run = Run {
             seed,
             plan: plan.clone(),
-            only_newer,
+            plot: self.plot,
+            only_newer: self.only_newer,
             rollout: None,
             history: History::default(),
             lists: BTreeMap::new(),
@@ -239,6 +280,9 @@ impl Story {
             when_idle: BTreeMap::new(),
             owned_when_idle: BTreeMap::new(),
             membership: Vec::new(),
+            owners: Vec::new(),
+            saves: Vec::new(),
+            ends: Vec::new(),
             lost_writes: Vec::new(),
             stuck: None,
             trace_hash: 0,
@@ -261,6 +305,7 @@ impl Story {
         run.history = history::take();
         run.departures = world.departures();
         (run.membership, run.lost_writes) = (world.membership(), world.lost_writes());
+        (run.owners, run.saves, run.ends) = (world.owner_changes(), world.saves(), world.ends());
         (run.trace_hash, run.events, run.simulated) = (world.trace_hash(), world.events(), world.now());
         (run.trace, run.steps, run.hits) = (world.trace(), world.steps(), world.hits());
         run
@@ -280,6 +325,7 @@ impl Story {
         }
         let reader = clients.pop().expect("one more than asked for");
         let accounts: Vec<String> = (0..self.accounts).map(|n| format!("account-{n}")).collect();
+        watcher::begin(&reader, world, !plan.every.contains_key(&Fault::WallJump)).await?;
         let end = world.now() + self.time;
         let load = Load {
             accounts: accounts.clone(),
@@ -287,23 +333,41 @@ impl Story {
             rest: self.rest,
             retries_unknown: self.broken.contains(&"send again what is not known"),
             timers: true,
+            is_quiet: Rc::default(),
         };
         let goes_wrong = async {
-            let ((), rollout) = join(plan.happen(world, &fleet, end), self.upgrade(world, &fleet, end)).await;
+            let plot = async {
+                if let Some(plot) = self.plot {
+                    plot.happen(world, &fleet, &load, end).await;
+                }
+            };
+            let faults = join(plan.happen(world, &fleet, end), plot);
+            let (_, rollout) = join(faults, self.upgrade(world, &fleet, end)).await;
             FaultPlan::heal(world, &fleet);
             rollout
         };
-        let sends = (0..)
-            .zip(&clients)
-            .map(async |(n, client)| load.client(client, &format!("client-{n}"), world).await);
-        let (rollout, ..) = join3(goes_wrong, join_all(sends), load.inside(world, self.moves)).await;
-        if !fleet.whole(WHOLE).await {
+        let sends = (0..).zip(&clients).map(async |(n, client)| {
+            let name = format!("client-{n}");
+            let publishes = watcher::publish(client, &name, world, self.rest, end);
+            join(load.client(client, &name, world), publishes).await;
+        });
+        let is_over = Cell::new(false);
+        let goes_on = async {
+            let (rollout, ..) = join3(goes_wrong, join_all(sends), load.inside(world, self.moves)).await;
+            let is_whole = fleet.whole(WHOLE).await;
+            is_over.set(true);
+            (rollout, is_whole)
+        };
+        let ((rollout, is_whole), ()) = join(goes_on, watch_views(world, || is_over.get())).await;
+        if !is_whole {
             return Err(format!(
                 "the cluster is not whole {WHOLE:?} after all was mended: {fleet:?}"
             ));
         }
-        // What callers within silos still wait for, timers, and forwards.
-        world.sleep(Duration::from_secs(60)).await;
+        // What callers within silos still wait for, timers, ticks that are tried again, and forwards.
+        world.sleep(Duration::from_secs(50)).await;
+        watcher::stop(&reader, world, WHOLE).await?;
+        world.sleep(Duration::from_secs(10)).await;
         let held = |fleet: &Fleet| {
             let silos = fleet.silos().into_iter();
             let held = silos.filter_map(|silo| Some((silo.clone(), world.leftovers(&silo)?)));

@@ -1,11 +1,11 @@
 //! A silo that has left in order owns nothing any more, but what it says it had to stop. (Guarantee 16)
 
 use crate::story::Run;
-use quark::testkit::Fault;
+use quark::ident::{ActorId, SiloId};
 
 pub(crate) fn check(run: &Run) -> Result<(), String> {
     for departure in &run.departures {
-        let (report, owned) = (&departure.report, departure.owned);
+        let (report, owned) = (&departure.report, &departure.owned);
         let in_order = report.flushed && report.forced.is_empty() && report.unsaved.is_empty();
         if run.is_planned() && !in_order {
             return Err(format!(
@@ -13,13 +13,25 @@ pub(crate) fn check(run: &Run) -> Result<(), String> {
                 report.silo
             ));
         }
-        // A registration that the store does late, after it was given up, is one by a silo that is gone: whoever asks next takes it over.
-        let is_late = run.plan.every.contains_key(&Fault::StoreLate);
-        // A store that has failed over knows the entries of before.
-        let is_forgotten = !run.lost_writes.is_empty();
-        if in_order && owned > 0 && !is_late && !is_forgotten {
-            return Err(format!("{} has left in order and owns {owned} actors", report.silo));
+        let may_own = |actor: &ActorId| is_late(run, actor, &report.silo) || is_forgotten(run, actor, &report.silo);
+        if let Some(actor) = owned.iter().find(|actor| in_order && !may_own(actor)) {
+            return Err(format!("{} has left in order and owns {actor}", report.silo));
         }
     }
     Ok(())
+}
+
+/// Whether the store did for the silo what the silo had given up: whoever asks next takes that over, from a silo that is gone.
+fn is_late(run: &Run, actor: &ActorId, silo: &SiloId) -> bool {
+    let mut changes = run.owners.iter();
+    let last = changes.rfind(|change| change.actor == *actor && change.after.owner.as_ref() == Some(silo));
+    last.is_some_and(|change| change.is_late)
+}
+
+/// Whether the silo gave the actor up, and the store forgot it.
+fn is_forgotten(run: &Run, actor: &ActorId, silo: &SiloId) -> bool {
+    let gave_up =
+        |change: &&quark::testkit::OwnerChange| change.actor == *actor && change.before.owner.as_ref() == Some(silo);
+    let mut changes = run.owners.iter().filter(gave_up);
+    changes.any(|change| run.is_lost(change.at))
 }

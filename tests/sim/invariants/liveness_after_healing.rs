@@ -1,6 +1,6 @@
 //! Once all is mended the cluster becomes whole, every request has come to an end, and every actor answers. (Guarantees 1, 14)
 
-use crate::story::Run;
+use crate::{history::Request, story::Run};
 use std::time::Duration;
 
 /// How long a request may take beyond its patience.
@@ -21,9 +21,15 @@ pub(crate) fn check(run: &Run) -> Result<(), String> {
                 ));
             }
             // A caller within a silo may have gone with it.
-            None if !sender.contains('\'') => return Err(format!("{n} of {sender} to {actor} never ended")),
+            None if !has_gone(run, request) => return Err(format!("{n} of {sender} to {actor} never ended")),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Whether who asked was within a silo that has ended since.
+fn has_gone(run: &Run, request: &Request) -> bool {
+    let silo = request.sender.split_once('\'').map(|(silo, _)| silo);
+    silo.is_some_and(|silo| run.has_ended(silo, request.sent, Duration::MAX))
 }
