@@ -267,9 +267,12 @@ impl Switchboard {
                 },
             ),
             Step::Locate { attempt } => {
-                let hint = self.uplink.locate(actor, attempt, first);
-                if let Some(hint) = self.usable(hint) {
-                    return Followed::Located(hint);
+                if let Some(hint) = self.uplink.locate(actor, attempt, first) {
+                    if let Some(hint) = self.usable(Some(hint)) {
+                        return Followed::Located(hint);
+                    }
+                    // Placement does not know yet that the silo leaves. Nobody looks for the actor: somebody has to.
+                    let _asked = self.uplink.locate(actor, attempt + 1, false);
                 }
                 self.unsettled(actor);
             }

@@ -331,6 +331,7 @@ impl Membership {
         if !self.view.agrees_with(&table) {
             let old = self.view.clone();
             self.view = old.followed_by(table, went_back);
+            self.see_renewal(&old);
             self.view_known_from = self.calls.next_id();
             out.push(Command::ViewChanged(self.view.clone()));
             self.tell_departures(&old, out);
@@ -340,6 +341,16 @@ impl Membership {
             self.answer_unknown(call, out);
         }
         self.find_myself(went_back, out);
+    }
+
+    /// The table shows what this silo's write under way was to bring, so it was done, whatever keeps its answer. Others see that the
+    /// silo is active, too, and send to it: it has to have its lease.
+    fn see_renewal(&mut self, old: &View) {
+        let me = &self.me;
+        let is_wanted = |view: &View| view.status(&me.silo) == Some(me.status);
+        if self.renewing && !is_wanted(old) && is_wanted(&self.view) {
+            self.lease.renewed();
+        }
     }
 
     fn tell_departures(&self, old: &View, out: &mut Vec<Command>) {

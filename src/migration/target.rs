@@ -253,8 +253,11 @@ impl<I> Seat<I> {
             }
             Phase::Frozen { .. } => self.source_read(entry, dead),
             Phase::Prepared { asked: true, .. } if is_mine(epoch.next()) => self.now_committed(),
-            Phase::Prepared { asked: true, .. } if entry.epoch > epoch => self.drop_reservation(hint),
-            Phase::Prepared { asked: true, .. } => self.change_entry(Purpose::Commit),
+            Phase::Prepared { asked: true, from } if entry.epoch == epoch && entry.owner.as_ref() == Some(from) => {
+                self.change_entry(Purpose::Commit);
+            }
+            // Also where a store that has lost writes gave the epoch to another.
+            Phase::Prepared { asked: true, .. } => self.drop_reservation(hint),
             Phase::Committed { starting: true, .. } if is_mine(epoch.next()) => self.start(epoch.next()),
             Phase::Committed { starting: true, .. } if is_mine(epoch) => self.change_entry(Purpose::Start),
             Phase::Committed { starting: true, .. } => self.drop_reservation(hint),

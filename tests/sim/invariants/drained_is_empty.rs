@@ -1,7 +1,10 @@
 //! A silo that has left in order owns nothing any more, but what it says it had to stop. (Guarantee 16)
 
 use crate::story::Run;
-use quark::ident::{ActorId, SiloId};
+use quark::{
+    ident::{ActorId, SiloId},
+    testkit::Fault,
+};
 
 pub(crate) fn check(run: &Run) -> Result<(), String> {
     for departure in &run.departures {
@@ -12,6 +15,13 @@ pub(crate) fn check(run: &Run) -> Result<(), String> {
                 "nothing failed, but {} left like this: {report:?}",
                 report.silo
             ));
+        }
+        // A registration of which the silo heard nothing may have been done: whoever asks next takes that over, too.
+        let is_silent = [Fault::StoreLate, Fault::StoreSilent]
+            .iter()
+            .any(|fault| run.plan.every.contains_key(fault));
+        if is_silent {
+            continue;
         }
         let may_own = |actor: &ActorId| is_late(run, actor, &report.silo) || is_forgotten(run, actor, &report.silo);
         if let Some(actor) = owned.iter().find(|actor| in_order && !may_own(actor)) {
