@@ -43,6 +43,8 @@ struct Own {
     fenced: Mutex<Vec<ActorId>>,
     given_up: Mutex<Vec<String>>,
     unknown: Mutex<BTreeSet<ActorId>>,
+    /// Who was asked where actors are: the attempt, and whether placement's word will do.
+    asked: Mutex<Vec<(u32, bool)>>,
     /// Of the actor that runs.
     mailbox: Mutex<Option<Arc<Mailbox>>>,
     /// A sender on another thread, and whether it found the short way open while messages came.
@@ -104,7 +106,8 @@ impl Uplink for OwnUplink {
 
     fn enter_here(&self, _: &ActorId, _: u64) {}
 
-    fn locate(&self, actor: &ActorId, _: u32, _: bool) -> Option<Hint> {
+    fn locate(&self, actor: &ActorId, attempt: u32, first: bool) -> Option<Hint> {
+        self.0.asked.lock().push((attempt, first));
         let epoch = Epoch(1);
         (!self.0.unknown.lock().contains(actor)).then(|| Hint { silo: me(), epoch })
     }
@@ -156,6 +159,16 @@ fn sweep_out(board: &Switchboard, hands: &ManualClock) {
     board.sweep();
     hands.advance(FORGET_AFTER);
     board.sweep();
+}
+
+/// Seed 123 of `planned_change_loses_nothing`: a silo had said that it leaves, and placement did not know it yet. Its word counted for
+/// nothing, nobody was asked instead, and the message waited until its deadline.
+#[test]
+fn an_actor_that_is_placed_on_a_silo_that_leaves_is_looked_for() {
+    let (board, own, _hands) = board();
+    board.leaving(&me());
+    send(&board, &actor("a"), "one");
+    assert_eq!(*own.asked.lock(), [(0, true), (1, false)]);
 }
 
 /// Found by events of a stream that overtook others: while what had waited for the way was put into the mailbox, message by message, by

@@ -74,6 +74,46 @@ fn a_lease_that_was_lost_is_held_again_only_after_a_change_of_the_own_row() {
     assert!(rig.engine.lease_holds(rig.now));
 }
 
+/// Seed 22 of `planned_change_loses_nothing`: the others saw the silo Active and moved actors to it while the answer to its own write
+/// was held up. What they ran had no effect, as there was no lease.
+#[test]
+fn a_silo_that_the_table_shows_active_holds_its_lease_though_its_own_write_is_not_answered() {
+    let mut rig = Rig::new(&["a"]);
+    rig.beatable = false;
+    rig.on(Event::Started);
+    (rig.beatable, rig.writable) = (true, false);
+    rig.on(Event::SetStatus(SiloStatus::Active));
+    assert!(!rig.engine.lease_holds(rig.now));
+    let (mut written, mut now) = (false, rig.now);
+    while !(written && rig.view().status(&silo("m")) == Some(SiloStatus::Active)) {
+        now = now + Duration::from_millis(100);
+        assert!(now < rig.now + secs(20), "it hears of it");
+        let mut commands = rig.engine.on(now, Event::Tick);
+        while let Some(command) = commands.pop() {
+            let answer = match command {
+                // Done, and never answered.
+                Command::WriteRow {
+                    expected_view, change, ..
+                } => {
+                    written |= rig.table.change(expected_view, change).is_ok();
+                    continue;
+                }
+                Command::ReadTable { read } => Event::TableRead {
+                    read,
+                    answer: Ok(rig.table.0.clone()),
+                },
+                Command::Heartbeat { n } => Event::HeartbeatWritten {
+                    n,
+                    answer: Ok(rig.table.heartbeat(&silo("m"), n)),
+                },
+                _ => continue,
+            };
+            commands.extend(rig.engine.on(now, answer));
+        }
+    }
+    assert!(rig.engine.lease_holds(now));
+}
+
 #[test]
 fn an_answer_that_comes_after_the_end_of_the_lease_does_not_extend_it() {
     let mut rig = Rig::active(&[]);

@@ -379,6 +379,25 @@ fn a_late_answer_to_what_an_earlier_tenure_asked_is_no_loss_of_the_store() {
     assert!(seat.is_blank());
 }
 
+/// Seed 40008 of `a_store_that_loses_its_last_writes_loses_nothing_else`: the store forgets the tenure of S, and gives its epoch to
+/// another. T, which was to get the actor from S, asked for the commit again and again, without a pause.
+#[test]
+fn a_move_whose_epoch_the_store_gave_to_another_is_given_up() {
+    for owner in [Some(u()), None] {
+        let mut seat = prepared();
+        seat.prepared(Epoch(1));
+        let _ = seat.take_commands();
+        let epoch = Epoch(1);
+        let conflict = crate::store::EntryOutcome::Conflict(Entry { owner, epoch });
+        let commands = after(&mut seat, |seat| {
+            seat.entry_changed(super::Purpose::Commit, &owned(t(), 2), conflict, nobody);
+        });
+        let again = |command: &Command<_>| matches!(command, Command::ChangeEntry { .. });
+        assert!(!commands.iter().any(again), "{commands:?}");
+        assert!(seat.phase().is_none(), "{:?}", seat.phase());
+    }
+}
+
 // Deactivation.
 
 #[test]
