@@ -31,6 +31,8 @@ pub(crate) fn check(run: &Run) -> Result<(), String> {
             ["1.0.0"] => is_back,
             ["1.0.0", "1.1.0"] => true,
             ["1.0.0", "1.1.0", "1.0.0"] => is_back,
+            // There and back, and nobody asked it while it was there.
+            ["1.0.0", "1.0.0"] => is_back,
             // It came up on the new version, or nobody asked it while it was on the old one.
             ["1.1.0"] => !is_back,
             ["1.1.0", "1.0.0"] => is_back,
