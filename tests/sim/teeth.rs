@@ -93,7 +93,7 @@ const TEETH: &[Tooth] = &[
     tooth("leave timers behind", When::NothingFails, 3),
     tooth("leave behind what waits", When::NothingFails, 5),
     tooth("move an older state", When::NothingFails, 3),
-    tooth("leave without waiting for anybody", When::NothingFails, 10),
+    tooth("leave without waiting for anybody", When::NothingFails, 60),
     tooth("register what another owns", When::NothingFails, 5),
     tooth("keep what is given up", When::NothingFails, 1),
     tooth("send again what is not known", When::AnythingFails, 10),
@@ -102,7 +102,7 @@ const TEETH: &[Tooth] = &[
     tooth("write entries blindly", When::OneIsHeldUp, 5),
     tooth("save without looking at the owner", When::OneIsHeldUp, 5),
     tooth("write the table blindly", When::OneIsHeldUp, 5),
-    tooth("trust a stale view", When::OneIsHeldUp, 10),
+    tooth("trust a stale view", When::OneIsHeldUp, 60),
     tooth("serve without a lease", When::OneIsAlone, 3),
     tooth("count the lease from the answer", When::OneIsAlone, 5),
 ];
