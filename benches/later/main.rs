@@ -17,10 +17,11 @@ use quark::silo::{Silo, SiloHandle};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: cargo bench --bench later -- [--store memory|embedded|redis]... [--scenario NAME]... [--count N] [--rounds N] [--json FILE]
+usage: cargo bench --bench later -- [--store memory|embedded|redis]... [--scenario NAME]... [--count N] [--setters N] [--rounds N] [--json FILE]
   scenarios: reminders, timers, events, fanout; all by default, on the memory store
   --store    may be repeated; of the scenario reminders (redis: the server that QUARK_REDIS names, redis://127.0.0.1 if unset)
   --count    how many reminders and timers are set, 100000
+  --setters  how many turns set reminders at a time, 256
   --rounds   how often each figure is taken, 3; the table shows medians";
 
 pub(crate) type Found = Result<Vec<Figure>, String>;
@@ -49,7 +50,7 @@ pub(crate) async fn start(
 
 fn run() -> Result<(), String> {
     let (mut stores, mut scenarios, mut json) = (Vec::new(), Vec::new(), None);
-    let (mut count, mut rounds) = (100_000, 3);
+    let (mut count, mut setters, mut rounds) = (100_000, 256, 3);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -60,6 +61,7 @@ fn run() -> Result<(), String> {
             "--store" => stores.push(value()?),
             "--scenario" => scenarios.push(value()?),
             "--count" => count = number(value()?)?,
+            "--setters" => setters = number(value()?)?.max(1),
             "--rounds" => rounds = number(value()?)?,
             "--json" => json = Some(value()?),
             _ => return Err(USAGE.into()),
@@ -86,7 +88,7 @@ fn run() -> Result<(), String> {
             for round in 0..rounds {
                 let cluster = format!("later-{}-{scenario}-{round}", std::process::id());
                 let found = match scenario.as_str() {
-                    "reminders" => runtime.block_on(reminders::run(&cluster, store, count)),
+                    "reminders" => runtime.block_on(reminders::run(&cluster, store, count, setters)),
                     "timers" => runtime.block_on(timers::run(&cluster, count)),
                     "events" => runtime.block_on(streams::events(&cluster)),
                     "fanout" => runtime.block_on(streams::fanout(&cluster)),

@@ -20,9 +20,6 @@ use std::{
 /// How long all reminders take to tick once.
 const ROUND: Duration = Duration::from_secs(20);
 
-/// How many turns set reminders at a time.
-const SETTERS: usize = 256;
-
 /// How late each tick was, in milliseconds, and which came.
 static TICKED: LazyLock<Mutex<Ticked>> = LazyLock::new(Mutex::default);
 
@@ -67,7 +64,7 @@ impl Handler<Tick<Ring>> for Clerk {
     }
 }
 
-pub(crate) async fn run(cluster: &str, store: &str, count: usize) -> Found {
+pub(crate) async fn run(cluster: &str, store: &str, count: usize, setters: usize) -> Found {
     let (silo, _folder) = start(cluster, store, 1).await?;
     let clock = Clock::system();
     while silo.reminder_status().unsettled > 0 {
@@ -77,10 +74,10 @@ pub(crate) async fn run(cluster: &str, store: &str, count: usize) -> Found {
     // After all of them are set.
     let wait = Duration::from_micros(count as u64 * 60) + Duration::from_secs(2);
     let begun = Instant::now();
-    let tasks = (0..SETTERS).map(|setter| {
+    let tasks = (0..setters).map(|setter| {
         let silo = silo.clone();
         async move {
-            for n in (setter..count).step_by(SETTERS) {
+            for n in (setter..count).step_by(setters) {
                 let at = wait + ROUND * u32::try_from(n).expect("fewer") / u32::try_from(count).expect("fewer");
                 let first = at.saturating_sub(begun.elapsed());
                 let set = silo.actor::<Clerk>(&n.to_string()).ask(Set { first }).await;
@@ -112,7 +109,7 @@ pub(crate) async fn run(cluster: &str, store: &str, count: usize) -> Found {
     let what = |figure: &str| format!("{store}: {count} reminders, {per_second} ticks/s, {figure}");
     Ok(vec![
         Figure::new(
-            format!("{store}: reminders set"),
+            format!("{store}: reminders set, {setters} turns at a time"),
             "per s",
             Goal::AtLeast(20_000.0),
             rate,
