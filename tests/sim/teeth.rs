@@ -93,7 +93,7 @@ const TEETH: &[Tooth] = &[
     tooth("leave timers behind", When::NothingFails, 3),
     tooth("leave behind what waits", When::NothingFails, 5),
     tooth("move an older state", When::NothingFails, 3),
-    tooth("leave without waiting for anybody", When::NothingFails, 10),
+    tooth("leave without waiting for anybody", When::NothingFails, 20),
     tooth("register what another owns", When::NothingFails, 5),
     tooth("keep what is given up", When::NothingFails, 1),
     tooth("send again what is not known", When::AnythingFails, 10),
