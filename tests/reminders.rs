@@ -9,7 +9,10 @@ use quark::{
     ident::{ActorId, Epoch, SiloId},
     prelude::*,
     silo::SiloHandle,
-    store::{self, Bucket, Entry, Missed, ReminderId, ReminderSpec, ReminderWrite, Unknown},
+    store::{
+        self, Bucket, Entry, EntryChange, EntryOutcome, Missed, Owner, ReminderId, ReminderSpec, ReminderWrite,
+        SaveOutcome, SaveRequest, Unknown,
+    },
     wire::encode,
 };
 use std::time::Duration;
@@ -360,4 +363,116 @@ async fn no_tick_is_doubled_or_lost_while_silos_come_and_go_and_actors_move() {
         assert_eq!(silo.dead_letters().len(), 0);
         silo.stop().await.expect("stops in order");
     }
+}
+
+/// Saves the ticks that it got; what it builds on is taken from it in its first turn, as the start of its key says.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Robbed {
+    ticks: Vec<u64>,
+}
+
+/// Those that were robbed.
+static ROBBED: parking_lot::Mutex<std::collections::BTreeSet<String>> =
+    parking_lot::Mutex::new(std::collections::BTreeSet::new());
+
+#[derive(Debug, Message, Serialize, Deserialize)]
+#[message(name = "robbed.begin")]
+struct Begin;
+
+#[derive(Debug, Message, Serialize, Deserialize)]
+#[message(name = "robbed.ring")]
+struct Rob;
+
+#[derive(Debug, Message, Serialize, Deserialize)]
+#[message(name = "robbed.ticks", reply = Vec<u64>)]
+struct Saved;
+
+#[actor(kind = "robbed", messages(Begin, Tick<Rob>, Saved))]
+impl Actor for Robbed {}
+
+impl Handler<Begin> for Robbed {
+    async fn handle(&mut self, _: Begin, ctx: &mut Context<Self>) {
+        let soon = Schedule::once(Duration::from_millis(100));
+        ctx.set_reminder("rob", soon, &Rob).await.expect("the store answers");
+    }
+}
+
+impl Handler<Tick<Rob>> for Robbed {
+    async fn handle(&mut self, tick: Tick<Rob>, ctx: &mut Context<Self>) {
+        self.ticks.push(tick.due_micros);
+        if ROBBED.lock().insert(ctx.key().to_owned()) {
+            rob(ctx.id()).await;
+        }
+        let saved = ctx.save(self).await;
+        if ctx.key().contains("panics") {
+            saved.expect("nobody else saves");
+        }
+    }
+}
+
+impl Handler<Saved> for Robbed {
+    async fn handle(&mut self, _: Saved, ctx: &mut Context<Self>) -> Vec<u64> {
+        match ctx.etag() {
+            None => Vec::new(),
+            Some(_) => self.ticks.clone(),
+        }
+    }
+}
+
+/// Saves another state for the actor behind its back, or gives it to a silo that never was.
+async fn rob(actor: &ActorId) {
+    let (what, cluster) = actor.key().split_once(' ').expect("says of which cluster");
+    let store = store::open(&format!("memory:{cluster}"), cluster).expect("opens");
+    let entry = store.entries(vec![actor.clone()]).await.expect("answers").remove(0);
+    if what.starts_with("entry") {
+        let ghost = Entry::owned(SiloId::new("ghost", 1), Epoch(entry.epoch.0 + 1));
+        let change = EntryChange {
+            actor: actor.clone(),
+            expected: entry,
+            new: ghost,
+        };
+        let outcomes = store.change_entries(vec![change]).await.expect("answers");
+        assert_eq!(outcomes, [EntryOutcome::Changed]);
+    } else {
+        let save = SaveRequest {
+            actor: actor.clone(),
+            owner: Owner {
+                silo: entry.owner.expect("it runs"),
+                epoch: entry.epoch,
+            },
+            expected: None,
+            version: "1.0.0".into(),
+            body: Some(encode(&Robbed::default()).expect("encodes")),
+            has_posts: false,
+            named: Vec::new(),
+        };
+        let outcomes = store.save(vec![save]).await.expect("answers");
+        assert!(matches!(outcomes[..], [SaveOutcome::Saved(_)]), "{outcomes:?}");
+    }
+}
+
+/// At least once: a turn whose save found that the actor, or its state, is another's has had no effect, whether it panicked on that or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tick_whose_turn_had_no_effect_comes_again() {
+    let cluster = cluster_name();
+    let silo = start(&cluster, "a").await;
+    for what in ["entry", "entry-panics", "state", "state-panics"] {
+        let key = format!("{what} {cluster}");
+        silo.actor::<Robbed>(&key).ask(Begin).await.expect("answered");
+        let clock = Clock::system();
+        let end = clock.now() + Duration::from_secs(20);
+        let saved = loop {
+            // An activation that ends so tells those who wait that they did not run.
+            let saved = silo.actor::<Robbed>(&key).ask(Saved).await.unwrap_or_default();
+            if !saved.is_empty() {
+                break saved;
+            }
+            assert!(clock.now() < end, "{what}: the tick was lost");
+            clock.sleep(Duration::from_millis(5)).await;
+        };
+        assert_eq!(saved.len(), 1, "{what}: had its effect once");
+        until("it is marked", || silo.reminder_status().at_work == 0).await;
+        assert!(silo.reminders::<Robbed>(&key).await.expect("read").is_empty());
+    }
+    silo.stop().await.expect("stops in order");
 }

@@ -1,4 +1,4 @@
-//! What comes later and to many: how late reminders and timers tick, how fast reminders are set, what streams carry. Nothing is
+//! What comes later and to many: how late reminders and timers tick, how fast reminders are set, how fast actors are activated and saved, what streams carry. Nothing is
 //! asserted on time; that everything came, and nothing twice, is. See README.md.
 
 #![allow(
@@ -9,6 +9,7 @@
 #[path = "../moves/figures.rs"]
 mod figures;
 mod reminders;
+mod states;
 mod streams;
 mod timers;
 
@@ -18,10 +19,10 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo bench --bench later -- [--store memory|embedded|redis]... [--scenario NAME]... [--count N] [--setters N] [--rounds N] [--json FILE]
-  scenarios: reminders, timers, events, fanout; all by default, on the memory store
-  --store    may be repeated; of the scenario reminders (redis: the server that QUARK_REDIS names, redis://127.0.0.1 if unset)
-  --count    how many reminders and timers are set, 100000
-  --setters  how many turns set reminders at a time, 256
+  scenarios: reminders, timers, states, events, fanout; all by default, on the memory store
+  --store    may be repeated; of the scenarios reminders and states (redis: the server that QUARK_REDIS names, redis://127.0.0.1 if unset)
+  --count    how many reminders and timers are set, and states saved, 100000
+  --setters  how many turns set reminders or save at a time, 1024
   --rounds   how often each figure is taken, 3; the table shows medians";
 
 pub(crate) type Found = Result<Vec<Figure>, String>;
@@ -50,7 +51,7 @@ pub(crate) async fn start(
 
 fn run() -> Result<(), String> {
     let (mut stores, mut scenarios, mut json) = (Vec::new(), Vec::new(), None);
-    let (mut count, mut setters, mut rounds) = (100_000, 256, 3);
+    let (mut count, mut setters, mut rounds) = (100_000, 1_024, 3);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -71,7 +72,9 @@ fn run() -> Result<(), String> {
         stores.push("memory".to_owned());
     }
     if scenarios.is_empty() {
-        scenarios = ["reminders", "timers", "events", "fanout"].map(str::to_owned).to_vec();
+        scenarios = ["reminders", "timers", "states", "events", "fanout"]
+            .map(str::to_owned)
+            .to_vec();
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -79,7 +82,7 @@ fn run() -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let mut all = Vec::new();
     for scenario in &scenarios {
-        let stores = if scenario == "reminders" {
+        let stores = if ["reminders", "states"].contains(&&**scenario) {
             &stores[..]
         } else {
             &["memory".to_owned()]
@@ -89,6 +92,7 @@ fn run() -> Result<(), String> {
                 let cluster = format!("later-{}-{scenario}-{round}", std::process::id());
                 let found = match scenario.as_str() {
                     "reminders" => runtime.block_on(reminders::run(&cluster, store, count, setters)),
+                    "states" => runtime.block_on(states::run(&cluster, store, count, setters)),
                     "timers" => runtime.block_on(timers::run(&cluster, count)),
                     "events" => runtime.block_on(streams::events(&cluster)),
                     "fanout" => runtime.block_on(streams::fanout(&cluster)),

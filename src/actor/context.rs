@@ -79,13 +79,18 @@ pub struct Context<A> {
 }
 
 impl<A> Drop for Context<A> {
-    /// What is saved does not tell what the actor is subscribed to, so that would be lost with a panic.
+    /// What is saved does not tell what the actor is subscribed to, nor that it is another's, so that would be lost with a panic.
     fn drop(&mut self) {
         if let Some(rest) = &mut self.rest
-            && !rest.streams.is_empty()
+            && (rest.discard || !rest.streams.is_empty())
             && std::thread::panicking()
         {
-            scope::outlive(self.mailbox.actor(), std::mem::take(&mut rest.streams));
+            if rest.discard {
+                scope::lose(self.mailbox.actor());
+            }
+            if !rest.streams.is_empty() {
+                scope::outlive(self.mailbox.actor(), std::mem::take(&mut rest.streams));
+            }
         }
     }
 }

@@ -53,7 +53,9 @@ pub use reminders::{
     Asker, ReminderAnswer, ReminderAsk, ReminderError, ReminderInfo, Schedule, Tick, encode_tick, reminder_id,
 };
 pub use save::{Grant, SaveError, Saving};
-pub use scope::{TurnScope, clear_turn, restore_turn, save_turn, swap_actor, swap_turn, take_outliving, with_timers};
+pub use scope::{
+    TurnScope, clear_turn, restore_turn, save_turn, swap_actor, swap_turn, take_lost, take_outliving, with_timers,
+};
 pub use state::{Back, Forms, FormsOf, NoSchema, Older, Read, State, StateError, ToWrite, Written};
 pub use tell::Tell;
 pub use timers::Timers;

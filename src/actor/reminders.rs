@@ -71,6 +71,7 @@ pub struct Tick<M> {
 impl<M: Message> Message for Tick<M> {
     type Reply = ();
     const NAME: &'static str = super::wrapped_name::<M, TickSuffix>();
+    const AT_LEAST_ONCE: bool = true;
 }
 
 /// The end of the wire names of ticks.

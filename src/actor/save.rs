@@ -194,6 +194,20 @@ impl<A> Context<A> {
         self.seen_side().is_some_and(|side| side.named.is_changed())
     }
 
+    /// Has the caller of the turn hear that it may have had no effect, if the activation has lost its right to be.
+    pub(super) fn fail_if_lost<M: Message>(&mut self) {
+        if !self.is_stale() && !self.is_overtaken() {
+            return;
+        }
+        let text = format!(
+            "{} ran in an activation of {} that had been overtaken: its effects may be lost",
+            M::NAME,
+            self.mailbox().actor()
+        );
+        let failure = Failure::new(FailureCode::Discarded, Ran::Unknown, text);
+        self.side().failed.get_or_insert(failure);
+    }
+
     pub(super) fn take_failure(&mut self) -> Option<Failure> {
         self.rest.as_mut()?.side.as_mut()?.failed.take()
     }

@@ -51,6 +51,27 @@ thread_local! {
 thread_local! {
     /// What outlives the panic of an actor on this thread, until its next activation takes it.
     static OUTLIVES: Cell<Option<(ActorId, Vec<PackedSubscription>)>> = const { Cell::new(None) };
+    /// Whose activation has lost its right to be and panics now, on this thread.
+    static LOST: Cell<Option<ActorId>> = const { Cell::new(None) };
+}
+
+/// An activation that has lost its right to be panics.
+pub(super) fn lose(actor: &ActorId) {
+    // Within a panic there must be no other.
+    let _ended = LOST.try_with(|lost| lost.set(Some(actor.clone())));
+}
+
+/// Whether the turn that has just panicked on this thread was of an activation that had lost its right to be.
+pub(super) fn is_lost() -> bool {
+    let lost = LOST.take();
+    let is_it = lost.as_ref().is_some_and(is_running);
+    LOST.set(lost);
+    is_it
+}
+
+/// Whether the activation of the actor that has just panicked had lost its right to be.
+pub fn take_lost(actor: &ActorId) -> bool {
+    LOST.take().is_some_and(|lost| lost == *actor)
 }
 
 /// What an actor is subscribed to that panics now, for its next activation.

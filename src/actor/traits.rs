@@ -88,6 +88,11 @@ pub trait Message: Serialize + DeserializeOwned + Send + 'static {
     /// with the reply before it answers, and answers a second time from what it remembers.
     const IDEMPOTENT: bool = false;
 
+    /// Whether who sends it sends it again unless its turn had its effect: a turn of an activation that turns out to be none any more is
+    /// answered as one that may not have been.
+    #[doc(hidden)]
+    const AT_LEAST_ONCE: bool = false;
+
     /// What the message and its reply look like. Told by the derive.
     #[doc(hidden)]
     fn shapes(_: &mut Types) -> (Form, Form) {

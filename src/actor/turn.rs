@@ -206,6 +206,9 @@ pub(super) fn run<A: Handler<M>, M: Message>(
             if let Some(rest) = ctx.finish::<M>(actor, &reply) {
                 rest.await;
             }
+            if M::AT_LEAST_ONCE {
+                ctx.fail_if_lost::<M>();
+            }
             (cell, reply)
         },
         reply,
@@ -263,7 +266,7 @@ fn go_on<F: Future, M: Message>(
         None
     }));
     polled.unwrap_or_else(|panic| {
-        let (text, failure) = panicked(&*panic, M::NAME);
+        let (text, failure) = panicked::<M>(&*panic);
         let told = reply.kept(M::NAME).map(|letter| Box::new((letter, failure.clone())));
         let remote = reply.send(M::NAME, Err(failure));
         *rare = Rare::Panicked { text, remote, told };
@@ -304,7 +307,7 @@ fn go_here<F: Future, M: Message>(
             }
         }
         Err(panic) => {
-            let (text, failure) = panicked(&*panic, M::NAME);
+            let (text, failure) = panicked::<M>(&*panic);
             call.answer = Some(Err(failure));
             *rare = Rare::Panicked {
                 text,
@@ -317,10 +320,15 @@ fn go_here<F: Future, M: Message>(
 }
 
 #[cold]
-fn panicked(panic: &(dyn Any + Send), name: &str) -> (String, Failure) {
+fn panicked<M: Message>(panic: &(dyn Any + Send)) -> (String, Failure) {
     let (said, actor) = (panic_text(panic), scope::running_actor());
-    let text = format!("{name} panicked in {actor}: {said}; the activation is rebuilt from its saved state");
-    (said, Failure::new(FailureCode::Panicked, wire::Ran::Yes, text))
+    let text = format!(
+        "{} panicked in {actor}: {said}; the activation is rebuilt from its saved state",
+        M::NAME
+    );
+    let is_lost = M::AT_LEAST_ONCE && scope::is_lost();
+    let ran = if is_lost { wire::Ran::Unknown } else { wire::Ran::Yes };
+    (said, Failure::new(FailureCode::Panicked, ran, text))
 }
 
 fn unpack<M: Message>(front: Front<'_>, kind: &KindEntry, clock: &Clock) -> Result<Parts<M>, Box<(Letter, Failure)>> {

@@ -69,6 +69,13 @@ impl Held {
         }
     }
 
+    /// It is served, and nothing of it is in memory but ticks that are at work.
+    pub(super) fn read_anew(&mut self) {
+        let changes = self.changes;
+        *self = Self::new(Phase::Serving, self.epoch);
+        self.heard_of(changes);
+    }
+
     /// Until when a reminder that is due is to be in memory: what is being read may have been read before it was set.
     pub(super) fn reach(&self) -> u64 {
         self.reading

@@ -153,9 +153,7 @@ impl Reminders {
                 }
                 (Phase::Ending, true) => {
                     // What waited was forgotten.
-                    let changes = held.changes;
-                    *held = Held::new(Phase::Serving, held.epoch);
-                    held.heard_of(changes);
+                    held.read_anew();
                 }
                 _ => {}
             }
@@ -350,6 +348,7 @@ impl Reminders {
                     self.queue.end(&tick, None);
                     self.is_stale(bucket);
                 }
+                TickOutcome::Moved(due_micros) => self.moved(&tick, due_micros),
                 TickOutcome::Due => {
                     if let Some(reminder) = self.queue.of(&tick) {
                         deliver.push((tick, reminder.clone()));
@@ -359,6 +358,26 @@ impl Reminders {
         }
         if !deliver.is_empty() {
             commands.push(Command::Deliver(deliver));
+        }
+    }
+
+    /// The reminder is at another tick: by an advance whose answer is lost or still to come, or because the store lost its last writes.
+    /// Its number is known already, so that no read of what was set since would find it.
+    fn moved(&mut self, tick: &TickStep, due_micros: u64) {
+        let bucket = tick.tick.id.bucket();
+        let Some(held) = self.buckets.held.get_mut(&bucket) else {
+            return;
+        };
+        if held.phase != Phase::Serving {
+            self.queue.end(tick, None);
+        } else if due_micros > tick.tick.due_micros {
+            let next = (due_micros < held.reach()).then_some(due_micros);
+            self.queue.end(tick, next);
+        } else {
+            // What else went back is found by reading all of it.
+            self.queue.end(tick, None);
+            self.queue.forget_waiting(bucket);
+            held.read_anew();
         }
     }
 
@@ -403,18 +422,20 @@ impl Reminders {
             if self.buckets.epoch_of(bucket) != Some(tick.epoch) {
                 continue;
             }
-            if outcome == TickOutcome::NotOwner {
-                self.lose(bucket);
-                continue;
+            match outcome {
+                TickOutcome::NotOwner => self.lose(bucket),
+                // By a try whose answer was lost, as a rule.
+                TickOutcome::Moved(due_micros) => self.moved(&tick, due_micros),
+                TickOutcome::Changed => {
+                    self.queue.end(&tick, None);
+                    self.is_stale(bucket);
+                }
+                TickOutcome::Due => {
+                    let held = self.buckets.held.get(&bucket);
+                    let reach = held.filter(|held| held.phase == Phase::Serving).map_or(0, Held::reach);
+                    self.queue.end(&tick, tick.next_micros.filter(|next| *next < reach));
+                }
             }
-            if outcome == TickOutcome::Changed {
-                // Set again, removed, or advanced by a try whose answer was lost: nothing would read that one again. What is not so is
-                // found when it is checked.
-                self.is_stale(bucket);
-            }
-            let held = self.buckets.held.get(&bucket);
-            let reach = held.filter(|held| held.phase == Phase::Serving).map_or(0, Held::reach);
-            self.queue.end(&tick, tick.next_micros.filter(|next| *next < reach));
         }
     }
 

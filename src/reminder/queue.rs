@@ -20,6 +20,11 @@ struct Known {
     failures: u32,
 }
 
+/// Of two that have one name, the one that this is greater of is newer.
+fn age(reminder: &Reminder) -> (u64, u64) {
+    (reminder.number, reminder.due_micros)
+}
+
 /// The reminders that are in memory.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -51,7 +56,8 @@ impl Queue {
         self.known.values().map(BTreeMap::len).sum()
     }
 
-    /// A reminder as it was read or set; what is known of it and newer stays.
+    /// A reminder as it was read or set; what is known of it and newer stays. Of what was set once, the later tick is newer: a read may
+    /// be older than an advance.
     pub(super) fn add(&mut self, reminder: Reminder) {
         let bucket = reminder.id.bucket();
         let reminder = Arc::new(reminder);
@@ -66,10 +72,10 @@ impl Queue {
                 };
                 place.insert(reminder.id.clone(), known);
             }
-            Some(known) if known.reminder.number >= reminder.number => return,
+            Some(known) if age(&known.reminder) >= age(&reminder) => return,
             Some(known) => match known.at {
                 None => {
-                    if known.newer.as_ref().is_none_or(|newer| newer.number < reminder.number) {
+                    if (known.newer.as_ref()).is_none_or(|newer| age(newer) < age(&reminder)) {
                         known.newer = Some(reminder);
                     }
                     return;
@@ -183,8 +189,8 @@ impl Queue {
             }
         });
         let newer = known.newer.map(|newer| Reminder::clone(&newer));
-        if let Some(next) = newer.or(next) {
-            self.add(next);
+        for known in newer.into_iter().chain(next) {
+            self.add(known);
         }
     }
 

@@ -264,9 +264,121 @@ fn a_reminder_whose_advance_was_done_and_not_answered_goes_on() {
     };
     assert_eq!(on(&mut engine, SECOND, lost), []);
     assert_eq!(advance(&on(&mut engine, 2 * SECOND, Event::Tick)), steps);
-    on(&mut engine, 2 * SECOND, advanced(&steps, TickOutcome::Changed));
+    on(
+        &mut engine,
+        2 * SECOND,
+        advanced(&steps, TickOutcome::Moved(3 * SECOND)),
+    );
     let next = check(&on(&mut engine, 3 * SECOND, Event::Tick));
     assert_eq!((next[0].tick.number, next[0].tick.due_micros), (1, 3 * SECOND));
+}
+
+/// What was read of the bucket, as an answer to `window`.
+fn found(window: Window, changes: u64, reminders: Vec<Reminder>) -> Event {
+    let entry = Entry::owned(me(), Epoch(5));
+    Event::Read {
+        bucket: bucket(),
+        epoch: Epoch(5),
+        window,
+        answer: Ok(BucketRead {
+            row: BucketRow { entry, changes },
+            reminders,
+        }),
+    }
+}
+
+fn window(commands: &[Command]) -> Window {
+    let window = commands.iter().find_map(|command| match command {
+        Command::Read { window, .. } => Some(*window),
+        _ => None,
+    });
+    window.unwrap_or_else(|| panic!("{commands:?}"))
+}
+
+/// R45: an advance was done and not answered before the supervisor was restarted; the read that came after it was done before it. Nothing
+/// that was set since tells of the reminder, so a tick that is only said not to be due would be its last.
+#[test]
+fn a_reminder_that_was_advanced_before_a_restart_goes_on() {
+    let every = Some(2 * SECOND);
+    let before = || vec![reminder("pay", 1, SECOND, every, Missed::Once)];
+    let mut engine = serving(0, before());
+    let ticks = check(&on(&mut engine, SECOND, Event::Tick));
+    on(&mut engine, SECOND, checked(&ticks, TickOutcome::Due));
+    advance(&on(&mut engine, SECOND, delivered(&ticks[0], Ran::Yes)));
+    engine.restarted();
+    on(&mut engine, SECOND, Event::Tick);
+    let asked = window(&on(&mut engine, SECOND, rows(Entry::owned(me(), Epoch(5)), 1)));
+    let ticks = check(&on(&mut engine, SECOND, found(asked, 1, before())));
+    on(&mut engine, SECOND, checked(&ticks, TickOutcome::Moved(3 * SECOND)));
+    assert_eq!((engine.in_memory(), engine.at_work()), (1, 0));
+    let next = check(&on(&mut engine, 3 * SECOND, Event::Tick));
+    assert_eq!((next[0].tick.number, next[0].tick.due_micros), (1, 3 * SECOND));
+}
+
+/// R45: a read that was done before an advance, and answered after it, brings a tick that is over; the one that comes next is read while
+/// that is still in memory.
+#[test]
+fn a_read_that_is_older_than_an_advance_hides_no_tick() {
+    let every = Some(11 * SECOND);
+    let at = |due| reminder("pay", 2, due, every, Missed::Once);
+    let mut engine = serving(0, vec![reminder("first", 1, 60 * SECOND, None, Missed::Once)]);
+    // Written by this silo, beside a write of another: what that was is read.
+    on(&mut engine, 1, Event::Written(vec![Written::Set(at(SECOND))]));
+    let commands = on(
+        &mut engine,
+        SECOND,
+        Event::SetElsewhere {
+            bucket: bucket(),
+            due_micros: SECOND,
+        },
+    );
+    let asked = window(&commands);
+    let ticks = check(&commands);
+    on(&mut engine, SECOND, checked(&ticks, TickOutcome::Due));
+    let steps = advance(&on(&mut engine, SECOND, delivered(&ticks[0], Ran::Yes)));
+    on(&mut engine, SECOND, advanced(&steps, TickOutcome::Due));
+    assert_eq!(engine.in_memory(), 0, "its next is beyond what is in memory");
+    let again = check(&on(&mut engine, SECOND, found(asked, 3, vec![at(SECOND)])));
+    let next = window(&on(&mut engine, 6 * SECOND, Event::Tick));
+    assert!(
+        next.from_micros <= 12 * SECOND && 12 * SECOND < next.until_micros,
+        "{next:?}"
+    );
+    on(&mut engine, 6 * SECOND, found(next, 3, vec![at(12 * SECOND)]));
+    on(
+        &mut engine,
+        6 * SECOND,
+        checked(&again, TickOutcome::Moved(12 * SECOND)),
+    );
+    let due = check(&on(&mut engine, 12 * SECOND, Event::Tick));
+    assert_eq!(due[0].tick.due_micros, 12 * SECOND);
+}
+
+/// What a store lost ticks again, and the rest of the bucket is read for what else is not as it was.
+#[test]
+fn a_bucket_whose_reminder_went_back_is_read_anew() {
+    let every = Some(2 * SECOND);
+    let at = |due| reminder("pay", 1, due, every, Missed::Once);
+    let mut engine = serving(0, vec![at(3 * SECOND)]);
+    let ticks = check(&on(&mut engine, 3 * SECOND, Event::Tick));
+    let commands = on(&mut engine, 3 * SECOND, checked(&ticks, TickOutcome::Moved(SECOND)));
+    let asked = window(&commands);
+    assert_eq!((asked.from_micros, asked.set_after), (0, 0));
+    let ticks = check(&on(&mut engine, 3 * SECOND, found(asked, 1, vec![at(SECOND)])));
+    assert_eq!(ticks[0].tick.due_micros, SECOND);
+}
+
+/// A bucket that is to be given away takes nothing up again: its next owner reads what is due.
+#[test]
+fn a_tick_that_moved_holds_up_no_hand_over() {
+    let every = Some(2 * SECOND);
+    for to in [3, 0] {
+        let mut engine = serving(0, vec![reminder("pay", 1, SECOND, every, Missed::Once)]);
+        let ticks = check(&on(&mut engine, SECOND, Event::Tick));
+        on(&mut engine, SECOND, Event::Wanted([].into()));
+        let commands = on(&mut engine, SECOND, checked(&ticks, TickOutcome::Moved(to * SECOND)));
+        assert!(matches!(commands[..], [Command::ChangeBucket { .. }]), "{commands:?}");
+    }
 }
 
 /// R46

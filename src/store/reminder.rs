@@ -178,10 +178,23 @@ pub struct TickStep {
 pub enum TickOutcome {
     /// The tick is the reminder's next (and was advanced, if that was asked).
     Due,
-    /// The reminder was removed, set again, or is at another tick; nothing was changed.
+    /// The reminder was removed or set again; nothing was changed.
     Changed,
+    /// The reminder is the one that was meant, and its next tick is due at this time, in microseconds; nothing was changed.
+    Moved(u64),
     /// Another owns the bucket, or the same at another epoch; nothing was changed.
     NotOwner,
+}
+
+impl TickOutcome {
+    /// That of a tick of a reminder which is as it was set, and whose next tick is due then.
+    pub fn of(tick: &TickRef, due_micros: u64) -> Self {
+        if tick.due_micros == due_micros {
+            Self::Due
+        } else {
+            Self::Moved(due_micros)
+        }
+    }
 }
 
 /// Which reminders of a bucket are read.
@@ -204,4 +217,50 @@ pub struct BucketRead {
     pub row: BucketRow,
     /// The reminders, by the time when they are due.
     pub reminders: Vec<Reminder>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::record::{decode, encode};
+
+    fn spec(every_micros: Option<u64>, missed: Missed) -> ReminderSpec {
+        ReminderSpec {
+            every_micros,
+            missed,
+            message: "a.tick".into(),
+            body: Bytes::from_static(b"\x90"),
+            unknown: Unknown::default(),
+        }
+    }
+
+    /// What clusters that run have stored.
+    #[test]
+    fn the_bytes_are_the_published_ones() {
+        const REST: &[u8] = b"\xa7message\xa6a.tick\xa4body\xc4\x01\x90";
+        for (spec, head) in [
+            (spec(None, Missed::Once), &b"\x83\xa6missed\xa4once"[..]),
+            (spec(None, Missed::Skip), b"\x83\xa6missed\xa4skip"),
+            (
+                spec(Some(60_000_000), Missed::CatchUp),
+                b"\x84\xa5every\xce\x03\x93\x87\x00\xa6missed\xa8catch-up",
+            ),
+        ] {
+            let bytes = [head, REST].concat();
+            assert_eq!(encode(&spec).expect("encodes"), bytes, "{spec:?}");
+            assert_eq!(decode::<ReminderSpec>(&bytes), Ok(spec));
+        }
+    }
+
+    #[test]
+    fn a_policy_of_a_newer_program_fires_once_and_what_else_it_wrote_stays() {
+        let newer = b"\x84\xa6missed\xa6sample\xa7message\xa6a.tick\xa4body\xc4\x01\x90\xa4zone\xa3utc";
+        let read: ReminderSpec = decode(newer).expect("is read");
+        assert_eq!(read.missed, Missed::Once);
+        let again = encode(&read).expect("encodes");
+        assert_eq!(
+            again,
+            b"\x84\xa6missed\xa4once\xa7message\xa6a.tick\xa4body\xc4\x01\x90\xa4zone\xa3utc"
+        );
+    }
 }

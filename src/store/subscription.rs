@@ -2,7 +2,11 @@
 
 use super::{Entry, Owner, Unknown};
 use crate::ident::ActorId;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, IgnoredAny, MapAccess, Visitor},
+};
+use std::fmt;
 
 /// Names a subscription: who gets which events of which stream.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +20,7 @@ pub struct SubscriptionId {
 }
 
 /// What is done when a subscriber has no room for an event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum BackPressure {
@@ -28,8 +32,42 @@ pub enum BackPressure {
     Throttle(u32),
     /// The stream waits, and so does who publishes; nothing is dropped unless there is no room for as long as an ask may take.
     #[default]
-    #[serde(other)]
     Wait,
+}
+
+impl<'de> Deserialize<'de> for BackPressure {
+    /// A mode that only a newer program knows, with whatever belongs to it, is read as [`BackPressure::Wait`].
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Modes)
+    }
+}
+
+struct Modes;
+
+impl<'de> Visitor<'de> for Modes {
+    type Value = BackPressure;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a back-pressure mode: its name, or a map of its name and number")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<BackPressure, E> {
+        Ok(match name {
+            "drop-newest" => BackPressure::DropNewest,
+            _ => BackPressure::Wait,
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<BackPressure, A::Error> {
+        let mode = match map.next_key::<String>()?.as_deref() {
+            Some("drop-oldest") => BackPressure::DropOldest(map.next_value()?),
+            Some("throttle") => BackPressure::Throttle(map.next_value()?),
+            Some(_) => map.next_value::<IgnoredAny>().map(|_| BackPressure::Wait)?,
+            None => BackPressure::Wait,
+        };
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(mode)
+    }
 }
 
 /// What belongs to a subscription.
@@ -64,4 +102,48 @@ pub enum SubscriptionWritten {
     },
     /// The writer does not own the stream (any more); nothing was written.
     NotOwner(Entry),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::record::{decode, encode};
+
+    fn spec(pressure: BackPressure) -> SubscriptionSpec {
+        SubscriptionSpec {
+            pressure,
+            unknown: Unknown::default(),
+        }
+    }
+
+    /// What clusters that run have stored.
+    #[test]
+    fn the_bytes_are_the_published_ones() {
+        for (pressure, bytes) in [
+            (BackPressure::Wait, &b"\x81\xa8pressure\xa4wait"[..]),
+            (BackPressure::DropNewest, b"\x81\xa8pressure\xabdrop-newest"),
+            (BackPressure::DropOldest(5), b"\x81\xa8pressure\x81\xabdrop-oldest\x05"),
+            (
+                BackPressure::Throttle(300),
+                b"\x81\xa8pressure\x81\xa8throttle\xcd\x01\x2c",
+            ),
+        ] {
+            assert_eq!(encode(&spec(pressure)).expect("encodes"), bytes, "{pressure:?}");
+            assert_eq!(decode::<SubscriptionSpec>(bytes), Ok(spec(pressure)));
+        }
+        assert_eq!(decode(b"\x80"), Ok(spec(BackPressure::Wait)));
+    }
+
+    #[test]
+    fn a_mode_of_a_newer_program_waits_and_what_else_it_wrote_stays() {
+        for newer in [
+            &b"\x82\xa8pressure\xa5spill\xa3why\xa5tests"[..],
+            b"\x82\xa8pressure\x81\xa5spill\x92\x01\x02\xa3why\xa5tests",
+        ] {
+            let read: SubscriptionSpec = decode(newer).expect("is read");
+            assert_eq!(read.pressure, BackPressure::Wait);
+            let again = encode(&read).expect("encodes");
+            assert_eq!(again, b"\x82\xa8pressure\xa4wait\xa3why\xa5tests");
+        }
+    }
 }

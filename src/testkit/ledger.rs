@@ -25,6 +25,13 @@ pub struct OwnerChange {
     pub is_late: bool,
 }
 
+impl OwnerChange {
+    /// Whether the actor is a silo's of this name from then on.
+    pub fn gives_to(&self, silo: &str) -> bool {
+        self.after.owner.as_ref().is_some_and(|owner| owner.name() == silo)
+    }
+}
+
 /// A state that was saved, or taken away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -78,6 +85,8 @@ impl Changing {
             after,
             is_late: at > self.given_up,
         });
+        let changes: Vec<OwnerChange> = changes.collect();
+        changes.iter().for_each(|change| self.store.trace_owner(change));
         self.store.ledger(|ledger| ledger.owners.extend(changes));
         Ok(())
     }

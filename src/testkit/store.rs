@@ -3,7 +3,7 @@
 
 use super::{
     host::Host,
-    ledger::{Changing, Ledger, Saved},
+    ledger::{Changing, Ledger, OwnerChange, Saved},
     network::Network,
     trace::Trace,
 };
@@ -162,6 +162,16 @@ impl Shared {
     /// What it did.
     pub(super) fn ledger<T>(&self, look: impl FnOnce(&mut Ledger) -> T) -> T {
         look(&mut self.state.lock().ledger)
+    }
+
+    /// Tells of an entry that was changed in the trace.
+    pub(super) fn trace_owner(&self, change: &OwnerChange) {
+        let Entry { owner, epoch } = &change.after;
+        let what = match owner {
+            Some(owner) => format!("is {owner}'s from epoch {epoch} on"),
+            None => format!("is free from epoch {epoch} on"),
+        };
+        self.trace.add(&self.host.name, Some(&change.actor), &what, &change.by);
     }
 
     /// The time, since the simulation's begin.

@@ -327,12 +327,13 @@ pub async fn a_tick_is_due_for_the_owner_of_its_bucket_alone(store: Arc<dyn Stor
         ..tick.clone()
     };
     assert_eq!(check(&*store, &a, &later).await, TickOutcome::NotOwner);
-    for other in [
-        reminder(&cart, "a", 2, 5, ""),
-        reminder(&cart, "a", 1, 6, ""),
-        reminder(&cart, "b", 1, 5, ""),
+    for (other, outcome) in [
+        (reminder(&cart, "a", 2, 5, ""), TickOutcome::Changed),
+        (reminder(&cart, "b", 1, 5, ""), TickOutcome::Changed),
+        (reminder(&cart, "a", 1, 6, ""), TickOutcome::Moved(5)),
+        (reminder(&cart, "a", 1, 4, ""), TickOutcome::Moved(5)),
     ] {
-        assert_eq!(check(&*store, &a, &step(&other, 1, None)).await, TickOutcome::Changed);
+        assert_eq!(check(&*store, &a, &step(&other, 1, None)).await, outcome);
     }
     assert_eq!(change(&*store, bucket, owned(&a, 1), owned(&b, 2)).await, Ok(()));
     assert_eq!(advance(&*store, &a, &tick).await, TickOutcome::NotOwner, "overtaken");
@@ -348,7 +349,8 @@ pub async fn a_tick_is_advanced_once(store: Arc<dyn Store>) {
     write(&*store, vec![set(&cart, "a", 5, "x")]).await;
     let first = step(&reminder(&cart, "a", 1, 5, ""), 1, Some(1_790_000_000_000_065));
     let outcomes = store.advance_ticks(&a, vec![first.clone(), first.clone()]).await;
-    assert_eq!(outcomes.expect("answers"), [TickOutcome::Due, TickOutcome::Changed]);
+    let moved = TickOutcome::Moved(1_790_000_000_000_065);
+    assert_eq!(outcomes.expect("answers"), [TickOutcome::Due, moved]);
     let next = reminder(&cart, "a", 1, 1_790_000_000_000_065, "x");
     assert_eq!(of(&*store, &cart).await, std::slice::from_ref(&next));
     let found = read(&*store, bucket, ALL).await;
@@ -357,8 +359,10 @@ pub async fn a_tick_is_advanced_once(store: Arc<dyn Store>) {
         (1, vec![next.clone()]),
         "no write of a reminder"
     );
+    assert_eq!(advance(&*store, &a, &first).await, moved, "nothing goes back");
     let last = step(&next, 1, None);
-    assert_eq!(advance(&*store, &a, &last).await, TickOutcome::Due);
+    let outcomes = store.advance_ticks(&a, vec![last.clone(), last]).await;
+    assert_eq!(outcomes.expect("answers"), [TickOutcome::Due, TickOutcome::Changed]);
     assert_eq!(of(&*store, &cart).await, []);
     assert_eq!(read(&*store, bucket, ALL).await.reminders, []);
 }

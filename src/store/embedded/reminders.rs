@@ -253,12 +253,16 @@ impl<'f> Checker<'f> {
             return Ok(TickOutcome::NotOwner);
         }
         let id = params![self.cluster, actor.kind(), actor.key(), &**name];
-        let found = self.select.query_row(id, |row| Ok((row.get(0)?, row.get(1)?)));
-        let next = (stored(step.tick.number), stored(step.tick.due_micros));
-        Ok(if found.optional()? == Some(next) {
-            TickOutcome::Due
-        } else {
-            TickOutcome::Changed
+        let found = (self.select).query_row(id, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
+        Ok(match found.optional()? {
+            Some((number, due)) if number == stored(step.tick.number) => {
+                if due == stored(step.tick.due_micros) {
+                    TickOutcome::Due
+                } else {
+                    TickOutcome::Moved(self::number(due))
+                }
+            }
+            _ => TickOutcome::Changed,
         })
     }
 }

@@ -120,13 +120,9 @@ impl Reminders {
         if entry.owner.as_ref() != Some(owner) || entry.epoch != step.epoch {
             return TickOutcome::NotOwner;
         }
-        let found = share.by_id.get(&step.tick.id);
-        let is_next =
-            found.is_some_and(|found| (found.number, found.due_micros) == (step.tick.number, step.tick.due_micros));
-        if is_next {
-            TickOutcome::Due
-        } else {
-            TickOutcome::Changed
+        match share.by_id.get(&step.tick.id) {
+            Some(found) if found.number == step.tick.number => TickOutcome::of(&step.tick, found.due_micros),
+            _ => TickOutcome::Changed,
         }
     }
 

@@ -29,29 +29,28 @@ pub(super) async fn by_partition<I, O, F>(
 where
     F: Future<Output = Result<Vec<O>, Failure>>,
 {
-    let mut partitions: BTreeMap<u64, Part<I>> = BTreeMap::new();
-    let mut asked = 0;
-    for (place, item) in items.into_iter().enumerate() {
-        partitions.entry(item.partition).or_default().push(place, item);
-        asked = place + 1;
-    }
+    let partitions = in_parts(items);
     let call = &call;
-    let parts = partitions.into_iter().map(|(partition, part)| async move {
-        let mut answers = Vec::with_capacity(part.places.len());
-        for chunk in part.chunks {
-            let asked = chunk.items.len();
-            let found = match call(partition, chunk.items, chunk.bytes).await {
-                Err(Failure::Refused(why)) if !answers.is_empty() => return Err(Failure::Unknown(why)),
-                found => found?,
-            };
-            if found.len() != asked {
-                let why = format!("{} answers to {asked} items", found.len());
-                return Err(Failure::corrupt("the answer of a script", why));
+    let mut asked = 0;
+    let parts = partitions.inspect(|(_, part)| asked += part.places.len());
+    let parts: Vec<_> = parts
+        .map(|(partition, part)| async move {
+            let mut answers = Vec::with_capacity(part.places.len());
+            for chunk in part.chunks {
+                let asked = chunk.items.len();
+                let found = match call(partition, chunk.items, chunk.bytes).await {
+                    Err(Failure::Refused(why)) if !answers.is_empty() => return Err(Failure::Unknown(why)),
+                    found => found?,
+                };
+                if found.len() != asked {
+                    let why = format!("{} answers to {asked} items", found.len());
+                    return Err(Failure::corrupt("the answer of a script", why));
+                }
+                answers.extend(found);
             }
-            answers.extend(found);
-        }
-        Ok(part.places.into_iter().zip(answers).collect::<Vec<_>>())
-    });
+            Ok(part.places.into_iter().zip(answers).collect::<Vec<_>>())
+        })
+        .collect();
     let mut answers: Vec<Option<O>> = std::iter::repeat_with(|| None).take(asked).collect();
     for (place, answer) in Failure::of_parts(join_all(parts).await)?.into_iter().flatten() {
         answers[place] = Some(answer);
@@ -62,16 +61,25 @@ where
         .collect())
 }
 
+/// The items by their partitions.
+pub(super) fn in_parts<I>(items: impl IntoIterator<Item = Item<I>>) -> impl Iterator<Item = (u64, Part<I>)> {
+    let mut partitions: BTreeMap<u64, Part<I>> = BTreeMap::new();
+    for (place, item) in items.into_iter().enumerate() {
+        partitions.entry(item.partition).or_default().push(place, item);
+    }
+    partitions.into_iter()
+}
+
 /// The items of one partition, and where they stood in the batch.
-struct Part<I> {
+pub(super) struct Part<I> {
     places: Vec<usize>,
-    chunks: Vec<Chunk<I>>,
+    pub(super) chunks: Vec<Chunk<I>>,
 }
 
 /// The items of one script.
-struct Chunk<I> {
-    items: Vec<I>,
-    bytes: usize,
+pub(super) struct Chunk<I> {
+    pub(super) items: Vec<I>,
+    pub(super) bytes: usize,
 }
 
 impl<I> Default for Part<I> {

@@ -4,7 +4,7 @@ use super::{
     batch::{Item, by_partition},
     failure::Failure,
     keys::{self, PARTITIONS, partition},
-    reply::{Reader, Reply},
+    reply::{Of, Reader, Reply, Told},
     scripts::{CHANGE_ENTRIES, REGISTER},
     server::{LARGE, Server},
     states,
@@ -26,8 +26,8 @@ fn item<I>(actor: &ActorId, item: I) -> Item<I> {
     }
 }
 
-fn reader(actor: &ActorId, reply: Reply) -> Reader<String> {
-    Reader::new(format!("the record of {actor}"), reply)
+fn reader(actor: &ActorId, reply: Reply) -> Reader<Of<'_, ActorId>> {
+    Reader::new(Of("the record of", actor), reply)
 }
 
 /// Takes the free ones among the entries for `owner`.
@@ -43,7 +43,7 @@ pub(super) async fn register(
         for actor in &actors {
             call.key(server.keys().actor(actor)).arg(keys::name(actor));
         }
-        let replies: Vec<Reply> = server.script(&call).await?;
+        let replies: Vec<Told> = server.script(&call).await?;
         let outcomes = actors.iter().zip(replies);
         outcomes.map(|(actor, reply)| registered(actor, reply)).collect()
     })
@@ -76,7 +76,7 @@ async fn add_large_states(
 /// Whether the state is still to be read.
 struct Large(bool);
 
-fn registered(actor: &ActorId, reply: Reply) -> Result<(RegisterOutcome, Large), Failure> {
+fn registered(actor: &ActorId, Told(reply): Told) -> Result<(RegisterOutcome, Large), Failure> {
     let mut reply = reader(actor, reply);
     let ended = reply.text()?;
     let outcome = match ended.as_str() {
@@ -115,7 +115,7 @@ pub(super) async fn read(server: &Server, actors: &[ActorId]) -> Result<Vec<Entr
 pub(super) async fn change(server: &Server, changes: Vec<EntryChange>) -> Result<Vec<EntryOutcome>, Failure> {
     let items = changes.into_iter().map(|change| item(&change.actor.clone(), change));
     by_partition(items, |partition, changes: Vec<EntryChange>, _| async move {
-        let mut call = CHANGE_ENTRIES.prepare_invoke();
+        let mut call = CHANGE_ENTRIES.call();
         for change in &changes {
             let set_of = |entry: &Entry| match &entry.owner {
                 Some(owner) => server.keys().owned(partition, owner),
@@ -136,7 +136,7 @@ pub(super) async fn change(server: &Server, changes: Vec<EntryChange>) -> Result
                     .arg(entry.epoch.0.to_string());
             }
         }
-        let replies: Vec<Reply> = server.script(&call).await?;
+        let replies: Vec<Told> = server.script(&call).await?;
         changes
             .iter()
             .zip(replies)
@@ -146,7 +146,7 @@ pub(super) async fn change(server: &Server, changes: Vec<EntryChange>) -> Result
     .await
 }
 
-fn changed(actor: &ActorId, reply: Reply) -> Result<EntryOutcome, Failure> {
+fn changed(actor: &ActorId, Told(reply): Told) -> Result<EntryOutcome, Failure> {
     let mut reply = reader(actor, reply);
     match reply.text()?.as_str() {
         "changed" => Ok(EntryOutcome::Changed),

@@ -8,7 +8,7 @@ use deadpool_redis::{
 use std::{error::Error, io, sync::Arc};
 
 /// Why an operation failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Failure {
     /// It was not done.
     Refused(String),

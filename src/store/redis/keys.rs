@@ -53,12 +53,25 @@ impl Keys {
 
     /// An actor's entry and state.
     pub(super) fn actor(&self, actor: &ActorId) -> String {
-        format!("quark:{{{}/{}}}:actor:{}", self.tag, partition(actor), name(actor))
+        self.of_actor(":actor:", actor)
     }
 
     /// The named states of an actor.
     pub(super) fn named(&self, actor: &ActorId) -> String {
-        format!("quark:{{{}/{}}}:named:{}", self.tag, partition(actor), name(actor))
+        self.of_actor(":named:", actor)
+    }
+
+    /// In one piece of memory: it is made for each item of each batch.
+    fn of_actor(&self, what: &str, actor: &ActorId) -> String {
+        let mut key = String::with_capacity(self.tag.len() + what.len() + actor.kind().len() + actor.key().len() + 16);
+        key.push_str("quark:{");
+        key.push_str(&self.tag);
+        key.push('/');
+        push_number(&mut key, partition(actor));
+        key.push('}');
+        key.push_str(what);
+        push_name(&mut key, actor);
+        key
     }
 
     /// The names of the actors of a partition whose states have messages that are still to be sent.
@@ -68,12 +81,7 @@ impl Keys {
 
     /// The subscriptions to a stream.
     pub(super) fn subscriptions(&self, stream: &ActorId) -> String {
-        format!(
-            "quark:{{{}/{}}}:subscriptions:{}",
-            self.tag,
-            partition(stream),
-            name(stream)
-        )
+        self.of_actor(":subscriptions:", stream)
     }
 
     /// Who looks after a bucket of reminders: a bucket is a partition.
@@ -99,7 +107,22 @@ pub(super) fn partition(actor: &ActorId) -> u64 {
 
 /// An actor within its cluster.
 pub(super) fn name(actor: &ActorId) -> String {
-    format!("{}:{}:{}", actor.kind().len(), actor.kind(), actor.key())
+    let mut name = String::with_capacity(actor.kind().len() + actor.key().len() + 4);
+    push_name(&mut name, actor);
+    name
+}
+
+fn push_name(name: &mut String, actor: &ActorId) {
+    let kind = actor.kind();
+    push_number(name, kind.len() as u64);
+    name.push(':');
+    name.push_str(kind);
+    name.push(':');
+    name.push_str(actor.key());
+}
+
+fn push_number(text: &mut String, number: u64) {
+    write!(text, "{number}").expect("invariant: a string takes what is written");
 }
 
 /// The actor of this name.

@@ -34,6 +34,7 @@
 
 mod address;
 mod batch;
+mod calls;
 mod documents;
 mod entries;
 mod failure;
@@ -49,5 +50,6 @@ mod server;
 mod states;
 mod subscriptions;
 mod suitability;
+mod together;
 
 pub use redis_store::RedisStore;

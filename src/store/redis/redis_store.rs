@@ -243,7 +243,16 @@ impl Store for RedisStore {
         self.submit(move |server| async move { states::load(&server, &actors).await })
     }
 
-    fn save(&self, saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>> {
+    fn save(&self, mut saves: Vec<SaveRequest>) -> StoreFuture<'_, Vec<SaveOutcome>> {
+        if states::is_small(&saves)
+            && let Some(save) = saves.pop()
+        {
+            let saved = states::save_one(&self.server, save);
+            return Box::pin(async move {
+                let outcome = saved.await.map_err(|failure| failure.at(&self.place))?;
+                Ok(vec![outcome])
+            });
+        }
         self.submit(move |server| async move { states::save(&server, saves).await })
     }
 

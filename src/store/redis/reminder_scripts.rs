@@ -1,7 +1,9 @@
 //! The Lua of reminders. Due times are scores; they and the numbers are below 2^53.
 
-use super::scripts::{entry, script};
-use deadpool_redis::redis::Script;
+use super::{
+    calls::Script,
+    scripts::{entry, script},
+};
 use std::sync::LazyLock;
 
 /// `own(key, owner, incarnation, epoch)`: whether the entry of `key` is exactly that.
@@ -41,7 +43,7 @@ local function number(count)
   return redis.call('HINCRBY', KEYS[1], 'changes', count)
 end
 local function written(place, number, was)
-  answers[place] = {'written', string.format('%.0f', number), was and '1' or '0'}
+  answers[place] = string.format(was and 'written %d 1' or 'written %d 0', number)
 end
 local function flush()
   if #set == 0 then return end
@@ -49,7 +51,7 @@ local function flush()
   local records, due, names = {}, {}, {}
   for i, a in ipairs(set) do
     local reminder = ARGV[a + 4]
-    records[2 * i - 1], records[2 * i] = reminder, string.format('%.0f:', first + i) .. ARGV[a + 6]
+    records[2 * i - 1], records[2 * i] = reminder, string.format('%d:', first + i) .. ARGV[a + 6]
     due[2 * i - 1], due[2 * i] = ARGV[a + 5], reminder
     names[2 * i - 1], names[2 * i] = 0, reminder
   end
@@ -151,13 +153,17 @@ for i, record in ipairs(records(KEYS[2], reminders)) do
   local number = ARGV[a + 3]
   if not is_owner or epoch ~= ARGV[a + 1] then
     answers[i] = 'not_owner'
-  elseif done[reminder] or not record or record:sub(1, #number) ~= number
-    or redis.call('ZSCORE', KEYS[3], reminder) ~= ARGV[a + 4] then
+  elseif done[reminder] == '' or not record or record:sub(1, #number) ~= number then
     answers[i] = 'changed'
   else
-    answers[i] = 'due'
-    if ARGV[3] == 'advance' then
-      done[reminder] = true
+    local is_due = done[reminder] or redis.call('ZSCORE', KEYS[3], reminder)
+    if is_due ~= ARGV[a + 4] then
+      answers[i] = is_due or 'changed'
+    else
+      answers[i] = 'due'
+    end
+    if ARGV[3] == 'advance' and answers[i] == 'due' then
+      done[reminder] = ARGV[a + 5]
       if ARGV[a + 5] == '' then
         over[#over + 1] = reminder
       else
@@ -194,7 +200,7 @@ for i = 1, #KEYS / 2 do
     else
       was = 1 - redis.call('HSET', all, ARGV[a + 4], ARGV[a + 5])
     end
-    answers[i] = {'written', was == 1 and '1' or '0'}
+    answers[i] = was == 1 and 'written 1' or 'written 0'
   end
 end
 return answers"

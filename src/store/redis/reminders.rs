@@ -6,7 +6,7 @@ use super::{
     failure::Failure,
     keys,
     reminder_scripts::{CHANGE_BUCKET, OF_ACTOR, READ, STEP, WRITE},
-    reply::{Reader, Reply},
+    reply::{Of, Reader, Reply, Told},
     server::Server,
 };
 use crate::{
@@ -49,7 +49,10 @@ fn bucket_of(partition: u64) -> Bucket {
 
 /// A reminder within its bucket.
 fn name(id: &ReminderId) -> String {
-    format!("{}{SEPARATOR}{}", keys::name(&id.actor), id.name)
+    let mut name = keys::name(&id.actor);
+    name.push(SEPARATOR);
+    name.push_str(&id.name);
+    name
 }
 
 fn id(name: &[u8]) -> Option<ReminderId> {
@@ -134,8 +137,8 @@ pub(super) async fn write(server: &Server, writes: Vec<ReminderWrite>) -> Result
             match &write.owner {
                 None => call.arg("").arg("any").arg(""),
                 Some(owner) => (call.arg(owner.silo.name()))
-                    .arg(owner.silo.incarnation().to_string())
-                    .arg(owner.epoch.to_string()),
+                    .arg(owner.silo.incarnation())
+                    .arg(owner.epoch.0),
             };
             call.arg(name(&write.id));
             match &write.new {
@@ -146,7 +149,7 @@ pub(super) async fn write(server: &Server, writes: Vec<ReminderWrite>) -> Result
                 }
             };
         }
-        let replies: Vec<Reply> = server.script_with(&call, bytes).await?;
+        let replies: Vec<Told> = server.script_with(&call, bytes).await?;
         writes
             .iter()
             .zip(replies)
@@ -156,8 +159,8 @@ pub(super) async fn write(server: &Server, writes: Vec<ReminderWrite>) -> Result
     .await
 }
 
-fn written(write: &ReminderWrite, reply: Reply) -> Result<ReminderWritten, Failure> {
-    let mut reply = Reader::new(format!("the reminder {}", write.id), reply);
+fn written(write: &ReminderWrite, Told(reply): Told) -> Result<ReminderWritten, Failure> {
+    let mut reply = Reader::new(Of("the reminder", &write.id), reply);
     match reply.text()?.as_str() {
         "written" => Ok(ReminderWritten::Written {
             number: reply.number()?,
@@ -171,7 +174,7 @@ fn written(write: &ReminderWrite, reply: Reply) -> Result<ReminderWritten, Failu
 /// The reminders of an actor, by name.
 pub(super) async fn of(server: &Server, actor: &ActorId) -> Result<Vec<Reminder>, Failure> {
     let bucket = Bucket::of(actor);
-    let mut call = OF_ACTOR.prepare_invoke();
+    let mut call = OF_ACTOR.call();
     for what in PARTS {
         call.key(server.keys().reminders(bucket, what));
     }
@@ -272,7 +275,10 @@ pub(super) async fn step(
             "due" => Ok(TickOutcome::Due),
             "changed" => Ok(TickOutcome::Changed),
             "not_owner" => Ok(TickOutcome::NotOwner),
-            other => Err(Failure::corrupt("the answer of a script", format!("{other:?}"))),
+            moved => match moved.parse() {
+                Ok(due_micros) => Ok(TickOutcome::Moved(due_micros)),
+                Err(_) => Err(Failure::corrupt("the answer of a script", format!("{moved:?}"))),
+            },
         };
         replies.into_iter().map(outcome).collect()
     })

@@ -1,9 +1,9 @@
 //! The Lua of every check-and-set.
 //!
 //! All keys are given, and have one slot. Numbers are compared as text and counted digit by digit: Lua's lose what is
-//! beyond 53 bits. An answer is an array per item, whose first string says how it ended.
+//! beyond 53 bits. An answer is an array per item, or a string of its words; the first says how it ended.
 
-use deadpool_redis::redis::Script;
+use super::calls::Script;
 use std::sync::LazyLock;
 
 /// The text of a script after the functions that it shares with others.
@@ -94,7 +94,7 @@ for i = 2, #KEYS do
       redis.call('HSET', KEYS[i], 'owner', ARGV[1], 'incarnation', ARGV[2], 'epoch', after)
       names[#names + 1] = ARGV[i + 2]
       if not found[4] then
-        answers[i - 1] = {'registered', after}
+        answers[i - 1] = 'registered ' .. after
       elseif redis.call('HSTRLEN', KEYS[i], 'body') < tonumber(ARGV[3]) then
         local state = redis.call('HMGET', KEYS[i], 'version', 'body')
         answers[i - 1] = {'registered', after, found[4], state[1], state[2]}
@@ -129,7 +129,7 @@ for i = 1, #KEYS / 3 do
       redis.call('HDEL', actor, 'owner', 'incarnation')
       redis.call('HSET', actor, 'epoch', ARGV[a + 8])
     end
-    answers[i] = {'changed'}
+    answers[i] = 'changed'
   end
 end
 return answers"
@@ -173,10 +173,10 @@ for i = 1, actors do
     else
       if ARGV[a + 7] == 'save' then
         redis.call('HSET', actor, 'etag', after, 'version', ARGV[a + 5], 'body', ARGV[a + 6])
-        answers[i] = {'saved', after}
+        answers[i] = 'saved ' .. after
       else
         redis.call('HDEL', actor, 'etag', 'version', 'body')
-        answers[i] = {'cleared'}
+        answers[i] = 'cleared'
       end
       for c = a + 10, last, 5 do
         local e, v, b = 'e:' .. ARGV[c], 'v:' .. ARGV[c], 'b:' .. ARGV[c]

@@ -1,16 +1,27 @@
 //! The connections to the server, and how a command is sent.
 
-use super::{address::Address, failure::Failure, keys::Keys};
-use crate::clock::Clock;
+use super::{
+    address::Address,
+    calls::{Answer, Call, Line},
+    failure::Failure,
+    keys::Keys,
+    together::Together,
+};
+use crate::{
+    clock::Clock,
+    store::{SaveOutcome, SaveRequest},
+};
 use deadpool_redis::{
     Manager, Pool, Runtime, Timeouts,
     redis::{
-        Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, ScriptInvocation, ServerErrorKind,
+        Client, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind,
         aio::{ConnectionManager, ConnectionManagerConfig, PubSub},
+        from_redis_value,
     },
 };
 use parking_lot::Mutex;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+use tokio::runtime::Handle;
 
 /// How long making a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -43,6 +54,9 @@ pub(super) struct Server {
     client: Client,
     shared: Mutex<Shared>,
     pool: Pool,
+    line: Arc<Line>,
+    saves: Together<SaveRequest, SaveOutcome>,
+    runtime: Handle,
 }
 
 /// The shared connection, and how often it was given up for a new one.
@@ -75,12 +89,20 @@ impl Server {
             client,
             shared: Mutex::new(Shared { number: 0, connection }),
             pool,
+            line: Arc::default(),
+            saves: Together::default(),
+            runtime: Handle::current(),
         })
     }
 
     /// The names of the cluster's keys.
     pub(super) fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// The saves that are done together.
+    pub(super) fn saves(&self) -> &Together<SaveRequest, SaveOutcome> {
+        &self.saves
     }
 
     /// A new connection that listens.
@@ -113,30 +135,59 @@ impl Server {
     }
 
     /// Runs a script, loading it if the server does not know it.
-    pub(super) async fn script<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, Failure> {
-        let (number, mut connection) = self.shared();
-        self.in_time(async { self.checked(number, call.invoke_async(&mut connection).await) })
-            .await
+    pub(super) async fn script<T: FromRedisValue>(&self, call: &Call) -> Result<T, Failure> {
+        let answer = self.in_time(async {
+            match self.call(call).await? {
+                (_, Err(error)) if is_not_known(&error) => {
+                    let (number, mut connection) = self.shared();
+                    self.checked(number, call.script().load(&mut connection).await)?;
+                    self.call(call).await
+                }
+                answer => Ok(answer),
+            }
+        });
+        let (number, answer) = answer.await?;
+        let value = self.checked(number, answer)?;
+        Ok(from_redis_value(value).map_err(RedisError::from)?)
+    }
+
+    /// Runs a script once, with others of this moment.
+    async fn call(&self, call: &Call) -> Result<Answer, Failure> {
+        let (told, is_first) = self.line.add(call.command());
+        if is_first {
+            let (number, connection) = self.shared();
+            self.spawn(self.line.clone().send(number, connection));
+        }
+        told.await.map_err(|_| Failure::Unknown("the store was closed".into()))
+    }
+
+    /// Has the store's thread do what nobody waits for.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(work);
     }
 
     /// Runs a script that is given so many bytes of state.
-    pub(super) async fn script_with<T: FromRedisValue>(
-        &self,
-        call: &ScriptInvocation<'_>,
-        bytes: usize,
-    ) -> Result<T, Failure> {
+    pub(super) async fn script_with<T: FromRedisValue>(&self, call: &Call, bytes: usize) -> Result<T, Failure> {
         if bytes < LARGE {
             return self.script(call).await;
         }
         self.in_time(async {
             let mut connection = self.pool.get().await?;
             connection.set_response_timeout(RESPONSE_TIMEOUT);
-            Ok(call.invoke_async(&mut *connection).await?)
+            let command = call.command();
+            match command.query_async(&mut *connection).await {
+                Err(error) if is_not_known(&error) => {
+                    call.script().load(&mut *connection).await?;
+                    Ok(command.query_async(&mut *connection).await?)
+                }
+                answer => Ok(answer?),
+            }
         })
         .await
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    /// Does something that is given up when it takes too long.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let late = || Err(Failure::Unknown(format!("it took longer than {COMMAND_TIMEOUT:?}")));
         self.clock.timeout(COMMAND_TIMEOUT, work).await.unwrap_or_else(late)
     }
@@ -166,6 +217,11 @@ impl Server {
         }
         Err(error.into())
     }
+}
+
+/// Whether the server does not know the script.
+fn is_not_known(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
 /// Whether a new connection, perhaps to another server at the same address, would fare better: this one leads to a server

@@ -4,7 +4,7 @@ use super::{
     batch::{Item, by_partition},
     failure::Failure,
     keys::{self, PARTITIONS, partition},
-    reply::{Reader, Reply},
+    reply::{Of, Reader, Reply, Told},
     scripts::SAVE,
     server::Server,
 };
@@ -14,12 +14,16 @@ use crate::{
 };
 use bytes::Bytes;
 use deadpool_redis::redis::pipe;
+use std::sync::Arc;
 
 /// States that are read together: large ones must come in time, too.
 const MAX_READS: usize = 32;
 
-fn reader(actor: &ActorId, reply: Reply) -> Reader<String> {
-    Reader::new(format!("the state of {actor}"), reply)
+/// States below this size, in bytes, are saved by the same scripts as those of others.
+const SMALL: usize = 4 << 10;
+
+fn reader(actor: &ActorId, reply: Reply) -> Reader<Of<'_, ActorId>> {
+    Reader::new(Of("the state of", actor), reply)
 }
 
 /// The states as they are.
@@ -51,51 +55,95 @@ pub(super) async fn load_owned(server: &Server, actor: &ActorId) -> Result<(Entr
 
 /// Saves the states whose writer owns the actor and knows the state that it replaces.
 pub(super) async fn save(server: &Server, saves: Vec<SaveRequest>) -> Result<Vec<SaveOutcome>, Failure> {
-    let items = saves.into_iter().map(|save| Item {
+    let call = async |partition, saves, bytes| {
+        let outcomes = save_part(server, partition, saves, bytes).await?;
+        outcomes.into_iter().collect()
+    };
+    by_partition(saves.into_iter().map(item), call).await
+}
+
+/// Whether it is a small save and no other: one that [`save_one`] is for.
+pub(super) fn is_small(saves: &[SaveRequest]) -> bool {
+    matches!(saves, [save] if bytes(save) < SMALL)
+}
+
+/// Saves a state together with those of others, on the store's thread; what is begun is ended though nobody waits for it. There is one of an
+/// actor at a time, so that it needs no turn.
+pub(super) fn save_one(
+    server: &Arc<Server>,
+    save: SaveRequest,
+) -> impl Future<Output = Result<SaveOutcome, Failure>> + Send + use<> {
+    let (told, begins) = server.saves().add(item(save));
+    if begins {
+        let saving = server.clone();
+        server.spawn(async move {
+            let call = |partition, saves, bytes| save_part(&saving, partition, saves, bytes);
+            saving.saves().go(call).await;
+        });
+    }
+    let server = server.clone();
+    async move {
+        let closed = |_| Failure::Unknown("the store was closed".into());
+        server.in_time(async { told.await.map_err(closed)? }).await
+    }
+}
+
+fn item(save: SaveRequest) -> Item<SaveRequest> {
+    Item {
         partition: partition(&save.actor),
-        bytes: save.body.as_ref().map_or(0, Bytes::len) + named_bytes(&save.named),
+        bytes: bytes(&save),
         item: save,
-    });
-    by_partition(items, |partition, saves: Vec<SaveRequest>, bytes| async move {
-        let mut call = SAVE.key(server.keys().posters(partition));
-        saves
-            .iter()
-            .for_each(|save| _ = call.key(server.keys().actor(&save.actor)));
-        call.arg(saves.len());
-        for save in &saves {
-            let expected = save.expected.map(|etag| etag.to_string());
-            let poster = save.has_posts.then(|| keys::name(&save.actor));
-            call.arg(save.owner.silo.name())
-                .arg(save.owner.silo.incarnation().to_string())
-                .arg(save.owner.epoch.to_string())
-                .arg(expected.unwrap_or_default())
-                .arg(&save.version)
-                .arg(save.body.as_deref().unwrap_or_default())
-                .arg(if save.body.is_some() { "save" } else { "clear" })
-                .arg(poster.unwrap_or_default())
-                .arg(save.named.len());
-            if !save.named.is_empty() {
-                call.key(server.keys().named(&save.actor));
-            }
-            for change in &save.named {
-                let expected = change.expected.map(|etag| etag.to_string());
-                let after = change.new.as_ref().map(|_| change.after().to_string());
-                let (version, body) = (change.new.as_ref()).map_or(("", &[][..]), |new| (&new.version, &new.body));
-                call.arg(&change.name)
-                    .arg(expected.unwrap_or_default())
-                    .arg(after.unwrap_or_default())
-                    .arg(version)
-                    .arg(body);
-            }
+    }
+}
+
+fn bytes(save: &SaveRequest) -> usize {
+    save.body.as_ref().map_or(0, Bytes::len) + named_bytes(&save.named)
+}
+
+/// Saves states of a partition by one script. Answers how each ended.
+async fn save_part(
+    server: &Server,
+    partition: u64,
+    saves: Vec<SaveRequest>,
+    bytes: usize,
+) -> Result<Vec<Result<SaveOutcome, Failure>>, Failure> {
+    let mut call = SAVE.key(server.keys().posters(partition));
+    saves
+        .iter()
+        .for_each(|save| _ = call.key(server.keys().actor(&save.actor)));
+    call.arg(saves.len());
+    for save in &saves {
+        let expected = save.expected.map(|etag| etag.to_string());
+        let poster = save.has_posts.then(|| keys::name(&save.actor));
+        call.arg(save.owner.silo.name())
+            .arg(save.owner.silo.incarnation())
+            .arg(save.owner.epoch.0)
+            .arg(expected.unwrap_or_default())
+            .arg(&save.version)
+            .arg(save.body.as_deref().unwrap_or_default())
+            .arg(if save.body.is_some() { "save" } else { "clear" })
+            .arg(poster.unwrap_or_default())
+            .arg(save.named.len());
+        if !save.named.is_empty() {
+            call.key(server.keys().named(&save.actor));
         }
-        let replies: Vec<Reply> = server.script_with(&call, bytes).await?;
-        saves
-            .iter()
-            .zip(replies)
-            .map(|(save, reply)| saved(save, reply))
-            .collect()
-    })
-    .await
+        for change in &save.named {
+            let expected = change.expected.map(|etag| etag.to_string());
+            let after = change.new.as_ref().map(|_| change.after().to_string());
+            let (version, body) = (change.new.as_ref()).map_or(("", &[][..]), |new| (&new.version, &new.body));
+            call.arg(&change.name)
+                .arg(expected.unwrap_or_default())
+                .arg(after.unwrap_or_default())
+                .arg(version)
+                .arg(body);
+        }
+    }
+    let replies: Vec<Told> = server.script_with(&call, bytes).await?;
+    Ok(saves
+        .iter()
+        .zip(replies)
+        .map(|(save, reply)| saved(save, reply))
+        .collect())
 }
 
 fn named_bytes(changes: &[NamedChange]) -> usize {
@@ -130,7 +178,7 @@ pub(super) async fn posters(server: &Server) -> Result<Vec<ActorId>, Failure> {
     Ok(posters)
 }
 
-fn saved(save: &SaveRequest, reply: Reply) -> Result<SaveOutcome, Failure> {
+fn saved(save: &SaveRequest, Told(reply): Told) -> Result<SaveOutcome, Failure> {
     let mut reply = reader(&save.actor, reply);
     match reply.text()?.as_str() {
         "saved" => Ok(SaveOutcome::Saved(ETag(reply.number()?))),

@@ -5,7 +5,7 @@ use super::{
     failure::Failure,
     keys::{self, partition},
     reminder_scripts::SUBSCRIBE,
-    reply::{Reader, Reply},
+    reply::{Of, Reader, Told},
     server::Server,
 };
 use crate::{
@@ -59,7 +59,7 @@ pub(super) async fn write(
         item: write,
     });
     by_partition(items, |_, writes: Vec<SubscriptionWrite>, _| async move {
-        let mut call = SUBSCRIBE.prepare_invoke();
+        let mut call = SUBSCRIBE.call();
         for write in &writes {
             let unwritable = |why| Failure::corrupt(format!("a subscription to {}", write.id.stream), why);
             let record = write.new.as_ref().map(record::encode).transpose().map_err(unwritable)?;
@@ -71,7 +71,7 @@ pub(super) async fn write(
                 .arg(name(&write.id))
                 .arg(record.unwrap_or_default());
         }
-        let replies: Vec<Reply> = server.script(&call).await?;
+        let replies: Vec<Told> = server.script(&call).await?;
         writes
             .iter()
             .zip(replies)
@@ -81,8 +81,8 @@ pub(super) async fn write(
     .await
 }
 
-fn written(write: &SubscriptionWrite, reply: Reply) -> Result<SubscriptionWritten, Failure> {
-    let mut reply = Reader::new(format!("a subscription to {}", write.id.stream), reply);
+fn written(write: &SubscriptionWrite, Told(reply): Told) -> Result<SubscriptionWritten, Failure> {
+    let mut reply = Reader::new(Of("a subscription to", &write.id.stream), reply);
     match reply.text()?.as_str() {
         "written" => Ok(SubscriptionWritten::Written {
             replaced: reply.number()? == 1,

@@ -11,7 +11,8 @@ pub(super) async fn check(server: &Server, place: &str) -> Result<(), Failure> {
         Err(failure) => tracing::warn!(store = place, ?failure, "whether the server is suitable is not known"),
     }
     let mut open = OPEN.key(server.keys().members());
-    let layout: String = server.script(open.arg(LAYOUT)).await?;
+    open.arg(LAYOUT);
+    let layout: String = server.script(&open).await?;
     if layout != LAYOUT {
         return Err(Failure::Refused(format!(
             "its records have layout {layout:?}, this program knows {LAYOUT}: run the program that made them, or a newer one"
