@@ -83,7 +83,7 @@ fuzz:
 
 # The protocol, explored in every order of events: minutes. See docs/testing.md.
 model: prerequisites
-	$(CARGO) test --profile model --test model
+	$(CARGO) test --profile sim --all-features --test model
 
 fmt:
 	$(CARGO) fmt --all --check
@@ -101,4 +101,4 @@ example:
 bench:
 	$(CARGO) run --release --manifest-path benches/peers/Cargo.toml
 	$(CARGO) run --release --manifest-path benches/wire/Cargo.toml
-	$(CARGO) bench --bench moves
+	$(CARGO) bench --bench moves --bench later

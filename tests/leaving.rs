@@ -6,11 +6,12 @@ mod common;
 
 use common::*;
 use quark::{
+    ident::ActorId,
     membership::MembershipConfig,
     prelude::*,
     silo::{CordonError, Ended, Silo, SiloHandle, SiloOptions},
     store::SiloStatus,
-    wire::Health,
+    wire::{Health, Ran},
 };
 use std::time::Duration;
 
@@ -204,6 +205,36 @@ async fn a_silo_sends_heartbeats_until_it_has_left() {
     b.stop().await.expect("stops");
 }
 
+/// Seed 10347 of the simulator's `every_law_holds_whatever_fails`: a registration took effect, and its answer was lost. The entry named a
+/// silo that did not have the actor, and that set nothing free when it left: while it drained, nobody could have the actor.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silo_that_leaves_sets_free_what_it_is_named_for_and_does_not_have() {
+    let cluster = cluster_name();
+    let store = quark::store::open(&format!("memory:{cluster}"), &cluster).expect("opens");
+    let a = start(&cluster, "a").await;
+    // A turn keeps the drain from ending.
+    let busy = a.actor::<Ledger>("busy");
+    busy.tell(WaitFor("drain".into())).await.expect("sent");
+    let b = start(&cluster, "b").await;
+    know_each_other(&[&a, &b]).await;
+    let unheard = ActorId::new("ledger", "unheard").expect("a name");
+    store.register(a.id(), vec![unheard]).await.expect("registered");
+    let stops = tokio::spawn({
+        let a = a.clone();
+        async move { a.stop().await }
+    });
+    sees(&b, &a, Some(SiloStatus::ShuttingDown)).await;
+    let unheard = b.actor::<Ledger>("unheard");
+    let answer = unheard.ask(Read).within(Duration::from_secs(10)).await;
+    answer.expect("answered while the other drains");
+    assert!(!stops.is_finished());
+    DOORS.open("drain");
+    stops.await.expect("ran").expect("stops");
+    let left = store.owned_by(a.id()).await.expect("read");
+    assert_eq!(left, []);
+    b.stop().await.expect("stops");
+}
+
 /// R10: turns that never end, and hooks that never end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_ends_in_time_and_lists_what_it_forced() {
@@ -216,11 +247,21 @@ async fn a_stop_ends_in_time_and_lists_what_it_forced() {
     a.actor::<Clinger>("hook").ask(Cling).await.expect("answered");
     let b = started(options(&cluster, "b")).await;
     know_each_other(&[&a, &b]).await;
+    // It waits behind the turn, and is answered before the silo goes.
+    let waits = tokio::spawn({
+        let b = b.clone();
+        async move {
+            let turn = b.actor::<Ledger>("turn");
+            turn.ask(Read).within(Duration::from_secs(3_600)).await
+        }
+    });
     let clock = quark::clock::Clock::system();
     let begun = clock.now();
     let report = a.stop().await.expect("stops");
     let took = clock.now().since(begun);
     assert!(took < Duration::from_secs(2 + 8), "{took:?}");
+    let error = waits.await.expect("ran").expect_err("it did not run");
+    assert_eq!(error.ran(), Ran::No, "{error}");
     let mut forced: Vec<_> = report.forced.iter().map(ToString::to_string).collect();
     forced.sort();
     assert_eq!(forced, ["clinger/hook", "ledger/turn"]);

@@ -112,6 +112,10 @@ impl Line {
 
     fn send_on(&self, board: &Switchboard, letter: Letter) -> Result<(), Undelivered> {
         let mut state = self.state.lock();
+        // Under the lock: what waits is ended after it was closed.
+        if let Some(failure) = board.closed() {
+            return Err(Undelivered::Failed(letter, failure));
+        }
         let letter = match self.direct_mailbox() {
             None => letter,
             Some(mailbox) => match mailbox.push(letter) {
@@ -197,10 +201,27 @@ impl Line {
         self.mailbox.get()
     }
 
-    /// Nothing goes the short way any more.
-    pub(super) fn close(&self) {
-        let _state = self.state.lock();
+    /// Nothing goes out any more, also for who waits for room. Answers what waits.
+    pub(super) fn close(&self) -> Vec<Letter> {
+        let mut state = self.state.lock();
         self.set_direct(None);
+        let (left, waiting) = (state.way.drain(), std::mem::take(&mut state.waiting));
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+        left
+    }
+
+    /// Takes what waits and is over. Who waits for room has it.
+    pub(super) fn remove_if(&self, is_over: impl FnMut(&Letter) -> bool) -> Vec<Letter> {
+        let mut state = self.state.lock();
+        let over = state.way.remove_if(is_over);
+        let waiting = match over.is_empty() {
+            true => Vec::new(),
+            false => std::mem::take(&mut state.waiting),
+        };
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+        over
     }
 
     /// The ask's own turn waits, behind others, for the actor that it asks: it would wait for ever.
@@ -265,10 +286,7 @@ impl Port for Line {
             return Err(Undelivered::Failed(letter, failure));
         }
         match self.exchange.board.upgrade() {
-            Some(board) => match board.closed() {
-                None => self.send_on(&board, letter),
-                Some(failure) => Err(Undelivered::Failed(letter, failure)),
-            },
+            Some(board) => self.send_on(&board, letter),
             None => Err(Undelivered::Failed(letter, Switchboard::gone())),
         }
     }

@@ -63,6 +63,8 @@ pub enum Unsent {
     Gone,
     /// Too much waits for a silo that does not answer.
     TooMany,
+    /// The link has closed, and nobody has told so yet.
+    Closed,
 }
 
 /// The links that a process dials.
@@ -103,7 +105,16 @@ impl Link {
             _ => {}
         }
         match (&mut self.state, frame) {
-            (State::Up(sender), frame) => send(sender, frame),
+            (State::Up(sender), frame) => {
+                let sent = send(sender, frame);
+                if let Err(unsent) = &sent
+                    && let (Frame::Call(call), Unsent::Closed) = &**unsent
+                {
+                    // Nor any behind it, until the caller has fenced.
+                    self.refused.insert(call.actor.clone());
+                }
+                sent
+            }
             // Only calls can be many; whatever else there is, is bounded by what it is about.
             (State::Dialling(waiting), Frame::Call(call)) if waiting.is_congested() => {
                 self.refused.insert(call.actor.clone());
@@ -315,8 +326,12 @@ impl Links {
 /// Sends on a link that is up.
 fn send(sender: &FrameSender, frame: Frame) -> Result<(), Box<(Frame, Unsent)>> {
     match sender.send(frame) {
-        // The task sees the end of a closed link and reports it.
-        Ok(()) | Err(SendError::Closed(_)) => Ok(()),
+        Ok(()) => Ok(()),
+        Err(SendError::Closed(frame)) => match *frame {
+            frame @ Frame::Call(_) => Err(Box::new((frame, Unsent::Closed))),
+            // The task sees the end of a closed link and reports it; the rest is said again then.
+            _ => Ok(()),
+        },
         Err(SendError::Unsendable { frame, cause }) => match in_place_of(&frame, &cause) {
             Some(instead) => send(sender, instead),
             None => Err(Box::new((*frame, Unsent::TooLarge(cause.to_string())))),

@@ -10,9 +10,13 @@ use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 const SHARDS: usize = 16;
+
+/// Who asks ends its ask itself at its deadline, if it looks at the time: so much later nobody does.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Asks of this process that wait for replies from elsewhere.
 pub struct Pending {
@@ -124,10 +128,33 @@ impl Pending {
         count
     }
 
-    /// Forgets the asks that were given up.
-    pub fn sweep(&self) {
+    /// Forgets the asks that were given up, and ends those whose deadline has passed: of a message that was moved on or passed on
+    /// nobody tells that its silo was lost.
+    pub fn sweep(&self, now: Moment) {
+        let mut over = Vec::new();
         for shard in &self.shards {
-            shard.lock().retain(|_, waiting| !waiting.slot.is_abandoned());
+            over.extend(shard.lock().extract_if(|_, waiting| {
+                waiting.slot.is_abandoned() || waiting.deadline.is_some_and(|deadline| deadline + GRACE < now)
+            }));
+        }
+        for (_, waiting) in over.into_iter().filter(|(_, waiting)| !waiting.slot.is_abandoned()) {
+            let text = format!(
+                "nobody answered for {} until the deadline; the message may have run",
+                waiting.actor
+            );
+            let failure = Failure::new(FailureCode::TimedOut, Ran::Unknown, text);
+            waiting.slot.answer(Err(failure));
+        }
+    }
+
+    /// Ends all that wait, unknown; `why` is the begin of a sentence.
+    pub fn end(&self, why: &str) {
+        let shards = self.shards.iter();
+        let all: Vec<_> = shards.flat_map(|shard| std::mem::take(&mut *shard.lock())).collect();
+        for (_, waiting) in all {
+            let text = format!("{why} before {} answered; the message may have run", waiting.actor);
+            let failure = Failure::new(FailureCode::Unknown, Ran::Unknown, text);
+            waiting.slot.answer(Err(failure));
         }
     }
 
@@ -139,5 +166,36 @@ impl Pending {
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbox::reply_pair;
+    use futures_util::FutureExt;
+
+    /// A message is moved on with its actor, and the silo that it came to is lost: nobody tells its caller.
+    #[test]
+    fn an_ask_that_nobody_answers_ends_soon_after_its_deadline() {
+        let pending = Pending::default();
+        let actor = ActorId::new("ledger", "a").expect("a name");
+        let (sender, wait) = reply_pair::<()>();
+        let deadline = Moment::default() + Duration::from_secs(5);
+        let request = pending.register(sender.into(), actor, Some(deadline));
+        assert!(pending.sent(request, &SiloId::new("a", 1)));
+        pending.flushed(&SiloId::new("a", 1));
+        pending.sweep(deadline + GRACE);
+        assert_eq!(pending.len(), 1);
+        pending.sweep(deadline + GRACE + Duration::from_millis(1));
+        assert!(pending.is_empty());
+        let failure = match wait.now_or_never() {
+            Some(Some(Err(failure))) => failure,
+            _ => panic!("it is answered"),
+        };
+        assert_eq!(
+            (failure.code, failure.ran),
+            (FailureCode::TimedOut as u16, Ran::Unknown)
+        );
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     clock::{Clock, Moment},
     directory::{Step, Way},
     ident::{ActorId, ActorTable, Hint, ProcessId, RequestId, SHARDS, SiloId, shard_of},
-    mailbox::{Letter, Mailbox, ReplyTo},
+    mailbox::{Letter, Mailbox, ReplyTo, reply_pair},
     wire::{BounceReason, Call, EncodeError, Failure, FailureCode, Frame, Outcome, Ran},
 };
 use parking_lot::{Mutex, RwLock};
@@ -367,9 +367,9 @@ impl Switchboard {
         if let Some(request) = own_request(&letter, &self.process) {
             match self.pending.came_back(request) {
                 Some(deadline) => letter.deadline = deadline,
-                // Its ask has ended; the way still has to be switched.
+                // Its ask has ended; the way still has to be switched. It is nobody's dead letter: who asked knows.
                 None => {
-                    letter.reply = ReplyTo::Nobody;
+                    letter.reply = ReplyTo::Here(reply_pair::<()>().0.into());
                     letter.deadline = Some(Moment(0));
                 }
             }
@@ -521,11 +521,15 @@ impl Switchboard {
     pub fn close(&self, failure: &Failure) {
         *self.closed.write() = Some(failure.clone());
         for line in self.all_lines() {
-            line.close();
-            for letter in line.peek(Way::drain) {
+            for letter in line.close() {
                 self.fail(line.actor(), letter, failure.clone());
             }
         }
+    }
+
+    /// Ends the asks that were sent and not answered, as no answers come any more; `why` is the begin of a sentence.
+    pub fn end_asks(&self, why: &str) {
+        self.pending.end(why);
     }
 }
 

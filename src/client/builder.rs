@@ -166,7 +166,7 @@ impl ClientBuilder {
         let uplink = Arc::new(CoreUplink(Arc::downgrade(&core)));
         let board = Switchboard::new(process, clock, self.ask_timeout, links, uplink);
         core.complete(board, events);
-        core.view_changed(view, silos);
+        core.view_changed(None, view, silos);
         Ok(Client::new(core))
     }
 }

@@ -58,6 +58,60 @@ struct Cluster {
     view: u64,
     silos: BTreeMap<SiloId, SiloAddress>,
     gone: BTreeSet<SiloId>,
+    /// The last view that each silo told.
+    told: BTreeMap<SiloId, u64>,
+    /// Those that a view which fell did not name. Each that lives writes its row again; the link of one that does not is lost.
+    unnamed: BTreeSet<SiloId>,
+}
+
+impl Cluster {
+    /// Whether a view is news. An older one is from who is behind, unless who tells it has told a later one before: links keep the
+    /// order, so the store has lost writes, and the cluster counts from there.
+    fn is_news(&mut self, teller: Option<&SiloId>, view: u64) -> bool {
+        let before = teller.and_then(|teller| self.told.insert(teller.clone(), view));
+        view >= self.view || before.is_some_and(|before| before > view)
+    }
+
+    /// Takes a view that is news; `is_up`: whether there is a link to a silo. Answers who is gone.
+    fn take(
+        &mut self,
+        view: u64,
+        mut silos: BTreeMap<SiloId, SiloAddress>,
+        is_up: impl Fn(&SiloId) -> bool,
+    ) -> Vec<SiloId> {
+        let has_fallen = view < self.view;
+        self.view = view;
+        self.unnamed.retain(|silo| !silos.contains_key(silo));
+        let mut gone = Vec::new();
+        for (silo, address) in std::mem::take(&mut self.silos) {
+            if silos.contains_key(&silo) {
+                continue;
+            }
+            if (has_fallen || self.unnamed.remove(&silo)) && is_up(&silo) {
+                self.unnamed.insert(silo.clone());
+                silos.insert(silo, address);
+            } else {
+                gone.push(silo);
+            }
+        }
+        self.gone.extend(gone.iter().cloned());
+        // The row of a silo that lives is written again when the store has lost it.
+        self.gone.retain(|silo| !silos.contains_key(silo));
+        self.told.retain(|silo, _| silos.contains_key(silo));
+        self.silos = silos;
+        gone
+    }
+
+    /// The link to a silo is lost. Answers whether it is gone by that.
+    fn link_lost(&mut self, silo: &SiloId) -> bool {
+        let is_gone = self.unnamed.remove(silo);
+        if is_gone {
+            self.silos.remove(silo);
+            self.told.remove(silo);
+            self.gone.insert(silo.clone());
+        }
+        is_gone
+    }
 }
 
 struct Lookup {
@@ -118,7 +172,7 @@ impl Core {
                 let mut cluster = self.cluster.lock();
                 cluster.view = cluster.view.min(view);
                 drop(cluster);
-                return self.view_changed(view, silos);
+                return self.view_changed(None, view, silos);
             }
         }
     }
@@ -134,37 +188,32 @@ impl Core {
         self.cluster.lock().silos.values().cloned().collect()
     }
 
-    /// A silo has said which silos there are.
-    pub(super) fn view_changed(self: &Arc<Self>, view: u64, silos: Vec<SiloAddress>) {
+    /// A silo has said which silos there are; `None`: over no link.
+    pub(super) fn view_changed(self: &Arc<Self>, teller: Option<&SiloId>, view: u64, silos: Vec<SiloAddress>) {
         let gone = {
             let mut cluster = self.cluster.lock();
-            if view < cluster.view {
+            if !cluster.is_news(teller, view) {
                 return;
             }
-            cluster.view = view;
             let new: BTreeMap<_, _> = silos.into_iter().map(|silo| (silo.silo.clone(), silo)).collect();
-            let gone: Vec<_> = cluster
-                .silos
-                .keys()
-                .filter(|silo| !new.contains_key(*silo))
-                .cloned()
-                .collect();
-            cluster.gone.extend(gone.iter().cloned());
             for (silo, address) in &new {
                 self.board().links().keep(silo, &address.address);
             }
-            cluster.silos = new;
-            gone
+            cluster.take(view, new, |silo| self.board().links().is_up(silo))
         };
+        self.are_gone(gone);
+    }
+
+    fn are_gone(self: &Arc<Self>, gone: Vec<SiloId>) {
         for silo in gone {
             tracing::info!(%silo, "a silo is gone");
-            let unsent = self.board().links().forget(&silo);
+            // What has not left goes elsewhere; what has may have run.
+            for frame in self.board().links().forget(&silo) {
+                self.board().unsent(&silo, frame, Unsent::Gone);
+            }
             self.board().silo_died(&silo);
             // Its link was closed here, so nobody tells of its loss.
             self.look_up_elsewhere(|lookup| lookup.asked == silo);
-            for frame in unsent {
-                self.board().unsent(&silo, frame, Unsent::Gone);
-            }
         }
     }
 
@@ -225,6 +274,7 @@ impl Core {
         self.board()
             .close(&Failure::new(FailureCode::ShuttingDown, Ran::No, text));
         self.board().links().close();
+        self.board().end_asks("the client was closed");
         self.stop.lock().take();
     }
 }
@@ -287,7 +337,7 @@ impl LinkEvents for CoreLinks {
             Frame::NotHere { actor, k } => board.not_here(silo, &actor, k),
             Frame::Moved { actor, hint } => board.moved(&actor, hint),
             Frame::Located { request, found } => core.located(request, found),
-            Frame::View { view, silos } => core.view_changed(view, silos),
+            Frame::View { view, silos } => core.view_changed(Some(silo), view, silos),
             Frame::Leaving => {
                 board.leaving(silo);
                 board.links().send(silo, Frame::LeavingAck);
@@ -308,6 +358,10 @@ impl LinkEvents for CoreLinks {
         let Some(core) = self.0.upgrade() else { return };
         core.board().link_lost(silo);
         core.look_up_elsewhere(|lookup| lookup.asked == *silo);
+        let is_gone = core.cluster.lock().link_lost(silo);
+        if is_gone {
+            core.are_gone(vec![silo.clone()]);
+        }
     }
 
     fn unsent(&self, silo: &SiloId, frame: Frame, why: Unsent) {
@@ -320,5 +374,55 @@ impl LinkEvents for CoreLinks {
             }
             frame => core.board().unsent(silo, frame, why),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seed 40021 of the simulator's `a_store_that_loses_its_last_writes_loses_nothing_else`: the views began again at a lower number, and
+    /// a client believed none of them any more.
+    #[test]
+    fn views_that_fall_are_believed_where_they_fell() {
+        let (a, b) = (SiloId::new("a", 1), SiloId::new("b", 1));
+        let mut cluster = Cluster::default();
+        let mut is_news = |teller, view| {
+            let is_news = cluster.is_news(teller, view);
+            if is_news {
+                cluster.view = view;
+            }
+            is_news
+        };
+        assert!(is_news(Some(&a), 500));
+        assert!(!is_news(Some(&b), 499), "it is behind");
+        assert!(is_news(Some(&a), 101), "the store has lost writes");
+        assert!(is_news(Some(&b), 102));
+        assert!(!is_news(Some(&a), 101));
+        assert!(!is_news(None, 101));
+    }
+
+    /// A store that has lost everything: the first silo to write its row again is alone in the first view.
+    #[test]
+    fn who_is_not_named_by_a_view_that_fell_is_gone_when_its_link_is_lost() {
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| SiloId::new(name, 1));
+        let is_up = |silo: &SiloId| silo.name() != "d";
+        let named = |silos: &[&SiloId]| -> BTreeMap<SiloId, SiloAddress> {
+            let address = |silo: &SiloId| SiloAddress {
+                silo: silo.clone(),
+                address: String::new(),
+                status: crate::store::SiloStatus::Active,
+            };
+            silos.iter().map(|silo| ((*silo).clone(), address(silo))).collect()
+        };
+        let mut cluster = Cluster::default();
+        assert!(cluster.take(500, named(&[&a, &b, &c, &d]), is_up).is_empty());
+        assert!(cluster.take(1, named(&[&a]), is_up) == [d.clone()]);
+        assert!(cluster.take(2, named(&[&a, &b]), is_up).is_empty());
+        assert_eq!(cluster.silos.len(), 3);
+        assert!(!cluster.link_lost(&b), "it is dialled again");
+        assert!(cluster.link_lost(&c));
+        assert_eq!(cluster.take(3, named(&[&a]), is_up), [b], "as ever");
+        assert_eq!(cluster.silos.len(), 1);
     }
 }

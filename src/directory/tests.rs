@@ -402,13 +402,6 @@ fn a_hint_at_a_silo_that_leaves_is_forgotten() {
     assert_eq!(fenced(&mut way, 1, None), [LOCATE_LATER]);
 }
 
-#[test]
-fn a_silo_to_avoid_is_left_where_nothing_waits_on_it() {
-    assert_eq!(after(&mut unused(), |way, steps| way.avoid(&t(), steps)), [LOCATE]);
-    assert_eq!(after(&mut entering(), |way, steps| way.avoid(&t(), steps)), [LOCATE]);
-    assert_eq!(after(&mut open(), |way, steps| way.avoid(&s(), steps)), []);
-}
-
 // Waiting.
 
 #[test]

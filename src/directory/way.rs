@@ -445,17 +445,6 @@ impl<I> Way<I> {
         }
     }
 
-    /// The silo that a hint or the directory named cannot be used (it leaves): the directory is asked again.
-    pub fn avoid(&mut self, silo: &SiloId, steps: &mut Vec<Step<I>>) {
-        if self.leads_to(silo) {
-            match self.stage {
-                Stage::Open if self.sent == 0 => self.locate(Stage::Locating, steps),
-                Stage::Entering => self.locate(Stage::LocatingEntry, steps),
-                _ => {}
-            }
-        }
-    }
-
     fn leads_to(&self, silo: &SiloId) -> bool {
         self.route.as_ref().is_some_and(|route| route.silo == *silo)
     }

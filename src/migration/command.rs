@@ -223,7 +223,7 @@ pub enum Purpose {
     Commit,
     /// The source goes on with it; a late commit must fail.
     Resume,
-    /// The source takes it back from a dead target.
+    /// The source takes it back: from a dead target, or as the store has lost writes.
     TakeBack,
     /// The target starts it without the source's word.
     Start,

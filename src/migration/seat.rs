@@ -1,6 +1,9 @@
 //! The seat: all that one silo knows of one actor.
 
-use super::{Arrival, Command, Forwarding, Phase, Predecessor, Source, tenure::Tenure};
+use super::{
+    Arrival, Command, Forwarding, Phase, Predecessor, Source,
+    tenure::{OncePacked, Tenure},
+};
 use crate::{
     ident::{Epoch, Hint, LinkId, SiloId},
     wire::BounceReason,
@@ -83,7 +86,7 @@ impl<I> Seat<I> {
             epoch,
             held,
             predecessor: None,
-            called_off: false,
+            once_packed: OncePacked::Send,
             ends: false,
         } = tenure
         else {

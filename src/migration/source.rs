@@ -1,6 +1,6 @@
 //! The source's side of a move: freeze, package, hand over, forward; resume when it comes to nothing.
 
-use super::{Command, Forwarding, Phase, Purpose, Seat, Source, seat::Loss};
+use super::{Command, Forwarding, Phase, Purpose, Seat, Source, seat::Loss, tenure::OncePacked};
 use crate::{
     ident::{Epoch, Hint, SiloId},
     store::Entry,
@@ -25,7 +25,8 @@ impl<I> Seat<I> {
         if let Phase::Freezing { to } = &tenure.phase {
             let to = to.clone();
             let epoch = tenure.epoch;
-            if std::mem::take(&mut tenure.called_off) {
+            let once_packed = tenure.once_packed;
+            if once_packed == OncePacked::Resume {
                 // No package has left.
                 return self.resume(epoch);
             }
@@ -33,7 +34,10 @@ impl<I> Seat<I> {
                 to: to.clone(),
                 resolving: false,
             };
-            self.commands.push(Command::SendPackage { to, epoch });
+            match once_packed {
+                OncePacked::TakeBack => self.resolve(),
+                _ => self.commands.push(Command::SendPackage { to, epoch }),
+            }
         }
     }
 
@@ -64,6 +68,22 @@ impl<I> Seat<I> {
             && tenure.epoch.next() == epoch
         {
             self.become_forwarder(true);
+        } else if tenure.epoch == epoch {
+            self.overwritten(from);
+        }
+    }
+
+    /// The directory let `by` in at the epoch that this silo goes on at: the store has lost how it went on, and the package that `by` has
+    /// is of before. `by` runs nothing without `Go`, or a change of the entry, which fails when this silo has raised the epoch.
+    fn overwritten(&mut self, by: &SiloId) {
+        self.freeze(by.clone());
+        if let Some(tenure) = &mut self.tenure
+            // Nobody can commit what was sent to another.
+            && let Phase::Freezing { to } | Phase::Frozen { to, .. } = &mut tenure.phase
+        {
+            *to = by.clone();
+            tenure.once_packed = OncePacked::TakeBack;
+            self.resolve();
         }
     }
 
@@ -83,7 +103,7 @@ impl<I> Seat<I> {
         if let Some(tenure) = &mut self.tenure
             && matches!(tenure.phase, Phase::Freezing { .. })
         {
-            tenure.called_off = true;
+            tenure.call_off();
         }
         self.resolve();
     }
@@ -107,6 +127,9 @@ impl<I> Seat<I> {
         let epoch = tenure.epoch;
         if *entry == Entry::owned(self.me.clone(), epoch) {
             return self.change_entry(Purpose::Resume);
+        }
+        if tenure.once_packed == OncePacked::TakeBack && *entry == Entry::owned(to.clone(), epoch) {
+            return self.entry_lost(entry);
         }
         if !dead(to) {
             // Only the target's commit can have changed the entry of a live source.
@@ -139,7 +162,7 @@ impl<I> Seat<I> {
         if let Some(tenure) = &mut self.tenure {
             tenure.phase = Phase::Active;
             tenure.epoch = epoch;
-            tenure.called_off = false;
+            tenure.once_packed = OncePacked::Send;
             self.commands.push(Command::Resume { epoch });
             self.settle();
         }

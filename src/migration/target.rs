@@ -214,9 +214,9 @@ impl<I> Seat<I> {
         }
     }
 
-    /// The store knows an older epoch than the tenure stands on. Who has the actor writes over it; who was to get it, or gives it up,
+    /// The store knows an older epoch than the tenure stands on, or another owner at it. Who has the actor writes over it; who was to get it, or gives it up,
     /// lets it be.
-    fn entry_lost(&mut self, found: &Entry) {
+    pub(super) fn entry_lost(&mut self, found: &Entry) {
         let Some(tenure) = &self.tenure else { return };
         let (purpose, epoch) = match tenure.phase {
             // Above the epoch at which the target may have committed.
@@ -270,7 +270,7 @@ impl<I> Seat<I> {
     pub(super) fn peer_of_move_died(&mut self, silo: &SiloId) {
         let Some(tenure) = &mut self.tenure else { return };
         match &tenure.phase {
-            Phase::Freezing { to } if to == silo => tenure.called_off = true,
+            Phase::Freezing { to } if to == silo => tenure.call_off(),
             Phase::Frozen { to, .. } if to == silo => self.resolve(),
             _ => {}
         }

@@ -100,6 +100,28 @@ pub enum Phase {
     },
 }
 
+impl Phase {
+    /// Whether the directory named this silo at the tenure's epoch, and the tenure goes on.
+    pub fn is_named(&self) -> bool {
+        match self {
+            Self::Active | Self::Freezing { .. } | Self::Frozen { .. } | Self::Committed { .. } => true,
+            Self::Ending { freeing } => !freeing,
+            Self::Registering | Self::Prepared { .. } => false,
+        }
+    }
+}
+
+/// What follows when an actor that freezes is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum OncePacked {
+    /// The package is sent.
+    Send,
+    /// The actor goes on: the target has died, or the move is cancelled.
+    Resume,
+    /// The actor is taken back from the target, which has committed an old package at the epoch that it goes on at here.
+    TakeBack,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Tenure<I> {
     pub(super) phase: Phase,
@@ -107,8 +129,8 @@ pub(super) struct Tenure<I> {
     pub(super) epoch: Epoch,
     pub(super) held: Vec<(Arrival<I>, Source)>,
     pub(super) predecessor: Option<Predecessor>,
-    /// While freezing: the target has died, or the move is cancelled, so that nothing is to be sent.
-    pub(super) called_off: bool,
+    /// While freezing.
+    pub(super) once_packed: OncePacked,
     /// The activation is to end as soon as the seat is settled.
     pub(super) ends: bool,
 }
@@ -120,8 +142,15 @@ impl<I> Tenure<I> {
             epoch,
             held: Vec::new(),
             predecessor: None,
-            called_off: false,
+            once_packed: OncePacked::Send,
             ends: false,
+        }
+    }
+
+    /// The move is over before its package has left.
+    pub(super) fn call_off(&mut self) {
+        if self.once_packed == OncePacked::Send {
+            self.once_packed = OncePacked::Resume;
         }
     }
 }

@@ -398,6 +398,68 @@ fn a_move_whose_epoch_the_store_gave_to_another_is_given_up() {
     }
 }
 
+/// Seed 40069 of `a_store_that_loses_its_last_writes_loses_nothing_else`: S gives a move to T up, and goes on at epoch 2. The store
+/// forgets that, and takes T's commit of the old package, at epoch 2. T waited for `Go`, and then ran what S had run.
+#[test]
+fn who_went_on_at_an_epoch_takes_it_from_a_commit_that_the_store_let_in_when_it_lost_that() {
+    let went_on = || {
+        let mut seat = frozen();
+        seat.resolve();
+        seat.entry_read(&owned(s(), 1), nobody);
+        let changed = crate::store::EntryOutcome::Changed;
+        seat.entry_changed(super::Purpose::Resume, &owned(s(), 2), changed, nobody);
+        let _ = seat.take_commands();
+        seat
+    };
+    let takes_it_back = |seat: &mut Seat<&'static str>| {
+        let purpose = super::Purpose::TakeBack;
+        let (expected, new) = (owned(t(), 2), owned(s(), 4));
+        let commands = after(seat, |seat| seat.entry_read(&expected, nobody));
+        assert_eq!(
+            commands,
+            [Command::ChangeEntry {
+                purpose,
+                expected,
+                new: new.clone()
+            }]
+        );
+        let changed = crate::store::EntryOutcome::Changed;
+        let commands = after(seat, |seat| seat.entry_changed(purpose, &new, changed, nobody));
+        assert_eq!(commands, [Command::Resume { epoch: Epoch(4) }]);
+    };
+    // It goes on at a later epoch, whatever it was at.
+    let mut on_the_move = went_on();
+    assert!(on_the_move.freeze(u()));
+    let _ = on_the_move.take_commands();
+    for (mut seat, told) in [(went_on(), vec![Command::Freeze]), (on_the_move, Vec::new())] {
+        assert_eq!(after(&mut seat, |seat| seat.committed(&t(), Epoch(2))), told);
+        assert_eq!(after(&mut seat, Seat::packed), [Command::ReadEntry]);
+        takes_it_back(&mut seat);
+    }
+    let mut seat = went_on();
+    assert!(seat.freeze(u()));
+    seat.packed();
+    let _ = seat.take_commands();
+    assert_eq!(
+        after(&mut seat, |seat| seat.committed(&t(), Epoch(2))),
+        [Command::ReadEntry]
+    );
+    takes_it_back(&mut seat);
+    // A late one of an earlier epoch says nothing.
+    assert_eq!(after(&mut went_on(), |seat| seat.committed(&t(), Epoch(1))), []);
+
+    // T, which hears no `Go`, finds the entry gone.
+    let mut seat = committed();
+    seat.start_without_source();
+    let _ = seat.take_commands();
+    let conflict = crate::store::EntryOutcome::Conflict(owned(s(), 4));
+    let commands = after(&mut seat, |seat| {
+        seat.entry_changed(super::Purpose::Start, &owned(t(), 3), conflict, nobody);
+    });
+    assert_eq!(commands, [Command::Drop]);
+    assert!(seat.phase().is_none());
+}
+
 // Deactivation.
 
 #[test]

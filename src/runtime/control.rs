@@ -33,7 +33,7 @@ pub enum Control {
     End(DeactivateReason),
     /// Forget everything without a word.
     Drop,
-    /// Forget everything; whether the waiting messages ran elsewhere is not known.
+    /// Forget everything; whether what was taken out of the mailbox ran, here or elsewhere, is not known.
     Abandon,
 }
 

@@ -7,7 +7,7 @@ use super::{
     slot::{Doing, Slot, State, Step, Work},
 };
 use crate::{
-    actor::{AnyActor, DeactivateReason, Hydrate, clear_turn, panic_text, take_outliving, with_timers},
+    actor::{AnyActor, DeactivateReason, Hydrate, clear_turn, panic_text, take_lost, take_outliving, with_timers},
     mailbox::{Letter, ReplyTo},
     wire::{Failure, FailureCode, Ran},
 };
@@ -105,6 +105,10 @@ impl Slot {
     /// After a panic: from what is saved, and not at once if it was not the first.
     pub(super) fn reload(&mut self, local: &Local) {
         let streams = take_outliving(self.activation.actor());
+        if take_lost(self.activation.actor()) {
+            // Rebuilt, it would have the same epoch, and panic at its next save.
+            return self.overtaken(local);
+        }
         let panics = self.panics.get_or_insert_with(|| Box::new(Panics::none()));
         panics.streams = streams;
         let pause = panics.add(local.clock.now());
@@ -203,6 +207,10 @@ impl Slot {
 
     pub(super) fn lost(&mut self, local: &Local, actor: Box<dyn AnyActor>) {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(actor)));
+        self.overtaken(local);
+    }
+
+    fn overtaken(&mut self, local: &Local) {
         self.meter().conflicted();
         let id = self.actor_id();
         let text = format!("{id} was taken over by another activation while this message waited; it did not run");

@@ -81,7 +81,7 @@ impl Slot {
             (Control::Abandon, state) => {
                 drop_fenced(state);
                 let text = format!(
-                    "{} was moving and its new silo was lost; the message may have run",
+                    "{} was stopped with its silo, or was moving and its new silo was lost; the message may have run",
                     self.actor_id()
                 );
                 let failure = Failure::new(FailureCode::Unknown, Ran::Unknown, text);

@@ -180,7 +180,7 @@ impl Node {
                         Ok(()) => history.deactivated += 1,
                         Err(error) => {
                             tracing::error!(%actor, %error, "the state of an actor could not be saved at its end");
-                            history.unsaved.push((actor.clone(), error.to_string()));
+                            history.not_saved(actor.clone(), error.to_string());
                         }
                     }
                     drop(history);
@@ -450,7 +450,7 @@ impl Outside for Surroundings {
 
 impl Node {
     /// Ends what waits for an activation that is gone. With its seat locked: nothing more can come to rest in it.
-    fn fail_waiting(self: &Arc<Self>, activation: &Activation, failure: &Failure) {
+    pub(super) fn fail_waiting(self: &Arc<Self>, activation: &Activation, failure: &Failure) {
         for letter in activation.close() {
             self.fail(activation.actor(), letter, failure.clone());
         }

@@ -95,10 +95,11 @@ impl Node {
         self.leaving_peers.lock().remove(silo);
         self.parcels.forget(silo);
         self.at_busy(|seat| seat.concerns(silo), |seat| seat.silo_died(silo));
-        self.board().silo_died(silo);
+        // What has not left goes elsewhere; what has may have run.
         for frame in unsent {
             self.board().unsent(silo, frame, Unsent::Gone);
         }
+        self.board().silo_died(silo);
     }
 
     /// A process has dialled this silo and shaken hands.

@@ -72,6 +72,10 @@ impl Node {
         if self.end.is_wished() {
             let (tell, told) = oneshot::channel();
             self.end.ask_uncordon(tell);
+            if !self.end.is_wished() {
+                // Called off since by another, who was answered: what stays asked for would call the next end off.
+                self.end.answer_uncordons(Ok(()));
+            }
             if self.gate() == Gate::Shut {
                 return Err(CordonError::Ended);
             }

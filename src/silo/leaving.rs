@@ -26,6 +26,9 @@ const LOOK: Duration = Duration::from_millis(5);
 /// How long the last words may take to be written, and the row to be removed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How long the store may take to say what the silo is still named for.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
 /// How often it is told how far a drain is.
 const TELL: Duration = Duration::from_millis(250);
 
@@ -135,7 +138,12 @@ impl Node {
                 self.services
                     .membership(membership::Event::SetStatus(SiloStatus::ShuttingDown));
             }
-            Command::Migrate => self.want_away(to_tell),
+            Command::Migrate => {
+                if !to_tell.moved {
+                    self.spawn(self.clone().free_leftovers());
+                }
+                self.want_away(to_tell);
+            }
             Command::StopMigrating => self.moves.cancel_waiting(),
             Command::Deactivate => {
                 self.end_activations();
@@ -149,6 +157,9 @@ impl Node {
                 }
             }
             Command::SendLeaving => {
+                // What was asked before the cordon may have been done since.
+                let _whoever_wants_them_takes_them_over =
+                    self.clock.timeout(LAST_LOOK, self.clone().free_leftovers()).await;
                 self.accepted.refuse(true);
                 for link in self.accepted.all() {
                     self.accepted.send(link.link, Frame::Leaving);
@@ -279,11 +290,25 @@ impl Node {
             .seats
             .select(|actor, place| place.activation.is_some().then(|| actor.clone()));
         forced.retain(|actor| {
-            let activation = self.at(actor, |place| place.activation.take());
-            activation.is_some_and(|activation| {
-                activation.control(Control::Drop);
-                true
-            })
+            let (activation, is_here) = self.at(actor, |place| {
+                // Of what is packed the other silo answers what waits.
+                let phase = place.seat.phase().map(|(phase, _)| phase);
+                let is_packed = matches!(
+                    phase,
+                    Some(migration::Phase::Frozen { .. } | migration::Phase::Committed { .. })
+                );
+                (
+                    place.activation.take(),
+                    phase.is_some_and(migration::Phase::is_named) && !is_packed,
+                )
+            });
+            let Some(activation) = activation else { return false };
+            if is_here {
+                let text = format!("{actor} was stopped with its silo before its turn ended; the message did not run");
+                self.fail_waiting(&activation, &Failure::new(FailureCode::ShuttingDown, Ran::No, text));
+            }
+            activation.control(if is_here { Control::Abandon } else { Control::Drop });
+            true
         });
         for actor in &forced {
             tracing::error!(%actor, "an actor was stopped by force: the shutdown timeout has passed");
@@ -342,6 +367,7 @@ impl Node {
             link.sender.abort();
         }
         self.board().links().close();
+        self.board().end_asks(&format!("{} was fenced", self.me));
         let report = Box::new(self.report(begun, reason.clone(), forced, false));
         Ended::Fenced { reason, report }
     }
@@ -370,7 +396,7 @@ impl Node {
             moved: self.moves.moved(),
             arrived: history.all_arrived(),
             deactivated: history.deactivated,
-            unsaved: history.unsaved.clone(),
+            unsaved: history.all_unsaved(),
             forced,
             flushed,
         }

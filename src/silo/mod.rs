@@ -38,6 +38,7 @@ mod inbound;
 mod incarnation;
 mod intervals;
 mod leaving;
+mod leftovers;
 mod membership_service;
 mod migration_service;
 mod migrations;

@@ -61,6 +61,9 @@ pub(super) enum Gate {
 /// The most actors that are listed as arrived.
 const LISTED: usize = 1_000_000;
 
+/// The most actors that are listed as not saved.
+const LISTED_UNSAVED: usize = 100_000;
+
 /// What happened since the start, for reports.
 #[derive(Default)]
 pub(super) struct History {
@@ -69,7 +72,8 @@ pub(super) struct History {
     pub(super) moved_in: usize,
     pub(super) arrivals: ArrivalFigures,
     pub(super) deactivated: usize,
-    pub(super) unsaved: Vec<(ActorId, String)>,
+    /// The last of them, and why.
+    unsaved: VecDeque<(ActorId, String)>,
 }
 
 impl History {
@@ -83,6 +87,19 @@ impl History {
             self.arrived.pop_front();
         }
         self.arrived.push_back(actor);
+    }
+
+    /// The state of an actor could not be saved at its end.
+    pub(super) fn not_saved(&mut self, actor: ActorId, why: String) {
+        if self.unsaved.len() == LISTED_UNSAVED {
+            self.unsaved.pop_front();
+        }
+        self.unsaved.push_back((actor, why));
+    }
+
+    /// The actors whose states could not be saved at their ends, the last of them if they are many, and why.
+    pub(super) fn all_unsaved(&self) -> Vec<(ActorId, String)> {
+        self.unsaved.iter().cloned().collect()
     }
 
     /// The actors that came by moves, the last of them if they are many.

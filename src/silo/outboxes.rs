@@ -148,8 +148,12 @@ impl Node {
                     }
                     (pause, panics) = (FIRST_PAUSE, 0);
                     node.outboxes.taken(&line);
-                    let number = post.number;
-                    node.tell_actor(&line.0, SETTLED, &Settled { outbox, number });
+                    let settled = Settled {
+                        outbox,
+                        number: post.number,
+                    };
+                    node.tell_settled(&line.0, &settled, || from.epoch() == epoch && from.slot().is_some())
+                        .await;
                 }
             });
         }
@@ -178,6 +182,24 @@ impl Node {
             Some(Some(Err(failure))) if is_taken(&failure) => Attempt::Taken,
             Some(Some(Err(failure))) => Attempt::Failed(failure),
             Some(None) | None => Attempt::Failed(late(post)),
+        }
+    }
+
+    /// Tells a poster that a post was taken: until it is told, or `is_here` no more, as nobody tells it again while it is active.
+    async fn tell_settled(&self, poster: &ActorId, settled: &Settled, is_here: impl Fn() -> bool) {
+        let Ok(body) = wire::encode(settled) else { return };
+        let port = self.board().port(poster.clone());
+        let mut letter = letter(SETTLED, body);
+        while is_here() {
+            match port.send(letter) {
+                Ok(()) => return,
+                Err(Undelivered::Full(back)) => letter = back,
+                Err(Undelivered::Failed(_, why)) => {
+                    return tracing::debug!(actor = %poster, %why, "a poster cannot be told that its post was taken");
+                }
+            }
+            // It looks again in between whether the poster is here.
+            let _room_or_late = self.clock.timeout(ATTEMPT, port.clone().room()).await;
         }
     }
 
@@ -213,6 +235,10 @@ impl Node {
         let entries = self.store.entries(posters.clone()).await?;
         for (poster, entry) in posters.iter().zip(entries) {
             let has_it = |owner| !self.view.read().is_gone(owner);
+            if let Some(owner) = &entry.owner {
+                // One that nobody knows is looked for, and found dead.
+                self.services.owner_seen(self, owner);
+            }
             if !entry.owner.as_ref().is_some_and(has_it) {
                 tracing::debug!(%poster, "an actor that nobody has is woken to send what it has posted");
                 self.tell_actor(poster, WAKE, &());

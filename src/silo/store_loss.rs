@@ -1,5 +1,5 @@
-//! What a silo does when the store has lost writes (a failover, a restored snapshot): it writes the directory entries of what
-//! runs here again.
+//! What a silo does when the store has lost writes (a failover, a restored snapshot): it writes the directory entries that name
+//! it again.
 
 use super::{Gate, Node};
 use crate::{
@@ -16,15 +16,15 @@ const BATCH: usize = 512;
 const RETRY: Duration = Duration::from_millis(50);
 
 impl Node {
-    /// Writes the entries of the actors that run here again where the store knows an older epoch.
+    /// Writes the entries of the actors that the directory gave to this silo again where the store knows an older epoch.
     ///
-    /// An epoch is never used twice, so whoever stands there with a lower one owned the actor before. What moves at this
-    /// moment is left to its move, which is decided by the entry.
+    /// An epoch is never used twice, so whoever stands there with a lower one owned the actor before. Moves are decided by the
+    /// entry, so those of actors that move, or have just come, are written again, too.
     pub(super) fn assert_entries(self: &Arc<Self>) {
         let node = Arc::downgrade(self);
         let mut mine = self.seats.select(|actor, place| {
             let (phase, epoch) = place.seat.phase()?;
-            (*phase == Phase::Active).then(|| (actor.clone(), epoch))
+            phase.is_named().then(|| (actor.clone(), epoch))
         });
         self.spawn(async move {
             while !mine.is_empty() {
@@ -53,8 +53,8 @@ impl Node {
             .entries(batch.iter().map(|(actor, _)| actor.clone()).collect())
             .await?;
         let lost = batch.iter().zip(entries).filter(|((actor, epoch), entry)| {
-            let runs = |(phase, now): (&Phase, Epoch)| *phase == Phase::Active && now == *epoch;
-            entry.epoch < *epoch && self.seats.peek(actor, |place| place.seat.phase().is_some_and(runs)) == Some(true)
+            let named = |(phase, now): (&Phase, Epoch)| phase.is_named() && now == *epoch;
+            entry.epoch < *epoch && self.seats.peek(actor, |place| place.seat.phase().is_some_and(named)) == Some(true)
         });
         let changes: Vec<EntryChange> = lost
             .map(|((actor, epoch), expected)| EntryChange {

@@ -156,3 +156,37 @@ fn a_silo_that_started_by_a_clock_that_was_ahead_starts_again_by_one_that_is_rig
     });
     said.expect("in time");
 }
+
+/// Found by reading: a silo dies, and what waits for a link to it when that is known never left its caller. It ended `Unknown`, as if it
+/// had been sent.
+#[test]
+fn what_waits_for_a_link_to_a_silo_that_is_found_dead_runs_elsewhere() {
+    quiet();
+    let mut sim = Sim::new(1);
+    sim.program("v1", || {
+        SiloBuilder::workers(Silo::builder(), 1)
+            .without_linked()
+            .register::<Account>()
+    });
+    let said = sim.run(Duration::from_secs(300), async |world| {
+        let fleet = Fleet::start(&world, ["silo-0", "silo-1"], "v1");
+        assert!(fleet.whole(Duration::from_secs(30)).await);
+        let process = world.client("client");
+        let client = process.connect(Client::builder()).await.expect("silos answer");
+        world.crash("silo-1");
+        // Links to it are closed, and it is not known to be dead: some of these belong there.
+        world.sleep(Duration::from_millis(100)).await;
+        let asks = (0..20).map(|n| {
+            let account = client.actor::<Account>(&format!("account-{n}"));
+            async move {
+                let sender = "client".to_owned();
+                let append = Append { sender, n, takes: 0 };
+                account.ask(append).within(Duration::from_secs(60)).await
+            }
+        });
+        join_all(asks).await
+    });
+    for (n, len) in said.expect("in time").into_iter().enumerate() {
+        assert_eq!(len.unwrap_or_else(|error| panic!("account-{n}: {error}")), 1);
+    }
+}

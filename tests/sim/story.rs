@@ -2,7 +2,7 @@
 
 use crate::{
     account::{Note, v1, v2, v3},
-    history::{self, History},
+    history::{self, History, Turn},
     load::{Load, lists},
     plots::{Plot, watch_views},
     watcher,
@@ -156,6 +156,42 @@ impl Run {
     /// Whether the store has forgotten what it did then.
     pub(crate) fn is_lost(&self, at: Duration) -> bool {
         self.may_be_lost(at, at)
+    }
+
+    /// Whether the store has forgotten that it gave the actor to the silo at this epoch: what ran by that is forgotten with it.
+    pub(crate) fn is_forgotten(&self, turn: &Turn) -> bool {
+        self.has_forgotten(&turn.actor, &turn.silo, |change| change.after.epoch.0 == turn.epoch)
+    }
+
+    /// Whether the store has forgotten that it gave the actor to the silo when that had it last, at this time.
+    pub(crate) fn is_forgotten_at(&self, actor: &str, silo: &str, at: Duration) -> bool {
+        let mut changes = self.owners.iter();
+        let last = changes.rfind(|change| change.actor.key() == actor && change.at <= at && change.gives_to(silo));
+        last.is_some_and(|last| self.has_forgotten(actor, silo, |change| change == last))
+    }
+
+    fn has_forgotten(&self, actor: &str, silo: &str, which: impl Fn(&OwnerChange) -> bool) -> bool {
+        !self.lost_writes.is_empty()
+            && self.owners.iter().any(|change| {
+                change.actor.key() == actor && change.gives_to(silo) && which(change) && self.is_lost(change.at)
+            })
+    }
+
+    /// Whether the store had forgotten, when the turn began, that it gave its actor to another silo at the turn's epoch or a later one:
+    /// that silo writes its entry again, over the one by which the turn ran.
+    pub(crate) fn is_by_a_forgotten_epoch(&self, turn: &Turn) -> bool {
+        self.owners.iter().any(|change| {
+            let of_another = change
+                .after
+                .owner
+                .as_ref()
+                .is_some_and(|owner| owner.name() != turn.silo);
+            change.actor.key() == turn.actor
+                && of_another
+                && change.at < turn.began
+                && change.after.epoch.0 >= turn.epoch
+                && self.is_lost(change.at)
+        })
     }
 
     /// Whether what was done from `begun` to `ended` may have been forgotten by the store, or part of it.

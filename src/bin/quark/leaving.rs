@@ -8,10 +8,14 @@ use quark::{
     admin::Admin,
     clock::Clock,
     ident::SiloId,
+    store::SiloStatus,
     wire::{DrainProgress, LeaveAsked},
 };
 use serde::Serialize;
 use std::time::Duration;
+
+/// How long a silo that leaves in order may say nothing at its end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Let a silo take no more actors; those that it has stay
 #[derive(Debug, clap::Args)]
@@ -87,18 +91,34 @@ impl DrainSilo {
             return self.one.say(&silo, "drains");
         }
         let clock = Clock::system();
-        let mut most = 0;
+        let (mut most, mut drains, mut heard) = (0, false, clock.now());
         // A silo that has left is no silo of the cluster any more.
-        while admin.silos().iter().any(|address| address.silo == silo) {
-            if let Ok(report) = admin.status(&silo).await
-                && let Some(drain) = report.drain
-            {
-                most = most.max(drain.actors_left);
-                self.show(&drain, most)?;
+        while let Some(address) = admin.silos().into_iter().find(|address| address.silo == silo) {
+            if let Ok(report) = admin.status(&silo).await {
+                heard = clock.now();
+                match report.drain {
+                    Some(drain) => {
+                        drains = true;
+                        most = most.max(drain.actors_left);
+                        self.show(&drain, most)?;
+                    }
+                    None if drains && address.status == SiloStatus::Active => {
+                        clear_line();
+                        anyhow::bail!("{silo} was un-cordoned and stays: drain it again if it is to leave");
+                    }
+                    None => {}
+                }
             }
             clock.sleep(Duration::from_millis(200)).await;
         }
         clear_line();
+        let silent = clock.now().since(heard);
+        if silent > LAST_WORDS {
+            let silent = silent.as_secs();
+            anyhow::bail!(
+                "{silo} is gone, and had not answered for {silent} s: it died, or was cut off, before it had left; see its log"
+            );
+        }
         self.one.say(&silo, "has left")
     }
 

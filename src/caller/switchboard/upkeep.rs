@@ -23,7 +23,7 @@ impl Switchboard {
     /// Ends what waits past its deadline, and forgets lines that nobody holds. To be called now and then. Looks at the lines
     /// where something may wait, and at some of the others.
     pub fn sweep(&self) {
-        self.pending.sweep();
+        self.pending.sweep(self.clock.now());
         for unsettled in &self.unsettled {
             let actors = std::mem::take(&mut *unsettled.lock());
             for line in actors.iter().filter_map(|actor| self.line(actor)) {
@@ -89,11 +89,9 @@ impl Switchboard {
     /// Ends what waits for a way past its deadline.
     pub(in crate::caller) fn end_overdue(&self, line: &Line) {
         let now = self.clock.now();
-        let over = line.peek(|way| {
-            way.remove_if(|letter| {
-                let late = letter.deadline.is_some_and(|deadline| deadline <= now);
-                late || matches!(&letter.reply, ReplyTo::Here(slot) if slot.is_abandoned())
-            })
+        let over = line.remove_if(|letter| {
+            let late = letter.deadline.is_some_and(|deadline| deadline <= now);
+            late || matches!(&letter.reply, ReplyTo::Here(slot) if slot.is_abandoned())
         });
         for letter in over {
             let actor = line.actor();

@@ -16,7 +16,8 @@ pub(crate) fn check(run: &Run) -> Result<(), String> {
                 report.silo
             ));
         }
-        // A registration of which the silo heard nothing may have been done: whoever asks next takes that over, too.
+        // A registration of which the silo heard nothing may have been done, and the store may take longer to say so than a silo that
+        // leaves waits: whoever asks next takes that over, too.
         let is_silent = [Fault::StoreLate, Fault::StoreSilent]
             .iter()
             .any(|fault| run.plan.every.contains_key(fault));

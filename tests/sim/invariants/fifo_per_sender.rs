@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 pub(crate) fn check(run: &Run) -> Result<(), String> {
     let mut last = BTreeMap::new();
-    for turn in &run.history.turns {
+    for turn in run.history.turns.iter().filter(|turn| !run.is_forgotten(turn)) {
         let of = (turn.actor.as_str(), turn.sender.as_str());
         if let Some(before) = last.insert(of, turn.n)
             && before > turn.n
