@@ -187,9 +187,12 @@ pub(super) fn run<A: Handler<M>, M: Message>(
     scope::set_turn(parts.deadline, parts.callers);
     let (message, mut cell) = (parts.message, Cell::<A>::of(actor));
     let mut reply = parts.reply;
-    if let Some(effect) = parts.once
-        && let Some(failure) = cell.ctx.begin_once::<M>(*effect)
-    {
+    let refused = match (parts.once, message.published_by()) {
+        (None, None) => None,
+        (Some(effect), _) => cell.ctx.begin_once::<M>(*effect),
+        (None, Some(by)) => cell.ctx.hear(by),
+    };
+    if let Some(failure) = refused {
         let remote = reply.send(M::NAME, Err(failure));
         let wants = cell.ctx.wants();
         let actor: Box<dyn AnyActor> = cell;
