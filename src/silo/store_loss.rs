@@ -1,11 +1,10 @@
 //! What a silo does when the store has lost writes (a failover, a restored snapshot): it writes the directory entries that name
 //! it again, and ends activations that the store has given to others meanwhile.
 
-use super::{Gate, Node};
+use super::{Gate, Node, sending::letter};
 use crate::{
     actor::DISOWNED,
     ident::{ActorId, Epoch},
-    mailbox::{Body, Chain, Letter, ReplyTo},
     migration::Phase,
     store::{Entry, EntryChange, EntryOutcome},
     wire,
@@ -48,6 +47,7 @@ impl Node {
 
     /// Ends the activation of an actor that is another silo's. One that saves would hear of it by its next save; others never would.
     fn disown(self: &Arc<Self>, actor: ActorId, epoch: Epoch) {
+        let word = wire::encode(&epoch).expect("invariant: a number can be written");
         let node = Arc::downgrade(self);
         self.spawn(async move {
             while let Some(node) = node.upgrade() {
@@ -55,7 +55,8 @@ impl Node {
                     // One that moves goes by its entry.
                     let is_active = place.seat.phase() == Some((&Phase::Active, epoch));
                     let activation = place.activation.as_ref().filter(|_| is_active);
-                    activation.is_none_or(|activation| activation.mailbox().push(disowned(epoch)).is_ok())
+                    activation
+                        .is_none_or(|activation| activation.mailbox().push(letter(DISOWNED, word.clone())).is_ok())
                 });
                 if told.unwrap_or(true) {
                     return;
@@ -106,17 +107,5 @@ impl Node {
             .filter(|(_, outcome)| *outcome != EntryOutcome::Changed)
             .map(|(change, _)| (change.actor, change.new.epoch))
             .collect())
-    }
-}
-
-fn disowned(epoch: Epoch) -> Letter {
-    Letter {
-        body: Body::Encoded {
-            name: DISOWNED.into(),
-            bytes: wire::encode(&epoch).expect("invariant: a number can be written"),
-        },
-        reply: ReplyTo::Nobody,
-        deadline: None,
-        chain: Chain::NONE,
     }
 }
