@@ -2,7 +2,7 @@
 
 use super::{
     Home, Letter, Payload, Records,
-    waits::{self, Waits},
+    waits::{self, Taken, Waits},
 };
 use crate::{
     activity::{Activity, ActivityCell},
@@ -397,6 +397,35 @@ impl Mailbox {
         self.activity.taken(inner.taken);
         self.gate.store(gate & !QUEUED, Ordering::Release);
         gate & QUEUED != 0
+    }
+
+    /// Takes all that waits, to be run before anything else is: the mailbox has come to rest with that, and the next message is
+    /// told to the host. `None`, and nothing is taken, if it is more than `most` messages or there is more to it: see
+    /// [`Mailbox::take`], and [`Mailbox::rest`] after it.
+    ///
+    /// Who waits for room is not forgotten by an owner that does not look again: nobody begins to wait beside what is taken here,
+    /// as that is less than the mailbox holds, unless behind messages that came later; with these the owner is told again.
+    pub fn take_few(&self, most: u32) -> Option<Taken> {
+        let mut inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        let queued = gate & QUEUED;
+        if gate & AWAITED != 0 || queued == 0 || queued > most || queued >= self.capacity {
+            return None;
+        }
+        let waits = inner.waits.take()?;
+        inner.taken = queued;
+        self.activity.taken(queued);
+        self.gate.store(gate & CLOSED, Ordering::Release);
+        Some(Taken::new(waits))
+    }
+
+    /// What was taken by [`Mailbox::take_few`] needs more than to be run: the owner is to come to rest after all. `false` if the host
+    /// was told meanwhile, and is to look again anyway.
+    pub fn stay(&self) -> bool {
+        let _inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        self.gate.store(gate | SCHEDULED, Ordering::Release);
+        gate & SCHEDULED == 0
     }
 
     /// Puts back, in front of what is queued, what was taken and not run.

@@ -326,7 +326,9 @@ impl Worker {
                 } else if local.told.borrow().is_empty() || local.is_held() {
                     break;
                 }
-                quota = quota.saturating_sub(self.take_handed(shared, &local));
+                if shared.inbox.has_some() || !local.told.borrow().is_empty() {
+                    quota = quota.saturating_sub(self.take_handed(shared, &local));
+                }
                 if quota == 0 {
                     // A self-wake would be polled again before the arbiter's timers and I/O; this one is not.
                     tokio::task::yield_now().await;
