@@ -272,7 +272,7 @@ impl<'a, M: Message> Ask<'a, M> {
             deadline: terms.own,
             chain: terms.chain,
         };
-        if let Some(mailbox) = direct.filter(|mailbox| mailbox.may_run_here()) {
+        if let Some(mailbox) = direct.filter(|mailbox| mailbox.is_at_rest()) {
             let mut call = Call {
                 deadline: asked.deadline,
                 asked: Some(asked),

@@ -3,7 +3,7 @@
 use super::{
     Actor, AnyActor, Effect, Handler, KindEntry, Message,
     cell::Cell,
-    frame::{Frame, Memory, Turn},
+    frame::{Frame, Memory, Polled, Turn},
     once, scope,
 };
 use crate::{
@@ -196,7 +196,7 @@ pub(super) fn run<A: Handler<M>, M: Message>(
         *rare = Rare::Ended { actor, wants, remote };
         return None;
     }
-    let turn = Running::<_, M> {
+    let turn = Running::<_, M, _> {
         future: async move {
             let Cell { actor, ctx, .. } = &mut *cell;
             let reply = match ctx.known_reply::<M>() {
@@ -220,10 +220,11 @@ pub(super) fn run<A: Handler<M>, M: Message>(
             None => go_on::<_, M>(this.future, this.reply, end::<A, M>, cx, rare),
             Some(call) => go_here::<_, M>(this.future, this.reply, end::<A, M>, cx, rare, call, clock),
         };
-        if idle.is_none() && matches!(rare, Rare::Nothing) {
-            Poll::Pending
-        } else {
-            Poll::Ready(idle)
+        match idle {
+            // The future has ended, and the reply is sent or was for nobody.
+            Some(actor) => Polled::Spent(Some(actor)),
+            None if matches!(rare, Rare::Nothing) => Polled::Waits,
+            None => Polled::Ended(None),
         }
     });
     ran.unwrap_or_else(|frame| {
@@ -233,14 +234,14 @@ pub(super) fn run<A: Handler<M>, M: Message>(
 }
 
 /// What the future of a turn comes to: the actor, whether it wants something, and the reply.
-type End<F, M> = fn(<F as Future>::Output) -> (Box<dyn AnyActor>, bool, <M as Message>::Reply);
+type Ended<M> = (Box<dyn AnyActor>, bool, <M as Message>::Reply);
 
 /// Polls a turn and sends its reply when it has ended. Answers the actor if that is all; else `rare` tells, if it has ended.
-#[inline]
+#[inline(always)]
 fn go_on<F: Future, M: Message>(
     future: Pin<&mut F>,
     reply: &mut Reply<M::Reply>,
-    end: End<F, M>,
+    end: impl FnOnce(F::Output) -> Ended<M>,
     cx: &mut Context<'_>,
     rare: &mut Rare,
 ) -> Option<Box<dyn AnyActor>> {
@@ -279,7 +280,7 @@ fn go_on<F: Future, M: Message>(
 fn go_here<F: Future, M: Message>(
     future: Pin<&mut F>,
     reply: &mut Reply<M::Reply>,
-    end: End<F, M>,
+    end: impl FnOnce(F::Output) -> Ended<M>,
     cx: &mut Context<'_>,
     rare: &mut Rare,
     call: &mut Call<M, M::Reply>,
@@ -543,7 +544,7 @@ impl OtherReply {
 type Handled<A, M> = (Box<Cell<A>>, <M as Message>::Reply);
 
 pin_project_lite::pin_project! {
-    struct Running<F, M>
+    struct Running<F, M, E>
     where
         F: Future,
         M: Message,
@@ -551,19 +552,20 @@ pin_project_lite::pin_project! {
         #[pin]
         future: F,
         reply: Reply<M::Reply>,
-        end: fn(F::Output) -> (Box<dyn AnyActor>, bool, M::Reply),
+        end: E,
     }
 }
 
-fn end<A: Actor, M: Message>((cell, reply): Handled<A, M>) -> (Box<dyn AnyActor>, bool, M::Reply) {
+#[inline]
+fn end<A: Actor, M: Message>((cell, reply): Handled<A, M>) -> Ended<M> {
     let wants = cell.ctx.wants();
     (cell, wants, reply)
 }
 
-impl<F: Future, M: Message> Turn for Running<F, M> {
+impl<F: Future, M: Message, E: Fn(F::Output) -> Ended<M>> Turn for Running<F, M, E> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, rare: &mut Rare) -> Poll<Option<Box<dyn AnyActor>>> {
         let this = self.project();
-        let idle = go_on::<F, M>(this.future, this.reply, *this.end, cx, rare);
+        let idle = go_on::<F, M>(this.future, this.reply, &*this.end, cx, rare);
         if idle.is_none() && matches!(rare, Rare::Nothing) {
             Poll::Pending
         } else {

@@ -30,9 +30,6 @@ pub trait Host: Any + Send + Sync {
     /// The mailbox has something to do. Called once until it has come to rest again ([`Mailbox::rest`]).
     fn inject(&self, mailbox: &Arc<Mailbox>);
 
-    /// Whether [`Host::run_here`] would run a turn: this thread runs the actor, and may do so now.
-    fn may_run_here(&self, mailbox: &Mailbox) -> bool;
-
     /// Runs a message that is nowhere in a queue as a turn of its own, here and now. `message` is its type and `call` a
     /// [`super::Call`] with it.
     ///
@@ -221,14 +218,16 @@ impl Mailbox {
     }
 
     /// The enqueue hook: the number queued is what the activity score reads.
+    #[inline]
     fn pushed(&self, gate: u32) {
         let scheduled = if gate & BUSY == 0 { SCHEDULED } else { 0 };
         self.gate.store((gate + 1) | scheduled, Ordering::Release);
     }
 
-    /// Whether a message can run at once where it is sent: nothing is queued, scheduled or running, and this is the thread.
-    pub fn may_run_here(&self) -> bool {
-        self.gate.load(Ordering::Relaxed) == 0 && self.host.may_run_here(self)
+    /// Whether a message may run at once where it is sent, if this is the thread: nothing is queued or scheduled.
+    #[inline]
+    pub fn is_at_rest(&self) -> bool {
+        self.gate.load(Ordering::Relaxed) == 0
     }
 
     /// [`Host::run_here`].
@@ -455,12 +454,14 @@ impl Mailbox {
         } else {
             self.gate.store(gate & !BUSY, Ordering::Release);
         }
-        let waiting = self.let_in(&mut inner);
+        let waiting = (gate & AWAITED != 0).then(|| self.let_in(&mut inner));
         if rests && !busy {
             inner.shrink();
         }
         drop(inner);
-        wake_all(waiting);
+        if let Some(waiting) = waiting {
+            wake_all(waiting);
+        }
         rests
     }
 

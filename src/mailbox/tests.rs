@@ -185,10 +185,6 @@ impl Host for Ready {
         self.0.lock().push(Arc::downgrade(mailbox));
     }
 
-    fn may_run_here(&self, _: &Mailbox) -> bool {
-        false
-    }
-
     fn run_here(&self, _: &Arc<Mailbox>, _: TypeId, _: &mut dyn Any) -> Result<(), NotHere> {
         Err(NotHere)
     }

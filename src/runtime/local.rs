@@ -90,6 +90,8 @@ pub(super) struct Local {
     pub(super) depth: Cell<u32>,
     /// By the coarse clock, as it was last read: before each visit, and before each turn that runs where it is sent.
     pub(super) recent: Cell<Moment>,
+    /// Which of its kind's messages came last: likely the next.
+    pub(super) likely: Cell<u32>,
     pub(super) here_left: Cell<u32>,
     pub(super) here_tick: Cell<Option<Moment>>,
     pub(super) ran_here: Cell<u32>,
@@ -122,6 +124,7 @@ impl Local {
             waits: RefCell::default(),
             depth: Cell::new(0),
             recent,
+            likely: Cell::new(0),
             here_left: Cell::new(HERE_QUOTA),
             here_tick: Cell::new(None),
             ran_here: Cell::new(0),

@@ -121,6 +121,19 @@ impl Places {
 }
 
 impl Place {
+    /// An idle actor comes back to its place.
+    #[inline]
+    pub(super) fn keep_idle(&mut self, lent: Option<Arc<Mailbox>>, actor: Box<dyn AnyActor>) {
+        let kept = Kept::Idle(actor);
+        let before = std::mem::replace(self, Self { mailbox: lent, kept });
+        // Nearly always nothing, and not worth a call then.
+        if !matches!(before.kept, Kept::Slot(None)) || before.mailbox.is_some() {
+            drop(before);
+        } else {
+            std::mem::forget(before);
+        }
+    }
+
     fn is_taken(&self) -> bool {
         self.mailbox.is_some()
     }

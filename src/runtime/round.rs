@@ -8,7 +8,6 @@ use super::{
     desk::Desk,
     letters::run_letter,
     local::{BUDGET, Local},
-    places::{Kept, Place},
     slot::State,
     watch::NO_MESSAGE,
 };
@@ -17,7 +16,11 @@ use crate::{
     mailbox::{Form, Mailbox, Records, Taken},
 };
 use futures_util::task::waker_ref;
-use std::{sync::Arc, task::Context};
+use std::{
+    mem::{self, ManuallyDrop},
+    sync::Arc,
+    task::Context,
+};
 
 /// The messages of one actor that are run now.
 pub(super) struct Round<'a> {
@@ -48,7 +51,8 @@ impl Round<'_> {
         let cx = &mut Context::from_waker(&waker);
         let cell = mailbox.cell();
         let kind = &*Desk::of(mailbox).kind;
-        let mut rare = Rare::Nothing;
+        // Nothing unless it is answered: to look for that once more would cost each round.
+        let mut rare = ManuallyDrop::new(Rare::Nothing);
         loop {
             let left = taken.len();
             let Some(front) = taken.front().filter(|_| *budget > 0) else {
@@ -81,7 +85,7 @@ impl Round<'_> {
             };
             match idle {
                 Some(back) => actor = back,
-                None => return Err(rare),
+                None => return Err(mem::take(&mut *rare)),
             }
         }
     }
@@ -114,12 +118,14 @@ impl Local {
         self.gathered.begin();
         mailbox.cell().turns_started(self.recent.get());
         let mut memory = self.take_memory();
+        let mut likely = self.likely.get();
         let round = Round {
             mailbox: &mailbox,
             taken: &mut taken,
-            last_message: &mut 0,
+            last_message: &mut likely,
         };
         let mut ended = round.run(self, actor, &mut memory, &mut budget);
+        self.likely.set(likely);
         self.keep_memory(memory);
         let turns = most - budget;
         let waits = matches!(ended, Err(Rare::Waits(_)));
@@ -170,10 +176,7 @@ impl Local {
     /// Puts back an actor that is idle and nothing else.
     fn keep_idle(&self, number: u32, lent: Option<Arc<Mailbox>>, actor: Box<dyn AnyActor>) {
         if let Some(place) = self.places.borrow_mut().get(number) {
-            *place = Place {
-                mailbox: lent,
-                kept: Kept::Idle(actor),
-            };
+            place.keep_idle(lent, actor);
         }
     }
 

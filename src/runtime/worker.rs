@@ -243,13 +243,10 @@ impl Shared {
         }
     }
 
-    pub(super) fn may_run_here(&self) -> bool {
-        self.here(Local::may_run_here).unwrap_or(false)
-    }
-
     pub(super) fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
         // Not within the borrow: the turn may do anything.
-        let local = self.here(|local| local.this.upgrade()).flatten().ok_or(NotHere)?;
+        let local = self.here(|local| local.may_run_here().then(|| local.this.upgrade()));
+        let local = local.flatten().flatten().ok_or(NotHere)?;
         local.run_here(mailbox, message, call)
     }
 }
