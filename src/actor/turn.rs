@@ -161,33 +161,54 @@ pub(super) fn run<A: Handler<M>, M: Message>(
         memory,
     } = begin;
     let mut here = None;
-    let parts = match source {
-        Source::Queue(front) => match unpack::<M>(front, kind, clock) {
-            Ok(parts) if kind.keeps_panicked() => parts.kept(),
-            Ok(parts) => parts,
+    // Part by part: as one value they would be copied as a whole, before they are written through.
+    let (message, mut reply, deadline, callers, effect) = 'parts: {
+        let unpacked = match source {
+            Source::Here(call) => {
+                let call = call.downcast_mut::<Call<M, M::Reply>>();
+                let call = call.expect("invariant: an entry runs calls of its message only");
+                let asked = call.asked.take().expect("invariant: a call runs once");
+                here = Some(call);
+                break 'parts (asked.message, Reply::Nobody, asked.deadline, asked.chain, None);
+            }
+            Source::Queue(front) if kind.keeps_panicked() => {
+                unpack_letter(front.into_letter(), kind, clock).map(Parts::<M>::kept)
+            }
+            Source::Queue(front) => match front.form() {
+                Form::Told => match front.take::<Told<M>>() {
+                    Ok(Told(message)) => break 'parts (message, Reply::Nobody, None, Chain::NONE, None),
+                    Err(front) => unpack_letter(front.into_letter(), kind, clock),
+                },
+                Form::Asked => match front.take::<Asked<M, M::Reply>>() {
+                    Ok(asked) if asked.deadline.is_some_and(|deadline| clock.has_come(deadline)) => {
+                        Err(too_late(M::NAME, asked.into_letter()))
+                    }
+                    Ok(asked) => {
+                        let reply = asked.reply.map_or(Reply::Nobody, Reply::Sender);
+                        break 'parts (asked.message, reply, asked.deadline, asked.chain, None);
+                    }
+                    Err(front) => unpack_letter(front.into_letter(), kind, clock),
+                },
+                Form::Letter => unpack_letter(front.into_letter(), kind, clock),
+            },
+        };
+        match unpacked {
+            Ok(Parts {
+                message,
+                reply,
+                deadline,
+                callers,
+                once,
+            }) => (message, reply, deadline, callers, once),
             Err(refused) => {
                 *rare = Rare::Refused { actor, refused };
                 return None;
             }
-        },
-        Source::Here(call) => {
-            let call = call.downcast_mut::<Call<M, M::Reply>>();
-            let call = call.expect("invariant: an entry runs calls of its message only");
-            let asked = call.asked.take().expect("invariant: a call runs once");
-            here = Some(call);
-            Parts {
-                message: asked.message,
-                reply: Reply::Nobody,
-                deadline: asked.deadline,
-                callers: asked.chain,
-                once: None,
-            }
         }
     };
-    scope::set_turn(parts.deadline, parts.callers);
-    let (message, mut cell) = (parts.message, Cell::<A>::of(actor));
-    let mut reply = parts.reply;
-    if let Some(effect) = parts.once
+    scope::set_turn(deadline, callers);
+    let mut cell = Cell::<A>::of(actor);
+    if let Some(effect) = effect
         && let Some(failure) = cell.ctx.begin_once::<M>(*effect)
     {
         let remote = reply.send(M::NAME, Err(failure));
@@ -196,7 +217,7 @@ pub(super) fn run<A: Handler<M>, M: Message>(
         *rare = Rare::Ended { actor, wants, remote };
         return None;
     }
-    let turn = Running::<_, M, _> {
+    let turn = || Running::<_, M, _> {
         future: async move {
             let Cell { actor, ctx, .. } = &mut *cell;
             let reply = match ctx.known_reply::<M>() {
@@ -332,38 +353,12 @@ fn panicked<M: Message>(panic: &(dyn Any + Send)) -> (String, Failure) {
     (said, Failure::new(FailureCode::Panicked, ran, text))
 }
 
-fn unpack<M: Message>(front: Front<'_>, kind: &KindEntry, clock: &Clock) -> Result<Parts<M>, Box<(Letter, Failure)>> {
-    match front.form() {
-        Form::Told => match front.take::<Told<M>>() {
-            Ok(Told(message)) => Ok(Parts {
-                message,
-                reply: Reply::Nobody,
-                deadline: None,
-                callers: Chain::NONE,
-                once: None,
-            }),
-            Err(front) => unpack_letter(front.into_letter(), kind, clock),
-        },
-        Form::Asked => match front.take::<Asked<M, M::Reply>>() {
-            Ok(asked) if asked.deadline.is_some_and(|deadline| clock.has_come(deadline)) => {
-                let letter = asked.into_letter();
-                let failure = too_late(M::NAME);
-                Err(Box::new((letter, failure)))
-            }
-            Ok(asked) => Ok(Parts {
-                message: asked.message,
-                reply: asked.reply.map_or(Reply::Nobody, Reply::Sender),
-                deadline: asked.deadline,
-                callers: asked.chain,
-                once: None,
-            }),
-            Err(front) => unpack_letter(front.into_letter(), kind, clock),
-        },
-        Form::Letter => unpack_letter(front.into_letter(), kind, clock),
-    }
+#[cold]
+fn too_late(name: &str, letter: Letter) -> Box<(Letter, Failure)> {
+    Box::new((letter, late(name)))
 }
 
-fn too_late(name: &str) -> Failure {
+fn late(name: &str) -> Failure {
     let actor = scope::running_actor();
     let text = format!("{name} to {actor} waited past its deadline; it did not run");
     Failure::new(FailureCode::TimedOut, wire::Ran::No, text)
@@ -376,7 +371,7 @@ fn unpack_letter<M: Message>(
     clock: &Clock,
 ) -> Result<Parts<M>, Box<(Letter, Failure)>> {
     if letter.deadline.is_some_and(|deadline| clock.has_come(deadline)) {
-        let failure = too_late(letter.body.name());
+        let failure = late(letter.body.name());
         return Err(Box::new((letter, failure)));
     }
     let Letter {

@@ -8,7 +8,7 @@ use crate::{
     activity::{Activity, ActivityCell},
     clock::Moment,
     ident::{ActorId, Epoch, OfActor},
-    sync::{AtomicU32, Mutex, Ordering},
+    sync::{AtomicU32, Lock, Ordering},
 };
 use futures_util::task::ArcWake;
 use std::{
@@ -91,7 +91,7 @@ pub struct Mailbox {
     /// Flags and the number queued. Written under the lock.
     gate: AtomicU32,
     capacity: u32,
-    inner: Mutex<Inner>,
+    inner: Lock<Inner>,
 
     actor: ActorId,
     host: Arc<dyn Host>,
@@ -141,7 +141,7 @@ impl Mailbox {
         Self {
             gate: AtomicU32::new(CLOSED),
             capacity,
-            inner: Mutex::default(),
+            inner: Lock::default(),
             actor,
             host,
             epoch: AtomicU64::new(0),
