@@ -167,9 +167,10 @@ pub(super) fn run<A: Handler<M>, M: Message>(
             Source::Here(call) => {
                 let call = call.downcast_mut::<Call<M, M::Reply>>();
                 let call = call.expect("invariant: an entry runs calls of its message only");
-                let asked = call.asked.take().expect("invariant: a call runs once");
+                let message = call.message.take().expect("invariant: a call runs once");
+                let (deadline, chain) = (call.deadline, mem::take(&mut call.chain));
                 here = Some(call);
-                break 'parts (asked.message, Reply::Nobody, asked.deadline, asked.chain, None);
+                break 'parts (message, Reply::Nobody, deadline, chain, None);
             }
             Source::Queue(front) if kind.keeps_panicked() => {
                 unpack_letter(front.into_letter(), kind, clock).map(Parts::<M>::kept)

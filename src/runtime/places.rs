@@ -125,12 +125,14 @@ impl Place {
     #[inline]
     pub(super) fn keep_idle(&mut self, lent: Option<Arc<Mailbox>>, actor: Box<dyn AnyActor>) {
         let kept = Kept::Idle(actor);
-        let before = std::mem::replace(self, Self { mailbox: lent, kept });
-        // Nearly always nothing, and not worth a call then.
-        if !matches!(before.kept, Kept::Slot(None)) || before.mailbox.is_some() {
-            drop(before);
-        } else {
-            std::mem::forget(before);
+        let idle = Self { mailbox: lent, kept };
+        match self {
+            // Nearly always nothing was there, and that is not worth a drop.
+            Self {
+                mailbox: None,
+                kept: Kept::Slot(None),
+            } => std::mem::forget(std::mem::replace(self, idle)),
+            _ => *self = idle,
         }
     }
 

@@ -9,7 +9,7 @@
 
 #![allow(unsafe_code, reason = "a lock as dear to give back as to take otherwise; see above")]
 
-use super::{AtomicBool, Ordering, relax};
+use super::{AtomicBool, Ordering, relax, seems_held};
 use std::{
     cell::UnsafeCell,
     fmt,
@@ -49,16 +49,11 @@ impl<T> Lock<T> {
 
     #[cold]
     fn wait(&self) {
-        let mut looks = 0;
-        loop {
-            // A look does not take the cache line away from the holder.
-            while self.held.load(Ordering::Relaxed) {
-                relax(looks);
-                looks += 1;
-            }
-            if !self.held.swap(true, Ordering::Acquire) {
-                return;
-            }
+        let mut looks = 0_u32;
+        // A look does not take the cache line away from the holder.
+        while seems_held(&self.held) || self.held.swap(true, Ordering::Acquire) {
+            relax(looks);
+            looks = looks.wrapping_add(1);
         }
     }
 }
