@@ -29,7 +29,7 @@ pub(super) struct Terms {
 
 impl Terms {
     /// Of an ask made now, within the turn that runs here, if one does.
-    #[inline]
+    #[inline(always)]
     pub(super) fn now(port: &dyn Port, timeout: Option<Duration>, trace: Option<TraceContext>) -> Self {
         let asked = timeout.map(|timeout| port.clock().now() + timeout);
         let mut terms = match scope::inherited() {

@@ -51,7 +51,7 @@ impl Local {
                 self.likely.set(likely);
                 let lent = place.mailbox.take();
                 drop(places);
-                let (at, outer) = self.enter_here(number, mailbox);
+                let (at, outer) = (self.enter_here(number, mailbox), save_turn());
                 let kept = self.run_idle(mailbox, lent, actor, entry, call);
                 self.leave_here(at, outer);
                 match kept {
@@ -66,7 +66,7 @@ impl Local {
             }
             Kept::Slot(Some(mut slot)) if slot.is_free() => {
                 drop(places);
-                let (at, outer) = self.enter_here(number, mailbox);
+                let (at, outer) = (self.enter_here(number, mailbox), save_turn());
                 slot.enter();
                 let ran = slot.run_here(self, self.recent.get(), message, call);
                 self.left(&mut slot);
@@ -82,11 +82,11 @@ impl Local {
         }
     }
 
-    fn enter_here(&self, number: u32, mailbox: &Mailbox) -> (At, Option<TurnScope>) {
+    fn enter_here(&self, number: u32, mailbox: &Mailbox) -> At {
         Desk::of(mailbox).meter.ran(1);
         self.use_up(self.recent.get());
         self.depth.set(self.depth.get() + 1);
-        ((self.shared.shown).nest(number), save_turn())
+        self.shared.shown.nest(number)
     }
 
     fn leave_here(&self, at: At, outer: Option<TurnScope>) {
