@@ -340,9 +340,10 @@ async fn who_has_no_room_waits_or_drops_as_it_said() {
     assert!(free.waited > 50, "{free:?}");
     assert_eq!((newest.delivered + newest.dropped, newest.kept), (100, 0));
     assert_eq!((oldest.delivered + oldest.dropped, oldest.kept), (95, 5));
-    assert!((8..=10).contains(&newest.delivered) && (8..=10).contains(&oldest.delivered));
+    // One place is taken by what tells them of which activation the events are.
+    assert!((7..=10).contains(&newest.delivered) && (7..=10).contains(&oldest.delivered));
     DOORS.open(&door);
-    let first = got_all(&silo, "newest", "news/x silo", 8).await;
+    let first = got_all(&silo, "newest", "news/x silo", 7).await;
     assert_eq!(
         first,
         (0..newest.delivered).collect::<Vec<_>>(),

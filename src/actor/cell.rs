@@ -175,7 +175,7 @@ impl<A: Actor> AnyActor for Cell<A> {
             memory,
             etag: self.ctx.etag(),
             unsaved,
-            streams: self.ctx.streams().to_vec(),
+            streams: self.ctx.streams(),
         })
     }
 

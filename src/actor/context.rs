@@ -9,7 +9,6 @@ use crate::{
     ident::{ActorId, Epoch, OnceId, TraceContext},
     mailbox::Mailbox,
     store::{ETag, StoreError, StoredState, SubscriptionId, SubscriptionSpec, SubscriptionWritten},
-    wire::PackedSubscription,
 };
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -82,14 +81,14 @@ impl<A> Drop for Context<A> {
     /// What is saved does not tell what the actor is subscribed to, nor that it is another's, so that would be lost with a panic.
     fn drop(&mut self) {
         if let Some(rest) = &mut self.rest
-            && (rest.discard || !rest.streams.is_empty())
+            && (rest.discard || !rest.hearing.is_empty())
             && std::thread::panicking()
         {
             if rest.discard {
                 scope::lose(self.mailbox.actor());
             }
-            if !rest.streams.is_empty() {
-                scope::outlive(self.mailbox.actor(), std::mem::take(&mut rest.streams));
+            if !rest.hearing.is_empty() {
+                scope::outlive(self.mailbox.actor(), rest.hearing.packed());
             }
         }
     }
@@ -131,47 +130,6 @@ impl<A> Context<A> {
     /// This activation has lost its right to be.
     pub(crate) fn discard(&mut self) {
         self.rest().discard = true;
-    }
-
-    /// What the actor is subscribed to, as far as is known here.
-    pub(super) fn streams(&self) -> &[PackedSubscription] {
-        self.rest.as_ref().map_or(&[], |rest| &rest.streams)
-    }
-
-    /// What the actor is subscribed to has come along.
-    pub(super) fn set_streams(&mut self, streams: Vec<PackedSubscription>) {
-        if !streams.is_empty() {
-            self.rest().streams = streams;
-        }
-        // The mailbox may know of an activation before this one.
-        if self.mailbox.activity().streams as usize != self.streams().len() {
-            self.count_streams();
-        }
-    }
-
-    fn count_streams(&self) {
-        let now = self.services().clock().recently();
-        self.mailbox.set_streams(now, self.streams().len());
-    }
-
-    /// The actor is subscribed to a stream: its activity score counts that.
-    pub(crate) fn subscribed(&mut self, stream: ActorId, event: &'static str) {
-        let subscription = PackedSubscription {
-            stream,
-            event: event.to_owned(),
-        };
-        let streams = &mut self.rest().streams;
-        if !streams.contains(&subscription) {
-            streams.push(subscription);
-        }
-        self.count_streams();
-    }
-
-    /// The actor is subscribed no more.
-    pub(crate) fn unsubscribed(&mut self, stream: &ActorId, event: &str) {
-        let streams = &mut self.rest().streams;
-        streams.retain(|known| known.stream != *stream || known.event != event);
-        self.count_streams();
     }
 
     pub(super) fn wants_to_end(&self) -> bool {

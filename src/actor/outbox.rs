@@ -8,7 +8,7 @@
 //! ```
 //! After a crash the next activation sends again what the store still has; the cluster brings up those of which nobody asks.
 
-use super::{Accepts, ActorRef, Context, Effect, Hosted, Message};
+use super::{Accepts, ActorRef, Context, Effect, Heard, Hosted, Message};
 use crate::{
     ident::{ActorId, OnceId},
     wire::{self, EncodeError},
@@ -28,6 +28,9 @@ pub const FORGET: &str = "quark.forget";
 
 /// Has an actor come up that has posted something, if it has not.
 pub const WAKE: &str = "quark.wake";
+
+/// Tells an actor of which activation of a stream the events are that it is given next; [`Heard`](super::Heard).
+pub const HEARD: &str = "quark.heard";
 
 /// Has an actor saved between two turns.
 pub(super) const SAVE: &str = "quark.save";
@@ -217,6 +220,11 @@ impl<A> Context<A> {
                 if let Ok(forget) = wire::decode::<Forget>(body) {
                     let now = self.services().clock().wall_micros() / 1_000_000;
                     self.side().effects.forget(forget.outbox, forget.number, now);
+                }
+            }
+            HEARD => {
+                if let Ok(heard) = wire::decode::<Heard>(body) {
+                    self.heard(&heard);
                 }
             }
             SAVE => self.side().save_now = true,

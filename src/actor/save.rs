@@ -4,6 +4,7 @@
 use super::{
     Actor, Context, Effect, Effects, Hosted, Message, StateError,
     effects::Known,
+    hearing::Hearing,
     image,
     named::{Carried, NamedStates},
     outbox::{Outbox, ToForget},
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     ident::{ActorId, Epoch},
     store::{ETag, Entry, NamedChange, StoreError},
-    wire::{self, EncodeError, Failure, FailureCode, Kept, PackedSubscription, Ran},
+    wire::{self, EncodeError, Failure, FailureCode, Kept, Ran},
 };
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -126,8 +127,8 @@ pub(super) struct Rest {
     pub(super) saved_hash: Option<u64>,
     pub(super) discard: bool,
     pub(super) deactivate: bool,
-    /// What the actor is subscribed to, as far as this activation knows, and the ones before it that moved here.
-    pub(super) streams: Vec<PackedSubscription>,
+    /// What the actor is subscribed to and hears, as far as this activation knows, and the ones before it that moved here.
+    pub(super) hearing: Hearing,
     pub(super) side: Option<Box<Side>>,
 }
 

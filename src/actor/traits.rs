@@ -1,6 +1,6 @@
 //! The traits that users implement.
 
-use super::{ActivationError, Context, Forms, MessageEntry};
+use super::{ActivationError, Context, Forms, MessageEntry, PublishedBy};
 use crate::schema::{Form, Types, opaque};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -92,6 +92,13 @@ pub trait Message: Serialize + DeserializeOwned + Send + 'static {
     /// answered as one that may not have been.
     #[doc(hidden)]
     const AT_LEAST_ONCE: bool = false;
+
+    /// The activation of a stream that gives it, of an event that came by the wire: of one that another has succeeded nothing runs any
+    /// more.
+    #[doc(hidden)]
+    fn published_by(&self) -> Option<PublishedBy<'_>> {
+        None
+    }
 
     /// What the message and its reply look like. Told by the derive.
     #[doc(hidden)]

@@ -209,9 +209,12 @@ pub(super) fn run<A: Handler<M>, M: Message>(
     };
     scope::set_turn(deadline, callers);
     let mut cell = Cell::<A>::of(actor);
-    if let Some(effect) = effect
-        && let Some(failure) = cell.ctx.begin_once::<M>(*effect)
-    {
+    let refused = match (effect, message.published_by()) {
+        (None, None) => None,
+        (Some(effect), _) => cell.ctx.begin_once::<M>(*effect),
+        (None, Some(by)) => cell.ctx.hear(by),
+    };
+    if let Some(failure) = refused {
         let remote = reply.send(M::NAME, Err(failure));
         let wants = cell.ctx.wants();
         let actor: Box<dyn AnyActor> = cell;

@@ -152,6 +152,12 @@ impl Alarms {
         }
     }
 
+    /// How many are set.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.state.lock().all.len()
+    }
+
     /// The earliest moment at which somebody is to be woken.
     pub(super) fn next(&self) -> Option<Moment> {
         let state = self.state.lock();

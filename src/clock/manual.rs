@@ -35,6 +35,12 @@ impl ManualClock {
         self.0.alarms.fire(Moment(now));
     }
 
+    /// How many sleepers wait for their moment.
+    #[cfg(test)]
+    pub(crate) fn sleepers(&self) -> usize {
+        self.0.alarms.len()
+    }
+
     /// When the earliest sleeper wants to be woken.
     pub fn next_alarm(&self) -> Option<Moment> {
         self.0.alarms.next()

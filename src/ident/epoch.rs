@@ -13,6 +13,11 @@ impl Epoch {
     /// Before the first owner.
     pub const ZERO: Self = Self(0);
 
+    /// Whether nobody has owned the actor.
+    pub fn is_zero(&self) -> bool {
+        *self == Self::ZERO
+    }
+
     /// The next epoch.
     #[must_use]
     pub fn next(self) -> Self {

@@ -186,6 +186,28 @@ fn a_tick_is_checked_before_it_is_delivered_and_advanced_after_it_ran() {
     );
 }
 
+/// R121: a tick costs a check and an advance of its own, whatever else the bucket holds; what is due soon was read before, once.
+#[test]
+fn no_tick_reads_the_bucket() {
+    const ALL: u64 = 3_000;
+    let due = |n: u64| SECOND + n * 1_000;
+    let all = (0..ALL).map(|n| reminder(&n.to_string(), n + 1, due(n), None, Missed::Once));
+    let mut engine = serving(0, all.collect());
+    for n in 0..ALL {
+        let mut said = engine.on(due(n), Event::Tick);
+        let ticks = check(&said);
+        assert_eq!((ticks.len(), &*ticks[0].tick.id.name), (1, &*n.to_string()));
+        said.extend(engine.on(due(n), checked(&ticks, TickOutcome::Due)));
+        said.extend(engine.on(due(n), delivered(&ticks[0], Ran::Yes)));
+        let steps = advance(&said);
+        assert_eq!(steps.len(), 1);
+        said.extend(engine.on(due(n), advanced(&steps, TickOutcome::Due)));
+        let reads = said.iter().filter(|command| matches!(command, Command::Read { .. }));
+        assert_eq!(reads.count(), 0, "tick {n}: {said:?}");
+    }
+    assert_eq!((engine.in_memory(), engine.at_work()), (0, 0));
+}
+
 /// R122
 #[test]
 fn missed_ticks_are_delivered_once_left_out_or_made_up_for() {

@@ -8,8 +8,8 @@ use super::{
 use crate::{
     actor::{
         Accepts, Actor, Asker, Audience, Context, Grant, Handler, Hosted, Job, Kind, KindEntry, LoadError, Message,
-        MessageEntry, Port, Posted, ReminderAnswer, ReminderAsk, ReminderError, SaveError, Saving, Services,
-        unusable_port,
+        MessageEntry, Port, Posted, PublishedBy, ReminderAnswer, ReminderAsk, ReminderError, SaveError, Saving,
+        Services, unusable_port,
     },
     clock::{Clock, ManualClock},
     ident::{ActorId, Epoch, InvalidName, OnceId, ProcessId, RequestId, SiloId},
@@ -78,6 +78,26 @@ pub(super) struct Save;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Wait(pub(super) Duration);
 
+/// Books a number, given by an activation of a stream.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Given {
+    pub(super) by: Epoch,
+    pub(super) book: u64,
+}
+
+impl Message for Given {
+    type Reply = ();
+    const NAME: &'static str = "given";
+
+    fn published_by(&self) -> Option<PublishedBy<'_>> {
+        Some(PublishedBy {
+            kind: "stream",
+            key: "s",
+            epoch: self.by,
+        })
+    }
+}
+
 impl Message for Book {
     type Reply = usize;
     const NAME: &'static str = "book";
@@ -124,6 +144,7 @@ impl Accepts<Cancel> for Probe {}
 impl Accepts<Panic> for Probe {}
 impl Accepts<Wait> for Probe {}
 impl Accepts<Save> for Probe {}
+impl Accepts<Given> for Probe {}
 
 impl Hosted for Probe {
     const VERSION: &'static str = "1.0.0";
@@ -139,6 +160,7 @@ impl Hosted for Probe {
             MessageEntry::of::<Self, Panic>(),
             MessageEntry::of::<Self, Wait>(),
             MessageEntry::of::<Self, Save>(),
+            MessageEntry::of::<Self, Given>(),
         ]
     }
 }
@@ -149,6 +171,12 @@ impl Handler<Book> for Probe {
     async fn handle(&mut self, book: Book, _: &mut Context<Self>) -> usize {
         self.ran.push(book.0);
         self.ran.len()
+    }
+}
+
+impl Handler<Given> for Probe {
+    async fn handle(&mut self, given: Given, _: &mut Context<Self>) {
+        self.ran.push(given.book);
     }
 }
 

@@ -21,6 +21,9 @@ use std::{
     task::Context,
 };
 
+/// An actor that is idle again, and the mailbox of its place.
+type Idle = (Option<Arc<Mailbox>>, Box<dyn AnyActor>);
+
 /// How deep turns run within each other.
 const DEPTH: u32 = 16;
 
@@ -55,9 +58,9 @@ impl Local {
                 let kept = self.run_idle(mailbox, lent, actor, entry, call);
                 self.leave_here(at, outer);
                 match kept {
-                    Ok(kept) => {
+                    Ok((lent, actor)) => {
                         if let Some(place) = self.places.borrow_mut().get(number) {
-                            place.keep_idle(kept.0, kept.1);
+                            place.keep_idle(lent, actor);
                         }
                     }
                     Err(slot) => self.ran_slot(number, slot),
@@ -105,7 +108,7 @@ impl Local {
         actor: Box<dyn AnyActor>,
         entry: &MessageEntry,
         call: &mut dyn Any,
-    ) -> Result<(Option<Arc<Mailbox>>, Box<dyn AnyActor>), Box<Slot>> {
+    ) -> Result<Idle, Box<Slot>> {
         let (cell, mut timers) = (mailbox.cell(), None);
         swap_actor(&mut lent, &mut timers);
         cell.turns_started(self.recent.get());

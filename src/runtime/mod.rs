@@ -32,6 +32,8 @@ mod desk;
 #[cfg(test)]
 mod fixture;
 mod gather;
+#[cfg(test)]
+mod hearing_tests;
 mod here;
 mod hooks;
 mod idle;

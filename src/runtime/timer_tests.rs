@@ -242,6 +242,8 @@ async fn a_hundred_thousand_timers_tick_each_once() {
     const EACH: u64 = 100;
     bench(async |bench| {
         let actors: Vec<_> = (0..ACTORS).map(|n| bench.actor(&n.to_string())).collect();
+        bench.settle().await;
+        let before = bench.hands.sleepers();
         for actor in &actors {
             for n in 0..EACH {
                 tell(actor, once(&n.to_string(), millis(1000 + n), n));
@@ -256,6 +258,9 @@ async fn a_hundred_thousand_timers_tick_each_once() {
             }
             bench.settle().await;
         }
+        // A task for each would sleep.
+        let sleepers = bench.hands.sleepers() - before;
+        assert!(sleepers <= 1, "{sleepers} wait for {ACTORS} x {EACH} timers");
         bench.pass(millis(999)).await;
         for n in 0..EACH {
             bench.pass(millis(1)).await;

@@ -1,15 +1,16 @@
 //! One subscriber of a stream: how it is given events, and what is done when it has no room.
 
 use super::{
-    event::{NoRoom, Shared},
+    event::{NoRoom, Shared, Stamped},
     messages::SubscriberStatus,
 };
 use crate::{
-    actor::{Port, Undelivered},
+    actor::{HEARD, Heard, Port, Undelivered},
     clock::{Clock, Moment},
-    ident::ActorId,
+    ident::{ActorId, Epoch},
     mailbox::{Body, Chain, Letter, Mailbox, Refused, ReplyTo, ReplyWait, reply_pair},
     store::BackPressure,
+    wire,
 };
 use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
@@ -33,8 +34,8 @@ pub(super) struct Subscriber {
     waited: u64,
     #[serde(skip)]
     port: Option<Arc<dyn Port>>,
-    /// Its mailbox here, from when an event went into it by the short way until it takes none: all that was sent before is in it, so the
-    /// way need not be looked at again.
+    /// Its mailbox here, from when something went into it by the short way until it takes none: all that was sent before is in it, so
+    /// the way need not be looked at again.
     #[serde(skip)]
     here: Option<Arc<Mailbox>>,
     /// Of what was sent elsewhere, in order: what has not run yet.
@@ -99,7 +100,7 @@ impl Subscriber {
     /// Gives it an event, if that can be done now; `port` makes the way to it.
     pub(super) fn give(
         &mut self,
-        event: &Shared,
+        event: &Stamped<'_>,
         clock: &Clock,
         port: impl FnOnce(&ActorId) -> Arc<dyn Port>,
     ) -> Given {
@@ -108,7 +109,7 @@ impl Subscriber {
         }
         match self.pressure {
             // What is kept goes first.
-            BackPressure::DropOldest(most) if self.keeps() => return self.keep(event, most),
+            BackPressure::DropOldest(most) if self.keeps() => return self.keep(event.event, most),
             BackPressure::Throttle(_) if !clock.has_come(self.next) => return Given::NotYet,
             _ => {}
         }
@@ -116,13 +117,13 @@ impl Subscriber {
             (Sent::Done, _) => self.given(clock),
             (Sent::Failed, _) => self.not_sent(),
             (Sent::Full, BackPressure::DropNewest) => self.drop_one(),
-            (Sent::Full, BackPressure::DropOldest(most)) => self.keep(event, most),
+            (Sent::Full, BackPressure::DropOldest(most)) => self.keep(event.event, most),
             (Sent::Full, _) => Given::NotYet,
         }
     }
 
     /// Waits until it can be given the event, or for as long as the stream's patience lasts.
-    pub(super) async fn wait_and_give(&mut self, event: &Shared, clock: &Clock) -> Given {
+    pub(super) async fn wait_and_give(&mut self, event: &Stamped<'_>, clock: &Clock) -> Given {
         let Some(port) = self.port.clone() else {
             return self.not_sent();
         };
@@ -145,16 +146,16 @@ impl Subscriber {
                 }
             };
             if clock.timeout_at(end, room).await.is_none() {
-                tracing::warn!(subscriber = %self.actor, event = event.name(), "a subscriber had no room for {PATIENCE:?}: an event is dropped");
+                tracing::warn!(subscriber = %self.actor, event = event.event.name(), "a subscriber had no room for {PATIENCE:?}: an event is dropped");
                 return self.drop_one();
             }
         }
     }
 
     /// Sends what is kept, as far as there is room.
-    pub(super) fn send_kept(&mut self, clock: &Clock) {
+    pub(super) fn send_kept(&mut self, stream: &ActorId, epoch: Epoch, clock: &Clock) {
         while let Some(event) = self.kept.pop_front() {
-            match self.send(&event) {
+            match self.send(&Stamped::new(&event, stream, epoch)) {
                 Sent::Done => _ = self.given(clock),
                 Sent::Failed => _ = self.not_sent(),
                 Sent::Full => return self.kept.push_front(event),
@@ -203,32 +204,39 @@ impl Subscriber {
         Given::Kept
     }
 
-    fn send(&mut self, event: &Shared) -> Sent {
-        if let Some(mailbox) = &self.here {
-            match push(event, mailbox) {
-                Ok(()) => return Sent::Done,
-                Err(NoRoom::Full) => return Sent::Full,
-                Err(NoRoom::Closed) => self.here = None,
-            }
+    fn send(&mut self, event: &Stamped<'_>) -> Sent {
+        if let Some(sent) = self.send_here(event) {
+            return sent;
         }
-        let Some(port) = &self.port else {
+        let Some(port) = self.port.clone() else {
             return Sent::Failed;
         };
         if let Some(mailbox) = port.direct().or_else(|| port.open()) {
-            match push(event, mailbox) {
-                Ok(()) => {
-                    self.here = Some(mailbox.clone());
-                    return Sent::Done;
-                }
+            match announce(event, mailbox) {
+                Ok(()) => self.here = Some(mailbox.clone()),
                 Err(NoRoom::Full) => return Sent::Full,
                 Err(NoRoom::Closed) => {}
             }
+            if let Some(sent) = self.send_here(event) {
+                return sent;
+            }
         }
-        let port = port.clone();
         self.send_elsewhere(event, &*port)
     }
 
-    fn send_elsewhere(&mut self, event: &Shared, port: &dyn Port) -> Sent {
+    /// By the short way, if it is known; that it has ended is kept.
+    fn send_here(&mut self, event: &Stamped<'_>) -> Option<Sent> {
+        match push(event.event, self.here.as_ref()?) {
+            Ok(()) => Some(Sent::Done),
+            Err(NoRoom::Full) => Some(Sent::Full),
+            Err(NoRoom::Closed) => {
+                self.here = None;
+                None
+            }
+        }
+    }
+
+    fn send_elsewhere(&mut self, event: &Stamped<'_>, port: &dyn Port) -> Sent {
         while let Some(first) = self.unanswered.front_mut()
             && first.is_ready()
         {
@@ -242,13 +250,13 @@ impl Subscriber {
         let bytes = match event.encoded() {
             Ok(bytes) => bytes,
             Err(error) => {
-                tracing::error!(event = event.name(), %error, "an event cannot be serialized");
+                tracing::error!(event = event.event.name(), %error, "an event cannot be serialized");
                 return Sent::Failed;
             }
         };
         let (sender, wait) = reply_pair::<()>();
         let body = Body::Encoded {
-            name: event.name().into(),
+            name: event.event.name().into(),
             bytes,
         };
         match port.send(letter(body, ReplyTo::Here(sender.into()))) {
@@ -258,7 +266,7 @@ impl Subscriber {
             }
             Err(Undelivered::Full(_)) => Sent::Full,
             Err(Undelivered::Failed(_, failure)) => {
-                tracing::warn!(subscriber = %self.actor, event = event.name(), %failure, "an event cannot be sent");
+                tracing::warn!(subscriber = %self.actor, event = event.event.name(), %failure, "an event cannot be sent");
                 Sent::Failed
             }
         }
@@ -273,13 +281,30 @@ fn push(event: &Shared, mailbox: &Arc<Mailbox>) -> Result<(), NoRoom> {
                 name: name.clone(),
                 bytes: bytes.clone(),
             };
-            let pushed = mailbox.push(letter(body, ReplyTo::Nobody));
-            pushed.map_err(|refused| match refused {
-                Refused::Full(_) => NoRoom::Full,
-                Refused::Closed(_) => NoRoom::Closed,
-            })
+            pushed(mailbox, letter(body, ReplyTo::Nobody))
         }
     }
+}
+
+/// What comes next is of this activation of the stream. Said once to an activation, whose mailbox is known from then on, so that
+/// events in this process need not tell.
+fn announce(event: &Stamped<'_>, mailbox: &Arc<Mailbox>) -> Result<(), NoRoom> {
+    let heard = Heard {
+        stream: event.stream.clone(),
+        epoch: event.epoch,
+    };
+    let body = Body::Encoded {
+        name: HEARD.into(),
+        bytes: wire::encode(&heard).expect("invariant: an id and a number can be written"),
+    };
+    pushed(mailbox, letter(body, ReplyTo::Nobody))
+}
+
+fn pushed(mailbox: &Arc<Mailbox>, letter: Letter) -> Result<(), NoRoom> {
+    mailbox.push(letter).map_err(|refused| match refused {
+        Refused::Full(_) => NoRoom::Full,
+        Refused::Closed(_) => NoRoom::Closed,
+    })
 }
 
 fn letter(body: Body, reply: ReplyTo) -> Letter {

@@ -1,13 +1,16 @@
 //! An event: one value for all subscribers of a process.
 
+use super::stream_actor::Stream;
 use crate::{
-    actor::{Message, Suffix, wrapped_name},
+    actor::{Kind, Message, PublishedBy, Suffix, wrapped_name},
+    ident::{ActorId, Epoch},
     mailbox::{Mailbox, Refused, Told},
     wire::{self, EncodeError},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 use std::{
+    cell::OnceCell,
     fmt,
     ops::Deref,
     sync::{Arc, OnceLock},
@@ -62,6 +65,8 @@ pub struct Event<E>(Arc<Inner<E>>);
 pub(super) struct Inner<E> {
     /// The stream: namespace, a slash, key.
     stream: Arc<str>,
+    /// The epoch of the stream that gives it, of one that came by the wire.
+    epoch: Option<Epoch>,
     pub(super) item: E,
     encoded: OnceLock<Bytes>,
 }
@@ -70,6 +75,7 @@ impl<E> Inner<E> {
     pub(super) fn new(stream: Arc<str>, item: E) -> Self {
         Self {
             stream,
+            epoch: None,
             item,
             encoded: OnceLock::new(),
         }
@@ -119,6 +125,8 @@ struct Written<'a, E> {
 struct ReadBack<E> {
     stream: String,
     item: E,
+    #[serde(default)]
+    epoch: Option<Epoch>,
 }
 
 impl<E: Serialize> Serialize for Event<E> {
@@ -130,8 +138,12 @@ impl<E: Serialize> Serialize for Event<E> {
 
 impl<'de, E: Deserialize<'de>> Deserialize<'de> for Event<E> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let ReadBack { stream, item } = ReadBack::deserialize(deserializer)?;
-        Ok(Self(Arc::new(Inner::new(stream.into(), item))))
+        let ReadBack { stream, item, epoch } = ReadBack::deserialize(deserializer)?;
+        let inner = Inner {
+            epoch,
+            ..Inner::new(stream.into(), item)
+        };
+        Ok(Self(Arc::new(inner)))
     }
 }
 
@@ -146,6 +158,15 @@ impl Suffix for EventSuffix {
 impl<E: Message + Sync> Message for Event<E> {
     type Reply = ();
     const NAME: &'static str = wrapped_name::<E, EventSuffix>();
+
+    fn published_by(&self) -> Option<PublishedBy<'_>> {
+        let epoch = self.0.epoch?;
+        Some(PublishedBy {
+            kind: Stream::KIND,
+            key: &self.0.stream,
+            epoch,
+        })
+    }
 }
 
 /// An event of this process, whatever it is of.
@@ -212,6 +233,37 @@ impl Shared {
             Self::Typed(event) => event.encoded(),
             Self::Encoded { bytes, .. } => Ok(bytes.clone()),
         }
+    }
+}
+
+/// An event as an activation of its stream gives it.
+pub(super) struct Stamped<'a> {
+    pub(super) event: &'a Shared,
+    /// The stream.
+    pub(super) stream: &'a ActorId,
+    /// The epoch of the activation.
+    pub(super) epoch: Epoch,
+    encoded: OnceCell<Bytes>,
+}
+
+impl<'a> Stamped<'a> {
+    pub(super) fn new(event: &'a Shared, stream: &'a ActorId, epoch: Epoch) -> Self {
+        Self {
+            event,
+            stream,
+            epoch,
+            encoded: OnceCell::new(),
+        }
+    }
+
+    /// The event as it travels to subscribers, with the epoch; made once.
+    pub(super) fn encoded(&self) -> Result<Bytes, EncodeError> {
+        if let Some(bytes) = self.encoded.get() {
+            return Ok(bytes.clone());
+        }
+        let plain = self.event.encoded()?;
+        let bytes = wire::with_field(&plain, "epoch", &self.epoch)?.unwrap_or(plain);
+        Ok(self.encoded.get_or_init(|| bytes).clone())
     }
 }
 
@@ -284,5 +336,19 @@ mod tests {
             read.encoded().expect("encoded"),
             encode(&Event(inner)).expect("encodes")
         );
+    }
+
+    #[test]
+    fn an_event_that_is_given_over_the_wire_tells_by_which_activation() {
+        let shared = Shared::Typed(Arc::new(Inner::new("room/a".into(), Said("hello".into()))));
+        let stream = ActorId::new("quark.stream", "room/a").expect("can be used");
+        let bytes = Stamped::new(&shared, &stream, Epoch(7)).encoded().expect("encodes");
+        let read: Event<Said> = decode(&bytes).expect("is read");
+        let by = PublishedBy {
+            kind: "quark.stream",
+            key: "room/a",
+            epoch: Epoch(7),
+        };
+        assert_eq!((read.published_by(), &*read), (Some(by), &Said("hello".into())));
     }
 }

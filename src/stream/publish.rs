@@ -2,6 +2,7 @@
 
 use super::{
     delivery::Given,
+    event::Stamped,
     messages::{Delivery, Publish, SendKept},
     stream_actor::Stream,
 };
@@ -22,11 +23,11 @@ impl Handler<Publish> for Stream {
     async fn handle(&mut self, publish: Publish, ctx: &mut Context<Self>) -> Delivery {
         self.follow(ctx);
         self.published += 1;
-        let event = publish.0;
+        let event = Stamped::new(&publish.0, ctx.id(), ctx.epoch());
         let (services, clock) = (ctx.services(), ctx.clock());
         let port = |actor: &ActorId| services.port(actor.clone());
         let mut delivery = Delivery::default();
-        let explicit = self.explicit.get_mut(event.name()).into_iter().flatten();
+        let explicit = self.explicit.get_mut(event.event.name()).into_iter().flatten();
         for subscriber in explicit.chain(&mut self.implicit) {
             let mut given = subscriber.give(&event, clock, port);
             if given == Given::NotYet {
@@ -50,11 +51,12 @@ impl Handler<Publish> for Stream {
 impl Handler<SendKept> for Stream {
     async fn handle(&mut self, _: SendKept, ctx: &mut Context<Self>) {
         let (services, clock) = (ctx.services().clone(), ctx.clock().clone());
+        let (stream, epoch) = (ctx.id().clone(), ctx.epoch());
         let mut keeps = false;
         for subscriber in self.explicit.values_mut().flatten().chain(&mut self.implicit) {
             if subscriber.keeps() {
                 subscriber.reach(|actor| services.port(actor.clone()));
-                subscriber.send_kept(&clock);
+                subscriber.send_kept(&stream, epoch, &clock);
                 keeps |= subscriber.keeps();
             }
         }

@@ -393,6 +393,9 @@ pub struct PackedSubscription {
     pub stream: ActorId,
     /// The wire name of the events.
     pub event: String,
+    /// The highest epoch of the stream by which it was given events; zero if that is not known.
+    #[serde(default, skip_serializing_if = "Epoch::is_zero")]
+    pub epoch: Epoch,
 }
 
 /// A timer of a frozen actor.

@@ -29,6 +29,7 @@ pub use frame_error::FrameError;
 pub use keeping::{Kept, decode_keeping};
 pub use limits::Limits;
 pub use moving::{MoveCounts, MoveFailure, MoveRequest, MoveState, MoveStatus, Moved};
+pub(crate) use msgpack::with_field;
 pub use msgpack::{DecodeError, EncodeError, MAX_DEPTH, decode, encode};
 pub use operating::{
     LEAVE_QUERY, LETTERS_QUERY, LeaveAnswered, LeaveAsked, LetterLine, LettersAnswered, LettersAsked, MOVE_QUERY,

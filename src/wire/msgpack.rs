@@ -84,6 +84,26 @@ pub(super) fn encode_into<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T)
     shape::check(&bytes[start..]).map_err(|source| EncodeError::Shape { type_name, source })
 }
 
+/// The document of a struct with one field more; `None` if it is none, or one of 15 fields or more.
+///
+/// # Errors
+/// As of [`encode`].
+pub(crate) fn with_field<T: Serialize>(
+    document: &[u8],
+    name: &'static str,
+    value: &T,
+) -> Result<Option<Bytes>, EncodeError> {
+    let Some((&fields @ 0x80..0x8f, rest)) = document.split_first() else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::with_capacity(document.len() + name.len() + 16);
+    bytes.push(fields + 1);
+    bytes.extend_from_slice(rest);
+    encode_into(&mut bytes, name)?;
+    encode_into(&mut bytes, value)?;
+    Ok(Some(bytes.into()))
+}
+
 /// Decodes named MessagePack.
 ///
 /// # Errors
@@ -117,6 +137,23 @@ mod tests {
         #[serde(default)]
         later: Option<u8>,
         name: String,
+    }
+
+    #[test]
+    fn a_field_is_added_to_the_document_of_a_struct() {
+        let old = encode(&V1 {
+            name: "a".into(),
+            count: 7,
+        })
+        .expect("encodes");
+        let new = with_field(&old, "added", &vec![1_u8])
+            .expect("encodes")
+            .expect("a struct");
+        let read: V2 = decode(&new).expect("is read");
+        assert_eq!((read.added, read.count, read.name), (vec![1], 7, "a".into()));
+        assert_eq!(decode::<V1>(&new).expect("is read").count, 7);
+        assert_eq!(with_field(&[0x93, 1, 2, 3], "added", &1).expect("encodes"), None);
+        assert_eq!(with_field(&[], "added", &1).expect("encodes"), None);
     }
 
     #[test]

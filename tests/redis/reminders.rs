@@ -1,13 +1,18 @@
 //! Reminders on a Redis that is killed and comes back with what it kept.
 
-use super::{common, common::until, server::RedisServer};
+use super::{actor, common, common::until, open, server::RedisServer, silo};
 use quark::{
     actor::{Schedule, Tick},
     clock::Clock,
+    ident::Epoch,
     prelude::*,
     silo::{Silo, SiloOptions},
+    store::{
+        Bucket, Entry, Missed, RedisStore, ReminderId, ReminderSpec, ReminderWrite, Store, TickOutcome, TickStep,
+        Unknown,
+    },
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// Counts its ticks.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -79,4 +84,77 @@ async fn reminders_outlive_a_redis_that_is_killed() {
         assert!(silo.reminders::<Bell>(key).await.expect("read").is_empty());
     }
     silo.stop().await.expect("stops in order");
+}
+
+/// Sets reminders of one bucket beside those that are there.
+async fn fill(store: &RedisStore, names: std::ops::Range<u64>) {
+    let write = |n: u64| {
+        let spec = ReminderSpec {
+            every_micros: Some(1_000_000),
+            missed: Missed::Once,
+            message: "cart.pay".into(),
+            body: "".into(),
+            unknown: Unknown::default(),
+        };
+        ReminderWrite {
+            id: ReminderId {
+                actor: actor("1"),
+                name: n.to_string().into(),
+            },
+            owner: None,
+            new: Some((n, spec)),
+        }
+    };
+    let written = store.write_reminders(names.map(write).collect()).await;
+    written.expect("answered");
+}
+
+/// Lets 20 ticks be checked and advanced; answers which commands the server ran for that, and how often.
+async fn tick(server: &RedisServer, store: &RedisStore, due: u64) -> BTreeMap<String, u64> {
+    let all = store.reminders_of(&actor("1")).await.expect("answered");
+    let steps: Vec<TickStep> = (all.iter().take(20))
+        .map(|reminder| TickStep {
+            tick: reminder.tick(),
+            epoch: Epoch(1),
+            next_micros: Some(due),
+        })
+        .collect();
+    server.command::<()>(&["CONFIG", "RESETSTAT"]);
+    for outcomes in [
+        store.check_ticks(&silo("a"), steps.clone()).await,
+        store.advance_ticks(&silo("a"), steps).await,
+    ] {
+        assert_eq!(outcomes.expect("answered"), [TickOutcome::Due; 20]);
+    }
+    let said: String = server.command(&["INFO", "commandstats"]);
+    let calls = |line: &str| {
+        let (command, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        Some((command.to_owned(), rest.split(',').next()?.parse().ok()?))
+    };
+    said.lines().filter_map(calls).collect()
+}
+
+/// R121: the server does as much for a tick whatever else the bucket holds, and reads no range of it.
+#[tokio::test]
+async fn nothing_that_is_done_for_a_tick_reads_a_whole_bucket() {
+    let server = RedisServer::start();
+    let store = open(&server);
+    let owned = Entry::owned(silo("a"), Epoch(1));
+    let claimed = store.change_bucket(Bucket::of(&actor("1")), Entry::free(Epoch::ZERO), owned);
+    claimed.await.expect("answered").expect("nobody's");
+    fill(&store, 0..20).await;
+    tick(&server, &store, 1_000_000).await;
+    let few = tick(&server, &store, 2_000_000).await;
+    fill(&store, 20..5_000).await;
+    let many = tick(&server, &store, 3_000_000).await;
+    assert_eq!(few.keys().collect::<Vec<_>>(), many.keys().collect::<Vec<_>>());
+    for command in ["hmget", "zadd"] {
+        assert!(many.contains_key(command), "{command} is counted: {many:?}");
+        assert_eq!(few[command], many[command], "{command}");
+    }
+    let reads_all = ["scan", "keys", "hgetall", "hkeys", "hvals", "zrange", "range"];
+    let ranges = many
+        .keys()
+        .filter(|command| reads_all.iter().any(|word| command.contains(word)));
+    assert_eq!(ranges.collect::<Vec<_>>(), Vec::<&String>::new());
 }

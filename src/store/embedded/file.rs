@@ -47,6 +47,9 @@ pub(super) struct File {
     /// The most turns of others that one of this file's has waited for.
     #[cfg(test)]
     pub(super) longest_line: std::cell::Cell<u64>,
+    /// The statements that were prepared.
+    #[cfg(test)]
+    pub(super) prepared: std::cell::RefCell<std::collections::BTreeSet<String>>,
 }
 
 /// A transaction that may write; leaves no trace of it unless it was committed, and ends the turn.
@@ -100,6 +103,8 @@ impl File {
             waits,
             #[cfg(test)]
             longest_line: std::cell::Cell::default(),
+            #[cfg(test)]
+            prepared: std::cell::RefCell::default(),
         })
     }
 
@@ -115,6 +120,8 @@ impl File {
 
     /// A statement, prepared once.
     pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, Failure> {
+        #[cfg(test)]
+        self.prepared.borrow_mut().insert(sql.to_owned());
         Ok(self.connection.prepare_cached(sql)?)
     }
 

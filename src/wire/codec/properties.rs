@@ -130,8 +130,12 @@ fn timer() -> BoxedStrategy<PackedTimer> {
 }
 
 fn subscription() -> BoxedStrategy<PackedSubscription> {
-    (actor(), name())
-        .prop_map(|(stream, event)| PackedSubscription { stream, event })
+    (actor(), name(), any::<u64>())
+        .prop_map(|(stream, event, epoch)| PackedSubscription {
+            stream,
+            event,
+            epoch: Epoch(epoch),
+        })
         .boxed()
 }
 

@@ -2,6 +2,7 @@
 
 mod batches;
 mod files;
+mod plans;
 mod processes;
 
 use super::{EmbeddedStore, job::Access};
