@@ -9,10 +9,31 @@ pub(crate) use self::machine::*;
 #[cfg(all(test, quark_loom))]
 pub(crate) use self::explored::*;
 
+#[cfg_attr(
+    all(test, quark_loom),
+    allow(dead_code, reason = "in models loom's own lock stands for it")
+)]
+mod lock;
+
 #[cfg(not(all(test, quark_loom)))]
 mod machine {
+    pub(crate) use super::lock::Lock;
     pub(crate) use parking_lot::Mutex;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+    /// Whether a lock is still held, as far as this thread knows.
+    pub(super) fn seems_held(held: &AtomicBool) -> bool {
+        held.load(Ordering::Relaxed)
+    }
+
+    /// Between two looks for what another thread is about to do.
+    pub(super) fn relax(looks: u32) {
+        if looks % 128 == 127 {
+            std::thread::yield_now();
+        } else {
+            std::hint::spin_loop();
+        }
+    }
 }
 
 #[cfg(all(test, quark_loom))]
@@ -35,7 +56,19 @@ mod explored {
         println!("{name}: {} runs", runs.load(std::sync::atomic::Ordering::Relaxed));
     }
 
-    /// Loom's lock by the names of the other.
+    /// In a model a thread may know nothing new however often it looks.
+    pub(super) fn seems_held(_: &AtomicBool) -> bool {
+        false
+    }
+
+    /// Between two looks for what another thread is about to do.
+    pub(super) fn relax(_: u32) {
+        loom::thread::yield_now();
+    }
+
+    pub(crate) use Mutex as Lock;
+
+    /// Loom's lock by the names of the others.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 

@@ -29,6 +29,7 @@ pub(super) struct Terms {
 
 impl Terms {
     /// Of an ask made now, within the turn that runs here, if one does.
+    #[inline(always)]
     pub(super) fn now(port: &dyn Port, timeout: Option<Duration>, trace: Option<TraceContext>) -> Self {
         let asked = timeout.map(|timeout| port.clock().now() + timeout);
         let mut terms = match scope::inherited() {
@@ -117,7 +118,8 @@ impl Until {
 }
 
 enum State<M: Message> {
-    New(M),
+    /// The message, until it is sent.
+    New(Option<M>),
     NoRoom(Box<NoRoom<M::Reply>>),
     /// It is to have one effect.
     Once(BoxFuture<'static, Result<M::Reply, CallError>>),
@@ -196,7 +198,7 @@ impl<'a, M: Message> Ask<'a, M> {
             port: Line::Borrowed(port),
             timeout: None,
             says: None,
-            state: State::New(message),
+            state: State::New(Some(message)),
         }
     }
 
@@ -266,16 +268,13 @@ impl<'a, M: Message> Ask<'a, M> {
         }
         let no_cycle = |_: &&Arc<Mailbox>| terms.chain.is_empty() || !terms.chain.contains(self.port.actor());
         let direct = self.port.direct().or_else(|| self.port.open()).filter(no_cycle);
-        let mut asked = Asked {
-            message,
-            reply: None,
-            deadline: terms.own,
-            chain: terms.chain,
-        };
-        if let Some(mailbox) = direct.filter(|mailbox| mailbox.may_run_here()) {
+        let Terms { own, mut chain } = terms;
+        let mut message = message;
+        if let Some(mailbox) = direct.filter(|mailbox| mailbox.is_at_rest()) {
             let mut call = Call {
-                deadline: asked.deadline,
-                asked: Some(asked),
+                message: Some(message),
+                chain,
+                deadline: own,
                 answer: None,
                 wait: None,
                 timeout: self.port.ask_timeout(),
@@ -293,16 +292,23 @@ impl<'a, M: Message> Ask<'a, M> {
                     self.wait(wait, deadline, Far::No);
                     return None;
                 }
-                Call { asked: Some(back), .. } => asked = back,
+                Call {
+                    message: Some(back),
+                    chain: its,
+                    ..
+                } => (message, chain) = (back, its),
                 _ => unreachable!("invariant: a call that ran shows what became of it: {ran:?}"),
             }
         }
-        let deadline = *asked
-            .deadline
-            .get_or_insert_with(|| self.port.clock().recently() + self.port.ask_timeout());
-        let (sender, wait, far) = far_reply_pair(direct);
-        asked.reply = Some(sender);
+        let deadline = own.unwrap_or_else(|| self.port.clock().recently() + self.port.ask_timeout());
         let deadline = Some(deadline);
+        let (sender, wait, far) = far_reply_pair(direct);
+        let asked = Asked {
+            message,
+            reply: Some(sender),
+            deadline,
+            chain,
+        };
         let refused = match direct {
             None => Refused::Closed(asked),
             Some(mailbox) => match mailbox.push(asked) {
@@ -368,10 +374,9 @@ impl<M: Message> Future for Ask<'_, M> {
         let this = &mut *self;
         loop {
             match &mut this.state {
-                State::New(_) => {
-                    let State::New(message) = std::mem::replace(&mut this.state, State::Done) else {
-                        unreachable!("invariant: it was looked at");
-                    };
+                State::New(message) => {
+                    // The message alone: all that a state may hold would be copied before it is written through.
+                    let message = message.take().expect("an ask was polled after it had ended");
                     if let Some(answer) = this.start(message) {
                         return Poll::Ready(typed(Some(answer), &*this.port, M::NAME));
                     }

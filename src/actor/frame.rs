@@ -49,34 +49,52 @@ pub struct InPlace {
     memory: Option<Memory>,
 }
 
+/// What the first poll of a turn came to.
+pub enum Polled<O> {
+    /// It waits.
+    Waits,
+    /// It has ended.
+    Ended(O),
+    /// It has ended, and nothing is left in it that is to be dropped: to look for that costs as much as a small turn's other work.
+    Spent(O),
+}
+
 impl Frame {
     /// Puts a turn into `memory`, if it fits, and polls it once. The memory is back when the turn has ended; one that waits
     /// has it, or memory of its own.
+    ///
+    /// `turn` makes it once there is a place for it: nothing can fail between, and what would have to drop it then would have it
+    /// made on the stack, from where it would be copied before its parts are written through.
+    #[inline]
     pub fn start<T: Turn + 'static, O>(
         memory: &mut Option<Memory>,
-        turn: T,
-        poll: impl FnOnce(Pin<&mut T>) -> Poll<O>,
+        turn: impl FnOnce() -> T,
+        poll: impl FnOnce(Pin<&mut T>) -> Polled<O>,
     ) -> Result<O, Self> {
         let fits = size_of::<T>() <= WORDS * size_of::<u64>() && align_of::<T>() <= align_of::<u64>();
         if !fits {
-            let mut turn = Box::pin(turn);
+            let mut turn = Box::pin(turn());
             return match poll(turn.as_mut()) {
-                Poll::Ready(output) => Ok(output),
-                Poll::Pending => Err(Self::Boxed(turn)),
+                Polled::Ended(output) | Polled::Spent(output) => Ok(output),
+                Polled::Waits => Err(Self::Boxed(turn)),
             };
         }
         let block = memory.get_or_insert_default();
         let at = block.0.as_mut_ptr().cast::<T>();
         // SAFETY: the memory is large enough and aligned, and nobody else's.
-        unsafe { at.write(turn) };
+        unsafe { at.write(turn()) };
         let begun = DropTurn(at);
         // SAFETY: the turn stays where it is until it is dropped: by `begun`, or by the frame that owns the memory then.
         match poll(unsafe { Pin::new_unchecked(&mut *at) }) {
-            Poll::Ready(output) => {
+            Polled::Spent(output) => {
+                mem::forget(begun);
+                Ok(output)
+            }
+            Polled::Ended(output) => {
                 drop(begun);
                 Ok(output)
             }
-            Poll::Pending => {
+            Polled::Waits => {
                 mem::forget(begun);
                 let turn: NonNull<dyn Turn> = NonNull::new(at).expect("invariant: a box is not null");
                 let memory = memory.take();
@@ -194,7 +212,11 @@ mod tests {
     /// A turn that waits.
     fn begun<const WORDS: usize>(memory: &mut Option<Memory>, probe: Probe<WORDS>) -> Frame {
         let cx = &mut Context::from_waker(std::task::Waker::noop());
-        match Frame::start(memory, probe, |turn| turn.poll(cx, &mut Rare::Nothing)) {
+        let poll = |turn: Pin<&mut Probe<WORDS>>| match turn.poll(cx, &mut Rare::Nothing) {
+            Poll::Pending => Polled::Waits,
+            Poll::Ready(idle) => Polled::Ended(idle),
+        };
+        match Frame::start(memory, || probe, poll) {
             Err(frame) => frame,
             Ok(_) => unreachable!("it never ends"),
         }
@@ -245,5 +267,20 @@ mod tests {
         let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| frame.into_memory()));
         assert!(dropped.is_err());
         assert_eq!(drops.get(), 1);
+    }
+
+    #[test]
+    fn a_turn_that_has_ended_is_dropped_unless_it_is_spent() {
+        let drops = Rc::new(Cell::new(0));
+        let mut memory = None;
+        let ended = Frame::start(&mut memory, || Probe::<10>::new(&drops), |_| Polled::Ended(1));
+        assert_eq!((ended.ok(), drops.get()), (Some(1), 1));
+        // Of what is spent, nothing would be left to be dropped.
+        let probe = Probe::<10>::new(&drops);
+        let kept = Rc::clone(&probe.drops);
+        let spent = Frame::start(&mut memory, || probe, |_| Polled::Spent(2));
+        assert_eq!((spent.ok(), drops.get(), memory.is_some()), (Some(2), 1, true));
+        // The counts that the probe of this test would have given back.
+        assert_eq!(Rc::strong_count(&kept), 3);
     }
 }

@@ -127,8 +127,8 @@ pub fn restore_turn(saved: Option<TurnScope>) {
         None if PLAIN.get() => {}
         None => clear_turn(),
         Some(turn) => {
-            PLAIN.set(false);
-            TRACED.set(turn.callers.trace().is_some());
+            PLAIN.with(|plain| plain.set(false));
+            TRACED.with(|traced| traced.set(turn.callers.trace().is_some()));
             CURRENT.with_borrow_mut(|current| current.turn = turn);
         }
     }
@@ -136,8 +136,8 @@ pub fn restore_turn(saved: Option<TurnScope>) {
 
 /// Exchanges the turn that runs on this thread.
 pub fn swap_turn(turn: &mut TurnScope) {
-    PLAIN.set(false);
-    TRACED.set(turn.callers.trace().is_some());
+    PLAIN.with(|plain| plain.set(false));
+    TRACED.with(|traced| traced.set(turn.callers.trace().is_some()));
     CURRENT.with_borrow_mut(|current| mem::swap(&mut current.turn, turn));
 }
 
@@ -150,15 +150,15 @@ pub fn clear_turn() {
 #[inline]
 pub(super) fn set_turn(deadline: Option<Moment>, callers: Chain) {
     let plain = deadline.is_none() && callers.is_empty();
-    if !plain || !PLAIN.replace(plain) {
+    if !plain || !PLAIN.with(|before| before.replace(plain)) {
         reset_turn(deadline, callers);
     }
 }
 
 #[inline(never)]
 fn reset_turn(deadline: Option<Moment>, callers: Chain) {
-    PLAIN.set(deadline.is_none() && callers.is_empty());
-    TRACED.set(callers.trace().is_some());
+    PLAIN.with(|plain| plain.set(deadline.is_none() && callers.is_empty()));
+    TRACED.with(|traced| traced.set(callers.trace().is_some()));
     CURRENT.with_borrow_mut(|current| {
         current.turn = TurnScope {
             deadline,
@@ -170,14 +170,14 @@ fn reset_turn(deadline: Option<Moment>, callers: Chain) {
 
 /// The caller of the turn that runs on this thread waits until then.
 pub(super) fn set_deadline(deadline: Option<Moment>) {
-    PLAIN.set(false);
+    PLAIN.with(|plain| plain.set(false));
     CURRENT.with_borrow_mut(|current| current.turn.deadline = deadline);
 }
 
 /// Asks that the turn which is polled with `waker` be polled again at `at`, if nothing else does. `false` if `waker` is not
 /// the turn's own: somebody between has to be woken.
 pub(super) fn wake_turn_by(at: Moment, waker: &Waker) -> bool {
-    PLAIN.set(false);
+    PLAIN.with(|plain| plain.set(false));
     CURRENT.with_borrow_mut(|current| {
         let own = (current.mailbox.as_ref()).is_some_and(|mailbox| waker.data() == Arc::as_ptr(mailbox).cast());
         if own {
@@ -194,10 +194,11 @@ pub fn with_timers<T>(act: impl FnOnce(&mut Option<Box<Timers>>) -> T) -> T {
 }
 
 /// What a call made now inherits: the deadline of the turn, and the chain. `None` outside of turns.
+#[inline]
 pub(super) fn inherited() -> Option<(Option<Moment>, Chain)> {
     CURRENT.with_borrow_mut(|current| {
         let mailbox = current.mailbox.as_ref()?;
-        PLAIN.set(false);
+        PLAIN.with(|plain| plain.set(false));
         let turn = &mut current.turn;
         let chain = (turn.chain).get_or_insert_with(|| turn.callers.with(mailbox.actor().clone()));
         Some((turn.deadline, chain.clone()))

@@ -47,8 +47,14 @@ pub struct Tell<'a, M: Message> {
     port: Line<'a>,
     /// Until it is sent, or waits for room.
     message: Option<M>,
-    says: Option<Box<Says>>,
-    waits: Option<Box<(Letter, BoxFuture<'static, ()>)>>,
+    more: Option<Box<More>>,
+}
+
+/// What few tells have: each field of a tell is one more that is looked at when it is dropped.
+#[derive(Default)]
+struct More {
+    says: Says,
+    waits: Option<(Letter, BoxFuture<'static, ()>)>,
 }
 
 impl<'a, M: Message> Tell<'a, M> {
@@ -56,8 +62,7 @@ impl<'a, M: Message> Tell<'a, M> {
         Self {
             port: Line::Borrowed(port),
             message: Some(message),
-            says: None,
-            waits: None,
+            more: None,
         }
     }
 
@@ -66,8 +71,7 @@ impl<'a, M: Message> Tell<'a, M> {
         Tell {
             port: self.port.owned(),
             message: self.message,
-            says: self.says,
-            waits: self.waits,
+            more: self.more,
         }
     }
 
@@ -75,14 +79,14 @@ impl<'a, M: Message> Tell<'a, M> {
     /// effect. It is sent once: whether it came to that nobody hears, so whoever is to be sure asks instead, or posts. An idempotent
     /// message says an id of its own otherwise. Has no effect on what was sent already.
     pub fn once(mut self, id: OnceId) -> Self {
-        self.says.get_or_insert_default().once = Some(id);
+        self.more.get_or_insert_default().says.once = Some(id);
         self
     }
 
     /// Says which trace the message belongs to: else that of the turn which tells, if it has one. Has no effect on what was
     /// sent already.
     pub fn traced(mut self, trace: TraceContext) -> Self {
-        self.says.get_or_insert_default().trace = Some(trace);
+        self.more.get_or_insert_default().says.trace = Some(trace);
         self
     }
 
@@ -94,7 +98,7 @@ impl<'a, M: Message> Tell<'a, M> {
         trace: Option<TraceContext>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), CallError>> {
-        let says = self.says.take().unwrap_or_default();
+        let says = self.more.take().unwrap_or_default().says;
         let trace = says.trace.or(trace);
         let letter = match says.once.or_else(|| M::IDEMPOTENT.then(OnceId::random)) {
             None => traced(Told(message), trace),
@@ -137,7 +141,7 @@ impl<'a, M: Message> Tell<'a, M> {
                 Err(Undelivered::Full(letter)) => {
                     let mut room = self.port.shared().room();
                     if room.as_mut().poll(cx).is_pending() {
-                        self.waits = Some(Box::new((letter, room)));
+                        self.more.get_or_insert_default().waits = Some((letter, room));
                         return Poll::Pending;
                     }
                     sent = self.port.send(letter);
@@ -155,7 +159,7 @@ impl<M: Message> Future for Tell<'_, M> {
         let this = &mut *self;
         if let Some(message) = this.message.take() {
             let trace = scope::trace();
-            if M::IDEMPOTENT || trace.is_some() || this.says.is_some() {
+            if M::IDEMPOTENT || trace.is_some() || this.more.is_some() {
                 return this.go_as_letter(message, trace, cx);
             }
             let told = Told(message);
@@ -168,12 +172,14 @@ impl<M: Message> Future for Tell<'_, M> {
             };
             return this.go_the_long_way(refused, cx);
         }
-        let mut waits = this.waits.take().expect("a tell was polled after it had ended");
-        if waits.1.as_mut().poll(cx).is_pending() {
-            this.waits = Some(waits);
+        let waits = this.more.as_mut().and_then(|more| more.waits.as_mut());
+        let (_, room) = waits.expect("a tell was polled after it had ended");
+        if room.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        let sent = this.port.send(waits.0);
+        let waits = this.more.take().and_then(|more| more.waits);
+        let (letter, _) = waits.expect("invariant: it was looked at");
+        let sent = this.port.send(letter);
         this.sent(sent, cx)
     }
 }

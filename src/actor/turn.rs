@@ -3,7 +3,7 @@
 use super::{
     Actor, AnyActor, Effect, Handler, KindEntry, Message,
     cell::Cell,
-    frame::{Frame, Memory, Turn},
+    frame::{Frame, Memory, Polled, Turn},
     once, scope,
 };
 use crate::{
@@ -161,33 +161,55 @@ pub(super) fn run<A: Handler<M>, M: Message>(
         memory,
     } = begin;
     let mut here = None;
-    let parts = match source {
-        Source::Queue(front) => match unpack::<M>(front, kind, clock) {
-            Ok(parts) if kind.keeps_panicked() => parts.kept(),
-            Ok(parts) => parts,
+    // Part by part: as one value they would be copied as a whole, before they are written through.
+    let (message, mut reply, deadline, callers, effect) = 'parts: {
+        let unpacked = match source {
+            Source::Here(call) => {
+                let call = call.downcast_mut::<Call<M, M::Reply>>();
+                let call = call.expect("invariant: an entry runs calls of its message only");
+                let message = call.message.take().expect("invariant: a call runs once");
+                let (deadline, chain) = (call.deadline, mem::take(&mut call.chain));
+                here = Some(call);
+                break 'parts (message, Reply::Nobody, deadline, chain, None);
+            }
+            Source::Queue(front) if kind.keeps_panicked() => {
+                unpack_letter(front.into_letter(), kind, clock).map(Parts::<M>::kept)
+            }
+            Source::Queue(front) => match front.form() {
+                Form::Told => match front.take::<Told<M>>() {
+                    Ok(Told(message)) => break 'parts (message, Reply::Nobody, None, Chain::NONE, None),
+                    Err(front) => unpack_letter(front.into_letter(), kind, clock),
+                },
+                Form::Asked => match front.take::<Asked<M, M::Reply>>() {
+                    Ok(asked) if asked.deadline.is_some_and(|deadline| clock.has_come(deadline)) => {
+                        Err(too_late(M::NAME, asked.into_letter()))
+                    }
+                    Ok(asked) => {
+                        let reply = asked.reply.map_or(Reply::Nobody, Reply::Sender);
+                        break 'parts (asked.message, reply, asked.deadline, asked.chain, None);
+                    }
+                    Err(front) => unpack_letter(front.into_letter(), kind, clock),
+                },
+                Form::Letter => unpack_letter(front.into_letter(), kind, clock),
+            },
+        };
+        match unpacked {
+            Ok(Parts {
+                message,
+                reply,
+                deadline,
+                callers,
+                once,
+            }) => (message, reply, deadline, callers, once),
             Err(refused) => {
                 *rare = Rare::Refused { actor, refused };
                 return None;
             }
-        },
-        Source::Here(call) => {
-            let call = call.downcast_mut::<Call<M, M::Reply>>();
-            let call = call.expect("invariant: an entry runs calls of its message only");
-            let asked = call.asked.take().expect("invariant: a call runs once");
-            here = Some(call);
-            Parts {
-                message: asked.message,
-                reply: Reply::Nobody,
-                deadline: asked.deadline,
-                callers: asked.chain,
-                once: None,
-            }
         }
     };
-    scope::set_turn(parts.deadline, parts.callers);
-    let (message, mut cell) = (parts.message, Cell::<A>::of(actor));
-    let mut reply = parts.reply;
-    let refused = match (parts.once, message.published_by()) {
+    scope::set_turn(deadline, callers);
+    let mut cell = Cell::<A>::of(actor);
+    let refused = match (effect, message.published_by()) {
         (None, None) => None,
         (Some(effect), _) => cell.ctx.begin_once::<M>(*effect),
         (None, Some(by)) => cell.ctx.hear(by),
@@ -199,7 +221,7 @@ pub(super) fn run<A: Handler<M>, M: Message>(
         *rare = Rare::Ended { actor, wants, remote };
         return None;
     }
-    let turn = Running::<_, M> {
+    let turn = || Running::<_, M, _> {
         future: async move {
             let Cell { actor, ctx, .. } = &mut *cell;
             let reply = match ctx.known_reply::<M>() {
@@ -223,10 +245,11 @@ pub(super) fn run<A: Handler<M>, M: Message>(
             None => go_on::<_, M>(this.future, this.reply, end::<A, M>, cx, rare),
             Some(call) => go_here::<_, M>(this.future, this.reply, end::<A, M>, cx, rare, call, clock),
         };
-        if idle.is_none() && matches!(rare, Rare::Nothing) {
-            Poll::Pending
-        } else {
-            Poll::Ready(idle)
+        match idle {
+            // The future has ended, and the reply is sent or was for nobody.
+            Some(actor) => Polled::Spent(Some(actor)),
+            None if matches!(rare, Rare::Nothing) => Polled::Waits,
+            None => Polled::Ended(None),
         }
     });
     ran.unwrap_or_else(|frame| {
@@ -236,14 +259,14 @@ pub(super) fn run<A: Handler<M>, M: Message>(
 }
 
 /// What the future of a turn comes to: the actor, whether it wants something, and the reply.
-type End<F, M> = fn(<F as Future>::Output) -> (Box<dyn AnyActor>, bool, <M as Message>::Reply);
+type Ended<M> = (Box<dyn AnyActor>, bool, <M as Message>::Reply);
 
 /// Polls a turn and sends its reply when it has ended. Answers the actor if that is all; else `rare` tells, if it has ended.
-#[inline]
+#[inline(always)]
 fn go_on<F: Future, M: Message>(
     future: Pin<&mut F>,
     reply: &mut Reply<M::Reply>,
-    end: End<F, M>,
+    end: impl FnOnce(F::Output) -> Ended<M>,
     cx: &mut Context<'_>,
     rare: &mut Rare,
 ) -> Option<Box<dyn AnyActor>> {
@@ -282,7 +305,7 @@ fn go_on<F: Future, M: Message>(
 fn go_here<F: Future, M: Message>(
     future: Pin<&mut F>,
     reply: &mut Reply<M::Reply>,
-    end: End<F, M>,
+    end: impl FnOnce(F::Output) -> Ended<M>,
     cx: &mut Context<'_>,
     rare: &mut Rare,
     call: &mut Call<M, M::Reply>,
@@ -334,38 +357,12 @@ fn panicked<M: Message>(panic: &(dyn Any + Send)) -> (String, Failure) {
     (said, Failure::new(FailureCode::Panicked, ran, text))
 }
 
-fn unpack<M: Message>(front: Front<'_>, kind: &KindEntry, clock: &Clock) -> Result<Parts<M>, Box<(Letter, Failure)>> {
-    match front.form() {
-        Form::Told => match front.take::<Told<M>>() {
-            Ok(Told(message)) => Ok(Parts {
-                message,
-                reply: Reply::Nobody,
-                deadline: None,
-                callers: Chain::NONE,
-                once: None,
-            }),
-            Err(front) => unpack_letter(front.into_letter(), kind, clock),
-        },
-        Form::Asked => match front.take::<Asked<M, M::Reply>>() {
-            Ok(asked) if asked.deadline.is_some_and(|deadline| clock.has_come(deadline)) => {
-                let letter = asked.into_letter();
-                let failure = too_late(M::NAME);
-                Err(Box::new((letter, failure)))
-            }
-            Ok(asked) => Ok(Parts {
-                message: asked.message,
-                reply: asked.reply.map_or(Reply::Nobody, Reply::Sender),
-                deadline: asked.deadline,
-                callers: asked.chain,
-                once: None,
-            }),
-            Err(front) => unpack_letter(front.into_letter(), kind, clock),
-        },
-        Form::Letter => unpack_letter(front.into_letter(), kind, clock),
-    }
+#[cold]
+fn too_late(name: &str, letter: Letter) -> Box<(Letter, Failure)> {
+    Box::new((letter, late(name)))
 }
 
-fn too_late(name: &str) -> Failure {
+fn late(name: &str) -> Failure {
     let actor = scope::running_actor();
     let text = format!("{name} to {actor} waited past its deadline; it did not run");
     Failure::new(FailureCode::TimedOut, wire::Ran::No, text)
@@ -378,7 +375,7 @@ fn unpack_letter<M: Message>(
     clock: &Clock,
 ) -> Result<Parts<M>, Box<(Letter, Failure)>> {
     if letter.deadline.is_some_and(|deadline| clock.has_come(deadline)) {
-        let failure = too_late(letter.body.name());
+        let failure = late(letter.body.name());
         return Err(Box::new((letter, failure)));
     }
     let Letter {
@@ -546,7 +543,7 @@ impl OtherReply {
 type Handled<A, M> = (Box<Cell<A>>, <M as Message>::Reply);
 
 pin_project_lite::pin_project! {
-    struct Running<F, M>
+    struct Running<F, M, E>
     where
         F: Future,
         M: Message,
@@ -554,19 +551,20 @@ pin_project_lite::pin_project! {
         #[pin]
         future: F,
         reply: Reply<M::Reply>,
-        end: fn(F::Output) -> (Box<dyn AnyActor>, bool, M::Reply),
+        end: E,
     }
 }
 
-fn end<A: Actor, M: Message>((cell, reply): Handled<A, M>) -> (Box<dyn AnyActor>, bool, M::Reply) {
+#[inline]
+fn end<A: Actor, M: Message>((cell, reply): Handled<A, M>) -> Ended<M> {
     let wants = cell.ctx.wants();
     (cell, wants, reply)
 }
 
-impl<F: Future, M: Message> Turn for Running<F, M> {
+impl<F: Future, M: Message, E: Fn(F::Output) -> Ended<M>> Turn for Running<F, M, E> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, rare: &mut Rare) -> Poll<Option<Box<dyn AnyActor>>> {
         let this = self.project();
-        let idle = go_on::<F, M>(this.future, this.reply, *this.end, cx, rare);
+        let idle = go_on::<F, M>(this.future, this.reply, &*this.end, cx, rare);
         if idle.is_none() && matches!(rare, Rare::Nothing) {
             Poll::Pending
         } else {

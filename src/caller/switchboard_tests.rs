@@ -64,10 +64,6 @@ impl Host for Nowhere {
 
     fn inject(&self, _: &Arc<Mailbox>) {}
 
-    fn may_run_here(&self, _: &Mailbox) -> bool {
-        false
-    }
-
     fn run_here(&self, _: &Arc<Mailbox>, _: TypeId, _: &mut dyn Any) -> Result<(), NotHere> {
         Err(NotHere)
     }

@@ -2,13 +2,13 @@
 
 use super::{
     Home, Letter, Payload, Records,
-    waits::{self, Waits},
+    waits::{self, Taken, Waits},
 };
 use crate::{
     activity::{Activity, ActivityCell},
     clock::Moment,
     ident::{ActorId, Epoch, OfActor},
-    sync::{AtomicU32, Mutex, Ordering},
+    sync::{AtomicU32, Lock, Ordering},
 };
 use futures_util::task::ArcWake;
 use std::{
@@ -29,9 +29,6 @@ pub trait Host: Any + Send + Sync {
 
     /// The mailbox has something to do. Called once until it has come to rest again ([`Mailbox::rest`]).
     fn inject(&self, mailbox: &Arc<Mailbox>);
-
-    /// Whether [`Host::run_here`] would run a turn: this thread runs the actor, and may do so now.
-    fn may_run_here(&self, mailbox: &Mailbox) -> bool;
 
     /// Runs a message that is nowhere in a queue as a turn of its own, here and now. `message` is its type and `call` a
     /// [`super::Call`] with it.
@@ -94,7 +91,7 @@ pub struct Mailbox {
     /// Flags and the number queued. Written under the lock.
     gate: AtomicU32,
     capacity: u32,
-    inner: Mutex<Inner>,
+    inner: Lock<Inner>,
 
     actor: ActorId,
     host: Arc<dyn Host>,
@@ -144,7 +141,7 @@ impl Mailbox {
         Self {
             gate: AtomicU32::new(CLOSED),
             capacity,
-            inner: Mutex::default(),
+            inner: Lock::default(),
             actor,
             host,
             epoch: AtomicU64::new(0),
@@ -221,14 +218,16 @@ impl Mailbox {
     }
 
     /// The enqueue hook: the number queued is what the activity score reads.
+    #[inline]
     fn pushed(&self, gate: u32) {
         let scheduled = if gate & BUSY == 0 { SCHEDULED } else { 0 };
         self.gate.store((gate + 1) | scheduled, Ordering::Release);
     }
 
-    /// Whether a message can run at once where it is sent: nothing is queued, scheduled or running, and this is the thread.
-    pub fn may_run_here(&self) -> bool {
-        self.gate.load(Ordering::Relaxed) == 0 && self.host.may_run_here(self)
+    /// Whether a message may run at once where it is sent, if this is the thread: nothing is queued or scheduled.
+    #[inline]
+    pub fn is_at_rest(&self) -> bool {
+        self.gate.load(Ordering::Relaxed) == 0
     }
 
     /// [`Host::run_here`].
@@ -399,6 +398,35 @@ impl Mailbox {
         gate & QUEUED != 0
     }
 
+    /// Takes all that waits, to be run before anything else is: the mailbox has come to rest with that, and the next message is
+    /// told to the host. `None`, and nothing is taken, if it is more than `most` messages or there is more to it: see
+    /// [`Mailbox::take`], and [`Mailbox::rest`] after it.
+    ///
+    /// Who waits for room is not forgotten by an owner that does not look again: nobody begins to wait beside what is taken here,
+    /// as that is less than the mailbox holds, unless behind messages that came later; with these the owner is told again.
+    pub fn take_few(&self, most: u32) -> Option<Taken> {
+        let mut inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        let queued = gate & QUEUED;
+        if gate & AWAITED != 0 || queued == 0 || queued > most || queued >= self.capacity {
+            return None;
+        }
+        let waits = inner.waits.take()?;
+        inner.taken = queued;
+        self.activity.taken(queued);
+        self.gate.store(gate & CLOSED, Ordering::Release);
+        Some(Taken::new(waits))
+    }
+
+    /// What was taken by [`Mailbox::take_few`] needs more than to be run: the owner is to come to rest after all. `false` if the host
+    /// was told meanwhile, and is to look again anyway.
+    pub fn stay(&self) -> bool {
+        let _inner = self.inner.lock();
+        let gate = self.gate.load(Ordering::Relaxed);
+        self.gate.store(gate | SCHEDULED, Ordering::Release);
+        gate & SCHEDULED == 0
+    }
+
     /// Puts back, in front of what is queued, what was taken and not run.
     pub fn put_back(&self, records: &mut Records) {
         if records.is_empty() {
@@ -426,12 +454,14 @@ impl Mailbox {
         } else {
             self.gate.store(gate & !BUSY, Ordering::Release);
         }
-        let waiting = self.let_in(&mut inner);
+        let waiting = (gate & AWAITED != 0).then(|| self.let_in(&mut inner));
         if rests && !busy {
             inner.shrink();
         }
         drop(inner);
-        wake_all(waiting);
+        if let Some(waiting) = waiting {
+            wake_all(waiting);
+        }
         rests
     }
 

@@ -63,10 +63,6 @@ impl Host for Owner {
         &()
     }
 
-    fn may_run_here(&self, _: &Mailbox) -> bool {
-        false
-    }
-
     fn inject(&self, _: &Arc<Mailbox>) {
         let before = self.injected.fetch_add(1, Ordering::AcqRel);
         assert_eq!(before, 0, "once until it has come to rest");
@@ -109,15 +105,28 @@ fn mailbox(capacity: usize) -> (Arc<Mailbox>, Arc<Owner>) {
     (mailbox, owner)
 }
 
+/// Runs what was taken.
+fn run_taken(mailbox: &Mailbox, taken: &mut Records, ran: &mut Vec<u32>) {
+    while let Some(front) = taken.front() {
+        ran.extend(front.take::<Told<Number>>().ok().map(|told| told.0.0));
+        mailbox.cell().left(u32::try_from(taken.len()).expect("few"));
+    }
+}
+
+/// Runs what is there, and is visited again if more comes; answers what it has run.
+fn run_few(mailbox: &Mailbox, ran: &mut Vec<u32>) {
+    match mailbox.take_few(32) {
+        Some(mut taken) => run_taken(mailbox, &mut taken, ran),
+        None => run(mailbox, ran),
+    }
+}
+
 /// Runs what is there until the owner may rest; answers what it has run.
 fn run(mailbox: &Mailbox, ran: &mut Vec<u32>) {
     let mut taken = Records::new();
     loop {
         mailbox.take(&mut taken);
-        while let Some(front) = taken.front() {
-            ran.extend(front.take::<Told<Number>>().ok().map(|told| told.0.0));
-            mailbox.cell().left(u32::try_from(taken.len()).expect("few"));
-        }
+        run_taken(mailbox, &mut taken, ran);
         mailbox.ran();
         if mailbox.rest(false) {
             return;
@@ -125,29 +134,86 @@ fn run(mailbox: &Mailbox, ran: &mut Vec<u32>) {
     }
 }
 
+/// Two senders and an owner that runs what it finds.
+fn no_push_is_missed(run: fn(&Mailbox, &mut Vec<u32>)) {
+    let (mailbox, owner) = mailbox(10);
+    let send = |numbers: &'static [u32]| {
+        let mailbox = mailbox.clone();
+        thread::spawn(move || {
+            for number in numbers {
+                assert!(mailbox.push(Told(Number(*number))).is_ok());
+            }
+        })
+    };
+    let senders = [send(&[0, 1]), send(&[10])];
+    let mut ran = Vec::new();
+    while ran.len() < 3 {
+        owner.scheduled();
+        run(&mailbox, &mut ran);
+    }
+    ran.retain(|number| *number < 10);
+    assert_eq!(ran, [0, 1], "in the order of their sender");
+    for sender in senders {
+        sender.join().expect("it ends");
+    }
+}
+
 #[test]
 fn no_push_is_missed_by_an_owner_that_comes_to_rest() {
     explore("push, take, rest: two senders, three messages", 3, || {
+        no_push_is_missed(run);
+    });
+    explore("push, take and rest in one: the same", 3, || {
+        no_push_is_missed(run_few);
+    });
+}
+
+/// The interleaving: the owner takes a message and rests with that; its turn waits, so that the owner is to come to rest after all,
+/// and is woken, while another message comes.
+#[test]
+fn an_owner_that_has_rested_too_early_stays() {
+    explore("a turn waits after take and rest in one", 3, || {
         let (mailbox, owner) = mailbox(10);
-        let send = |numbers: &'static [u32]| {
-            let mailbox = mailbox.clone();
+        assert!(mailbox.push(Told(Number(0))).is_ok());
+        owner.scheduled();
+        let mut taken = mailbox.take_few(32).expect("one message");
+        let may_end = Arc::new(AtomicBool::new(false));
+        let waker = {
+            let (mailbox, may_end) = (mailbox.clone(), may_end.clone());
             thread::spawn(move || {
-                for number in numbers {
-                    assert!(mailbox.push(Told(Number(*number))).is_ok());
-                }
+                may_end.store(true, Ordering::Release);
+                mailbox.wake();
             })
         };
-        let senders = [send(&[0, 1]), send(&[10])];
+        let sender = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || assert!(mailbox.push(Told(Number(7))).is_ok()))
+        };
+        taken.front().expect("the first").discard();
+        mailbox.cell().left(0);
+        // The turn waits, and this is the end of its first visit.
+        if !mailbox.stay() || mailbox.rest(true) {
+            owner.scheduled();
+        }
+        loop {
+            mailbox.take_woken();
+            // This is its poll.
+            if may_end.load(Ordering::Acquire) {
+                break;
+            }
+            if mailbox.rest(true) {
+                owner.scheduled();
+            }
+        }
         let mut ran = Vec::new();
-        while ran.len() < 3 {
+        run(&mailbox, &mut ran);
+        while ran.is_empty() {
             owner.scheduled();
             run(&mailbox, &mut ran);
         }
-        ran.retain(|number| *number < 10);
-        assert_eq!(ran, [0, 1], "in the order of their sender");
-        for sender in senders {
-            sender.join().expect("it ends");
-        }
+        assert_eq!(ran, [7]);
+        waker.join().expect("it ends");
+        sender.join().expect("it ends");
     });
 }
 
@@ -194,15 +260,14 @@ fn a_wake_of_a_turn_that_waits_is_not_missed_and_a_message_behind_it_neither() {
     });
 }
 
-/// Pitfall 8: a flag alone can be missed by an owner that has just become idle.
-#[test]
-fn who_waits_for_room_gets_in() {
-    explore("two senders wait for the room of one", 3, || {
-        let (mailbox, owner) = mailbox(1);
-        let send = |number| {
-            let mailbox = mailbox.clone();
-            thread::spawn(move || {
-                let (bell, waker) = bell();
+/// Senders that each put so many messages into a mailbox without room for all.
+fn who_waits_gets_in(capacity: usize, each: u32) {
+    let (mailbox, owner) = mailbox(capacity);
+    let send = || {
+        let mailbox = mailbox.clone();
+        thread::spawn(move || {
+            let (bell, waker) = bell();
+            for number in 0..each {
                 let mut message = Told(Number(number));
                 while let Err(Refused::Full(back)) = mailbox.push(message) {
                     message = back;
@@ -210,17 +275,27 @@ fn who_waits_for_room_gets_in() {
                         bell.wait();
                     }
                 }
-            })
-        };
-        let senders = [send(1), send(2)];
-        let mut ran = Vec::new();
-        while ran.len() < 2 {
-            owner.scheduled();
-            run(&mailbox, &mut ran);
-        }
-        for sender in senders {
-            sender.join().expect("it ends");
-        }
+            }
+        })
+    };
+    let senders = [send(), send()];
+    let mut ran = Vec::new();
+    while ran.len() < 2 * each as usize {
+        owner.scheduled();
+        run_few(&mailbox, &mut ran);
+    }
+    for sender in senders {
+        sender.join().expect("it ends");
+    }
+}
+
+/// Pitfall 8: a flag alone can be missed by an owner that has just become idle.
+#[test]
+fn who_waits_for_room_gets_in() {
+    explore("two senders wait for the room of one", 3, || who_waits_gets_in(1, 1));
+    // Here a message can be taken by an owner that does not look again.
+    explore("two senders of two wait for the room of two", 2, || {
+        who_waits_gets_in(2, 2)
     });
 }
 

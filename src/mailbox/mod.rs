@@ -10,6 +10,7 @@
 //!   push: lock, bound, append record, unlock                take: lock, swap the whole queue for an empty one, unlock
 //!     was neither scheduled nor busy? -> Host::inject         run up to a budget of records, publish what is left
 //!                                                           rest: lock, look again, unlock
+//!                                                         take_few: take and rest in one, if that is all
 //! ```
 //!
 //! **Invariants** (by the names of the tests): `the_bound_is_exact`, `every_payload_is_dropped_exactly_once`,
@@ -36,3 +37,4 @@ pub use letter::{Body, Letter, ReplyTo, TypedMessage};
 pub use payload::{Asked, Call, Form, Payload, Told};
 pub use records::{Front, PayloadType, Records};
 pub use reply::{Answer, Home, Replied, ReplySender, ReplySlot, ReplyValue, ReplyWait, reply_pair, reply_pair_at};
+pub use waits::Taken;

@@ -59,7 +59,9 @@ pub struct Asked<M, R> {
 /// A message that is run where it is sent ([`super::Host::run_here`]), and what became of it.
 pub struct Call<M, R> {
     /// The message, until it runs.
-    pub asked: Option<Asked<M, R>>,
+    pub message: Option<M>,
+    /// The actors whose turns wait for it, until it runs.
+    pub chain: Chain,
     /// Its answer, if its turn has ended.
     pub answer: Option<Answer<R>>,
     /// Its answer later, if its turn waits.

@@ -75,6 +75,7 @@ impl Records {
     }
 
     /// Adds one at the end.
+    #[inline]
     pub fn push<P: Payload>(&mut self, payload: P) {
         if !TypeOf::<P>::IN_PLACE {
             return self.push(payload.into_letter());
@@ -94,6 +95,7 @@ impl Records {
         self.len += 1;
     }
 
+    #[inline(never)]
     fn make_room(&mut self, needed: usize) {
         if self.memory.is_empty() {
             self.memory = buffers::take(needed);

@@ -1,7 +1,7 @@
 //! Replies: the two ends of an ask, typed where both are in this process.
 
 use crate::{
-    sync::Mutex,
+    sync::Lock,
     wire::{Failure, FailureCode, Ran},
 };
 use bytes::Bytes;
@@ -44,7 +44,7 @@ pub trait Home: Send + Sync {
 
 /// What the two ends of an ask share.
 struct Block<R> {
-    state: Mutex<State<R>>,
+    state: Lock<State<R>>,
     /// Who wakes the caller, if the answer comes from another thread.
     home: Option<Arc<dyn Home>>,
 }
@@ -157,7 +157,7 @@ pub fn reply_pair<R>() -> (ReplySender<R>, ReplyWait<R>) {
 /// The two ends of an ask whose caller is on the thread of `home`, and whose answer comes from another.
 pub fn reply_pair_at<R>(home: Option<Arc<dyn Home>>) -> (ReplySender<R>, ReplyWait<R>) {
     let block = Arc::new(Block {
-        state: Mutex::new(State::Open(None)),
+        state: Lock::new(State::Open(None)),
         home,
     });
     (ReplySender(Some(block.clone())), ReplyWait(Some(block)))

@@ -185,10 +185,6 @@ impl Host for Ready {
         self.0.lock().push(Arc::downgrade(mailbox));
     }
 
-    fn may_run_here(&self, _: &Mailbox) -> bool {
-        false
-    }
-
     fn run_here(&self, _: &Arc<Mailbox>, _: TypeId, _: &mut dyn Any) -> Result<(), NotHere> {
         Err(NotHere)
     }
@@ -363,4 +359,43 @@ fn an_idle_mailbox_takes_88_bytes_and_nothing_beside_them() {
         assert!(mailbox.rest(false));
         assert!(!mailbox.has_waits());
     }
+}
+
+#[test]
+fn few_messages_are_taken_by_an_owner_that_rests_with_that() {
+    let (mailbox, ready) = mailbox(3);
+    let waker = Waker::noop();
+    assert!(mailbox.take_few(2).is_none(), "none");
+    for number in 0..3 {
+        assert!(mailbox.push(told(number)).is_ok());
+    }
+    assert!(mailbox.take_few(2).is_none(), "too many");
+    assert!(
+        mailbox.take_few(3).is_none(),
+        "senders may begin to wait beside as many"
+    );
+    let mut taken = Records::new();
+    assert!(mailbox.take(&mut taken));
+    for left in [2, 1, 0] {
+        taken.front().expect("one").discard();
+        mailbox.cell().left(left);
+    }
+    assert!(mailbox.rest(false));
+    assert!(mailbox.push(told(3)).is_ok() && mailbox.push(told(4)).is_ok());
+    assert_eq!(ready.0.lock().len(), 2, "scheduled again");
+    let taken = mailbox.take_few(2).expect("they are few");
+    assert!(!mailbox.has_waits());
+    assert_eq!((taken.len(), mailbox.len()), (2, 2), "what is taken counts");
+    assert!(mailbox.push(told(5)).is_ok());
+    assert_eq!(ready.0.lock().len(), 3, "it has come to rest");
+    assert!(matches!(mailbox.push(told(6)), Err(Refused::Full(_))));
+    assert!(!mailbox.poll_room(waker));
+    assert!(mailbox.take_few(2).is_none(), "somebody waits for room");
+    assert!(!mailbox.stay(), "it is to be visited");
+    let numbers: Vec<_> = taken
+        .into_records()
+        .into_letters()
+        .map(|letter| number(&letter))
+        .collect();
+    assert_eq!(numbers, [3, 4]);
 }

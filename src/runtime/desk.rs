@@ -47,10 +47,6 @@ impl Host for Desk {
         self.worker.0.inject(mailbox);
     }
 
-    fn may_run_here(&self, _: &Mailbox) -> bool {
-        self.worker.0.may_run_here()
-    }
-
     fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
         self.worker.0.run_here(mailbox, message, call)
     }

@@ -4,7 +4,7 @@ use super::{
     Activation,
     desk::Desk,
     local::Local,
-    places::{Kept, Place},
+    places::Kept,
     slot::{Slot, State},
     watch::At,
 };
@@ -16,9 +16,13 @@ use crate::{
 use futures_util::task::waker_ref;
 use std::{
     any::{Any, TypeId},
+    mem::{self, ManuallyDrop},
     sync::Arc,
     task::Context,
 };
+
+/// An actor that is idle again, and the mailbox of its place.
+type Idle = (Option<Arc<Mailbox>>, Box<dyn AnyActor>);
 
 /// How deep turns run within each other.
 const DEPTH: u32 = 16;
@@ -40,21 +44,23 @@ impl Local {
         let number = mailbox.slot().ok_or(NotHere)?;
         let mut places = self.places.borrow_mut();
         let place = places.get(number).ok_or(NotHere)?;
-        match std::mem::take(&mut place.kept) {
+        match mem::take(&mut place.kept) {
             Kept::Idle(actor) => {
-                let Some(entry) = Desk::of(mailbox).kind.message_of(message, &mut 0) else {
+                let mut likely = self.likely.get();
+                let Some(entry) = Desk::of(mailbox).kind.message_of(message, &mut likely) else {
                     place.kept = Kept::Idle(actor);
                     return Err(NotHere);
                 };
+                self.likely.set(likely);
                 let lent = place.mailbox.take();
                 drop(places);
-                let (at, outer) = self.enter_here(number, mailbox);
+                let (at, outer) = (self.enter_here(number, mailbox), save_turn());
                 let kept = self.run_idle(mailbox, lent, actor, entry, call);
                 self.leave_here(at, outer);
                 match kept {
-                    Ok(kept) => {
+                    Ok((lent, actor)) => {
                         if let Some(place) = self.places.borrow_mut().get(number) {
-                            *place = kept;
+                            place.keep_idle(lent, actor);
                         }
                     }
                     Err(slot) => self.ran_slot(number, slot),
@@ -63,7 +69,7 @@ impl Local {
             }
             Kept::Slot(Some(mut slot)) if slot.is_free() => {
                 drop(places);
-                let (at, outer) = self.enter_here(number, mailbox);
+                let (at, outer) = (self.enter_here(number, mailbox), save_turn());
                 slot.enter();
                 let ran = slot.run_here(self, self.recent.get(), message, call);
                 self.left(&mut slot);
@@ -79,11 +85,11 @@ impl Local {
         }
     }
 
-    fn enter_here(&self, number: u32, mailbox: &Mailbox) -> (At, Option<TurnScope>) {
+    fn enter_here(&self, number: u32, mailbox: &Mailbox) -> At {
         Desk::of(mailbox).meter.ran(1);
         self.use_up(self.recent.get());
         self.depth.set(self.depth.get() + 1);
-        ((self.shared.shown).nest(number), save_turn())
+        self.shared.shown.nest(number)
     }
 
     fn leave_here(&self, at: At, outer: Option<TurnScope>) {
@@ -102,7 +108,7 @@ impl Local {
         actor: Box<dyn AnyActor>,
         entry: &MessageEntry,
         call: &mut dyn Any,
-    ) -> Result<Place, Box<Slot>> {
+    ) -> Result<Idle, Box<Slot>> {
         let (cell, mut timers) = (mailbox.cell(), None);
         swap_actor(&mut lent, &mut timers);
         cell.turns_started(self.recent.get());
@@ -115,10 +121,11 @@ impl Local {
             clock: &self.clock,
             memory: &mut memory,
         };
-        let mut rare = Rare::Nothing;
+        // Nothing unless the actor is not answered: to look for that once more would cost each turn.
+        let mut rare = ManuallyDrop::new(Rare::Nothing);
         let idle = entry.run(begin, &mut Context::from_waker(&waker_ref(mailbox)), &mut rare);
         self.keep_memory(memory);
-        if !matches!(rare, Rare::Waits(_)) {
+        if !matches!(*rare, Rare::Waits(_)) {
             cell.turns_ended();
         }
         let activation = || Activation::running(mailbox.clone());
@@ -126,10 +133,7 @@ impl Local {
             Some(actor) => {
                 swap_actor(&mut lent, &mut timers);
                 if timers.is_none() {
-                    return Ok(Place {
-                        mailbox: lent,
-                        kept: Kept::Idle(actor),
-                    });
+                    return Ok((lent, actor));
                 }
                 let mut slot = self.new_slot();
                 slot.begin_for(activation(), lent, State::Idle(actor));
@@ -143,7 +147,7 @@ impl Local {
                 slot.begin_for(activation(), lent, State::Gone);
                 // Of the turn around this one, until the scope is left.
                 slot.timers = timers;
-                slot.after(self, rare);
+                slot.after(self, mem::take(&mut *rare));
                 self.left(&mut slot);
                 Err(slot)
             }

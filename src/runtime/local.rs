@@ -90,8 +90,8 @@ pub(super) struct Local {
     pub(super) depth: Cell<u32>,
     /// By the coarse clock, as it was last read: before each visit, and before each turn that runs where it is sent.
     pub(super) recent: Cell<Moment>,
-    /// Memory for the messages of a round.
-    pub(super) round: Cell<Records>,
+    /// Which of its kind's messages came last: likely the next.
+    pub(super) likely: Cell<u32>,
     pub(super) here_left: Cell<u32>,
     pub(super) here_tick: Cell<Option<Moment>>,
     pub(super) ran_here: Cell<u32>,
@@ -124,7 +124,7 @@ impl Local {
             waits: RefCell::default(),
             depth: Cell::new(0),
             recent,
-            round: Cell::default(),
+            likely: Cell::new(0),
             here_left: Cell::new(HERE_QUOTA),
             here_tick: Cell::new(None),
             ran_here: Cell::new(0),
@@ -253,16 +253,16 @@ impl Local {
             // A turn that waits is timed when it ends.
             self.count(&Desk::of(&mailbox).meter, turns, timed.filter(|_| !slot.has_turn()));
         }
-        self.visited(number, slot, mailbox, visit, turns)
+        self.visited(number, slot, mailbox, (visit, false), turns)
     }
 
-    /// After a visit that needed a slot. Answers how many messages were run.
+    /// After a visit that needed a slot. `due`: it is to be visited again in any case. Answers how many messages were run.
     pub(super) fn visited(
         &self,
         number: u32,
         mut slot: Box<Slot>,
         mailbox: Arc<Mailbox>,
-        visit: Visit,
+        (visit, due): (Visit, bool),
         turns: u32,
     ) -> u32 {
         self.left(&mut slot);
@@ -274,6 +274,7 @@ impl Local {
         }
         let mailbox = self.put_back(number, slot, Some(mailbox));
         match visit {
+            _ if due => {}
             Visit::Rests { busy } if mailbox.rest(busy) => {}
             _ => self.ready.borrow_mut().push_back(mailbox),
         }

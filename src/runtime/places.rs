@@ -121,6 +121,21 @@ impl Places {
 }
 
 impl Place {
+    /// An idle actor comes back to its place.
+    #[inline]
+    pub(super) fn keep_idle(&mut self, lent: Option<Arc<Mailbox>>, actor: Box<dyn AnyActor>) {
+        let kept = Kept::Idle(actor);
+        let idle = Self { mailbox: lent, kept };
+        match self {
+            // Nearly always nothing was there, and that is not worth a drop.
+            Self {
+                mailbox: None,
+                kept: Kept::Slot(None),
+            } => std::mem::forget(std::mem::replace(self, idle)),
+            _ => *self = idle,
+        }
+    }
+
     fn is_taken(&self) -> bool {
         self.mailbox.is_some()
     }

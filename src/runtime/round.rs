@@ -8,19 +8,19 @@ use super::{
     desk::Desk,
     letters::run_letter,
     local::{BUDGET, Local},
-    places::{Kept, Place},
     slot::State,
     watch::NO_MESSAGE,
 };
 use crate::{
-    actor::{AnyActor, Begin, Memory, Rare, Source, swap_actor, with_timers},
-    mailbox::{Form, Mailbox, Records},
+    actor::{AnyActor, Begin, Memory, Rare, Source, swap_actor},
+    mailbox::{Form, Mailbox, Records, Taken},
 };
 use futures_util::task::waker_ref;
-use std::{sync::Arc, task::Context};
-
-/// Of more words than these the memory of a round is not kept: a worker's rounds are of all sizes.
-const KEPT: usize = 512;
+use std::{
+    mem::{self, ManuallyDrop},
+    sync::Arc,
+    task::Context,
+};
 
 /// The messages of one actor that are run now.
 pub(super) struct Round<'a> {
@@ -51,7 +51,8 @@ impl Round<'_> {
         let cx = &mut Context::from_waker(&waker);
         let cell = mailbox.cell();
         let kind = &*Desk::of(mailbox).kind;
-        let mut rare = Rare::Nothing;
+        // Nothing unless it is answered: to look for that once more would cost each round.
+        let mut rare = ManuallyDrop::new(Rare::Nothing);
         loop {
             let left = taken.len();
             let Some(front) = taken.front().filter(|_| *budget > 0) else {
@@ -84,7 +85,7 @@ impl Round<'_> {
             };
             match idle {
                 Some(back) => actor = back,
-                None => return Err(rare),
+                None => return Err(mem::take(&mut *rare)),
             }
         }
     }
@@ -100,73 +101,88 @@ impl Local {
         actor: Box<dyn AnyActor>,
         quota: u32,
     ) -> u32 {
-        let mut taken = self.round.take();
-        if !mailbox.take(&mut taken) {
-            self.round.set(taken);
-            self.rests(number, mailbox, lent, actor);
+        let most = BUDGET.min(quota);
+        let few = mailbox.take_few(most);
+        // Else it comes to rest after its round.
+        let rests = few.is_some();
+        let Some(mut taken) = few.or_else(|| Self::take_all(&mailbox)) else {
+            self.keep_idle(number, lent, actor);
+            self.look_again(mailbox);
             return 0;
-        }
+        };
         self.shared.shown.enter(number, NO_MESSAGE);
         let mut timers = None;
         swap_actor(&mut lent, &mut timers);
-        let granted = BUDGET.min(quota);
-        let mut budget = granted;
+        let mut budget = most;
         let timed = self.is_timed().then(|| self.clock.now());
         self.gathered.begin();
         mailbox.cell().turns_started(self.recent.get());
         let mut memory = self.take_memory();
+        let mut likely = self.likely.get();
         let round = Round {
             mailbox: &mailbox,
             taken: &mut taken,
-            last_message: &mut 0,
+            last_message: &mut likely,
         };
-        let ended = round.run(self, actor, &mut memory, &mut budget);
+        let mut ended = round.run(self, actor, &mut memory, &mut budget);
+        self.likely.set(likely);
         self.keep_memory(memory);
-        let turns = granted - budget;
+        let turns = most - budget;
         let waits = matches!(ended, Err(Rare::Waits(_)));
         self.count(&Desk::of(&mailbox).meter, turns, timed.filter(|_| !waits));
-        match ended {
-            Ok(actor) if taken.is_empty() && !with_timers(|timers| timers.is_some()) => {
+        if let Ok(actor) = ended {
+            swap_actor(&mut lent, &mut timers);
+            if taken.is_empty() && timers.is_none() {
                 self.gathered.hand_over(&self.clock);
                 mailbox.cell().turns_ended();
-                swap_actor(&mut lent, &mut timers);
                 self.shared.shown.leave();
-                taken.shrink_above(KEPT);
-                self.round.set(taken);
-                self.rests(number, mailbox, lent, actor);
-                self.ran(turns)
-            }
-            ended => {
-                // There is more to it: it goes on as a visit of a slot, whose scope this is.
-                let mut slot = self.new_slot();
-                slot.begin_for(Activation::running(mailbox.clone()), lent, State::Gone);
-                slot.timers = timers;
-                slot.taken = taken;
-                match ended {
-                    Ok(actor) => slot.state = State::Idle(actor),
-                    Err(rare) => slot.after(self, rare),
+                drop(taken);
+                self.keep_idle(number, lent, actor);
+                if !rests {
+                    self.look_again(mailbox);
                 }
-                // What a turn left to be done was not polled yet.
-                let forced = slot.has_step();
-                let so_far = budget;
-                let visit = slot.visit(self, forced, &mut budget);
-                self.gathered.hand_over(&self.clock);
-                if so_far > budget {
-                    self.count(slot.meter(), so_far - budget, None);
-                }
-                self.visited(number, slot, mailbox, visit, granted - budget)
+                return self.ran(turns);
             }
+            swap_actor(&mut lent, &mut timers);
+            ended = Ok(actor);
         }
+        // There is more to it: it goes on as a visit of a slot, whose scope this is.
+        let due = rests && !mailbox.stay();
+        let mut slot = self.new_slot();
+        slot.begin_for(Activation::running(mailbox.clone()), lent, State::Gone);
+        slot.timers = timers;
+        slot.taken = taken.into_records();
+        match ended {
+            Ok(actor) => slot.state = State::Idle(actor),
+            Err(rare) => slot.after(self, rare),
+        }
+        // What a turn left to be done was not polled yet.
+        let forced = slot.has_step();
+        let so_far = budget;
+        let visit = slot.visit(self, forced, &mut budget);
+        self.gathered.hand_over(&self.clock);
+        if so_far > budget {
+            self.count(slot.meter(), so_far - budget, None);
+        }
+        self.visited(number, slot, mailbox, (visit, due), most - budget)
+    }
+
+    #[cold]
+    fn take_all(mailbox: &Mailbox) -> Option<Taken> {
+        let mut taken = Taken::default();
+        mailbox.take(&mut taken).then_some(taken)
     }
 
     /// Puts back an actor that is idle and nothing else.
-    fn rests(&self, number: u32, mailbox: Arc<Mailbox>, lent: Option<Arc<Mailbox>>, actor: Box<dyn AnyActor>) {
+    fn keep_idle(&self, number: u32, lent: Option<Arc<Mailbox>>, actor: Box<dyn AnyActor>) {
         if let Some(place) = self.places.borrow_mut().get(number) {
-            *place = Place {
-                mailbox: lent,
-                kept: Kept::Idle(actor),
-            };
+            place.keep_idle(lent, actor);
         }
+    }
+
+    /// Comes to rest, unless a message has come meanwhile.
+    #[cold]
+    fn look_again(&self, mailbox: Arc<Mailbox>) {
         if !mailbox.rest(false) {
             self.ready.borrow_mut().push_back(mailbox);
         }

@@ -243,13 +243,10 @@ impl Shared {
         }
     }
 
-    pub(super) fn may_run_here(&self) -> bool {
-        self.here(Local::may_run_here).unwrap_or(false)
-    }
-
     pub(super) fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
         // Not within the borrow: the turn may do anything.
-        let local = self.here(|local| local.this.upgrade()).flatten().ok_or(NotHere)?;
+        let local = self.here(|local| local.may_run_here().then(|| local.this.upgrade()));
+        let local = local.flatten().flatten().ok_or(NotHere)?;
         local.run_here(mailbox, message, call)
     }
 }
@@ -326,7 +323,9 @@ impl Worker {
                 } else if local.told.borrow().is_empty() || local.is_held() {
                     break;
                 }
-                quota = quota.saturating_sub(self.take_handed(shared, &local));
+                if shared.inbox.has_some() || !local.told.borrow().is_empty() {
+                    quota = quota.saturating_sub(self.take_handed(shared, &local));
+                }
                 if quota == 0 {
                     // A self-wake would be polled again before the arbiter's timers and I/O; this one is not.
                     tokio::task::yield_now().await;

@@ -1,6 +1,6 @@
 //! What a message costs by count: allocations, and instructions under callgrind. Load does not change these.
 
-use super::{Contender, Effort, Part, rounds};
+use super::{Contender, Effort, Part, rates, rounds};
 use crate::{
     counting,
     peer::{self, Peer, Place, RALLY_OVER, STARTED, TOUCHED, handled},
@@ -20,6 +20,12 @@ pub(crate) enum Kind {
     Hop,
     /// Actors that start, with their first message.
     Start,
+    /// Tells to 1,000 actors in turn.
+    Many,
+    /// Asks of 256 tasks of the actor's thread.
+    Asks,
+    /// Asks, each behind a tell.
+    Queued,
 }
 
 const KINDS: [Kind; 4] = [Kind::Tell, Kind::Ask, Kind::Hop, Kind::Start];
@@ -31,14 +37,24 @@ impl Kind {
             Self::Ask => "ask",
             Self::Hop => "hop",
             Self::Start => "start",
+            Self::Many => "many",
+            Self::Asks => "asks",
+            Self::Queued => "queued",
         }
     }
 }
 
 /// Warms up, then runs so many messages; answers how many allocations these made, if they are to be counted.
 fn run<P: Peer>(kind: Kind, messages: u64, counted: bool) -> u64 {
-    if kind == Kind::Start {
-        return starts::<P>(messages, counted);
+    match kind {
+        Kind::Tell | Kind::Ask | Kind::Hop => {}
+        Kind::Start => return starts::<P>(messages, counted),
+        Kind::Many | Kind::Asks | Kind::Queued => {
+            for messages in [5_120, messages] {
+                rates::run::<P>(kind, messages);
+            }
+            return 0;
+        }
     }
     let place = if kind == Kind::Tell { P::PRODUCER } else { Place::Turn };
     let run = move |world: P::World| async move {
@@ -70,7 +86,7 @@ fn run<P: Peer>(kind: Kind, messages: u64, counted: bool) -> u64 {
                     P::serve(&one, messages - 1).await;
                     RALLY_OVER.notified().await;
                 }
-                Kind::Start => unreachable!("actors start elsewhere"),
+                other => unreachable!("{other:?} runs elsewhere"),
             }
             let to_other = if kind == Kind::Hop { messages / 2 } else { 0 };
             handled::<P>(&one, before + messages - to_other).await;
@@ -218,6 +234,7 @@ pub(super) fn instructions(effort: Effort) -> Vec<Row> {
             Kind::Ask => ("ask_instructions", "instructions, ask actor to actor"),
             Kind::Hop => ("hop_instructions", "instructions, hop"),
             Kind::Start => ("start_instructions", "instructions, start and first message"),
+            other => unreachable!("{other:?} is no part of the table"),
         };
         Part::new(part, title, Unit::PerMessage, Goal::None)
     });

@@ -1,6 +1,6 @@
 //! How many messages, asks, hops and activations a second.
 
-use super::{Contender, Effort, Part, rounds};
+use super::{Contender, Effort, Kind, Part, rounds};
 use crate::{
     peer::{self, Far, MAILBOX, Peer, Place, RALLY_OVER, STARTED, TOUCHED, handled},
     peers::{Actix, Channel, Kameo, Limit, Quark, Ractor, Xtra},
@@ -80,6 +80,16 @@ fn fitting(run: Run, sample: Duration) -> u64 {
         }
         messages = (messages * 16).min(fit);
     }
+}
+
+/// Runs messages of a scenario.
+pub(super) fn run<P: Peer>(kind: Kind, messages: u64) {
+    match kind {
+        Kind::Many => tell_politely::<P>(messages),
+        Kind::Asks => ask_256::<P>(messages),
+        Kind::Queued => ask_behind_tell::<P>(messages),
+        other => unreachable!("{other:?} is run by its counts"),
+    };
 }
 
 /// Gives way where nothing else holds the producer back.
