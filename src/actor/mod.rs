@@ -48,7 +48,7 @@ pub use frame::{Frame, Memory};
 pub use hearing::{Heard, PublishedBy};
 pub use named::{LoadError, Named};
 pub use once::seal;
-pub use outbox::{FORGET, Forget, HEARD, OWN_MESSAGES, PostError, Posted, SETTLED, Settled, WAKE};
+pub use outbox::{DISOWNED, FORGET, Forget, HEARD, OWN_MESSAGES, PostError, Posted, SETTLED, Settled, WAKE};
 pub use port::{Port, Undelivered, unusable_port};
 pub use reference::ActorRef;
 pub use reminders::{

@@ -10,7 +10,7 @@
 
 use super::{Accepts, ActorRef, Context, Effect, Heard, Hosted, Message};
 use crate::{
-    ident::{ActorId, OnceId},
+    ident::{ActorId, Epoch, OnceId},
     wire::{self, EncodeError},
 };
 use bytes::Bytes;
@@ -31,6 +31,9 @@ pub const WAKE: &str = "quark.wake";
 
 /// Tells an actor of which activation of a stream the events are that it is given next; [`Heard`](super::Heard).
 pub const HEARD: &str = "quark.heard";
+
+/// Tells an actor that the directory gave it to another silo: an activation by this [`Epoch`](crate::ident::Epoch) ends.
+pub const DISOWNED: &str = "quark.disowned";
 
 /// Has an actor saved between two turns.
 pub(super) const SAVE: &str = "quark.save";
@@ -225,6 +228,12 @@ impl<A> Context<A> {
             HEARD => {
                 if let Ok(heard) = wire::decode::<Heard>(body) {
                     self.heard(&heard);
+                }
+            }
+            DISOWNED => {
+                let disowned = wire::decode::<Epoch>(body).ok();
+                if disowned == Some(self.mailbox().epoch()) {
+                    self.discard();
                 }
             }
             SAVE => self.side().save_now = true,

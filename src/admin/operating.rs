@@ -10,6 +10,10 @@ use crate::{
         MoveAsked, MoveRequest, MoveStatus, SHAPES_QUERY,
     },
 };
+use std::time::Duration;
+
+/// How long a silo may take to replay what it was asked for.
+const REPLAY: Duration = Duration::from_secs(600);
 
 impl Admin {
     /// Begins to move an active actor to another silo, and answers which silo it moves from.
@@ -57,9 +61,13 @@ impl Admin {
     /// Lists, replays or forgets the dead letters of a silo.
     ///
     /// # Errors
-    /// The silo does not answer. A replay goes on all the same.
+    /// The silo does not answer: within ten minutes, if letters are to be replayed. A replay goes on all the same.
     pub async fn letters(&self, silo: &SiloId, asked: &LettersAsked) -> Result<LettersAnswered, AdminError> {
-        self.ask(silo, LETTERS_QUERY, asked).await
+        match asked {
+            // Each is sent when the one before to its actor has run.
+            LettersAsked::Replay(_) => self.ask_within(silo, LETTERS_QUERY, asked, REPLAY).await,
+            _ => self.ask(silo, LETTERS_QUERY, asked).await,
+        }
     }
 
     /// What operators say of versions.
@@ -73,13 +81,17 @@ impl Admin {
     /// Changes what operators say of versions, all or nothing; answers all of it.
     ///
     /// # Errors
-    /// [`AdminError::Refused`] with all that is wrong; no silo answers.
+    /// [`AdminError::Refused`] with all that is wrong; [`AdminError::Silo`] as of [`Admin::start`].
     pub async fn change_rules(&self, changes: Vec<RuleChange>) -> Result<Rules, AdminError> {
         self.about_rules(&RulesAsked::Change(changes)).await
     }
 
     async fn about_rules(&self, asked: &RulesAsked) -> Result<Rules, AdminError> {
-        match self.ask_any(RULES_QUERY, asked).await? {
+        let answered = match asked {
+            RulesAsked::Change(_) => self.ask_once(RULES_QUERY, asked).await?,
+            RulesAsked::Show => self.ask_any(RULES_QUERY, asked).await?,
+        };
+        match answered {
             RulesAnswered::Rules(rules) => Ok(*rules),
             RulesAnswered::Refused(why) => Err(AdminError::Refused(why)),
         }

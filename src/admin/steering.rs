@@ -2,17 +2,23 @@
 
 use super::AdminError;
 use crate::{
+    actor::CallError,
     client::Client,
     ident::{ActorId, SiloId},
     rollout::{Answered, Asked, Command, Plan, ROLLOUT_QUERY, Request, Rollout},
     store::SiloStatus,
     wire::{
-        self, ACTOR_QUERY, ACTORS_QUERY, ActorFound, ActorsAsked, ActorsListed, STATUS_QUERY, SiloAddress, StatusReport,
+        self, ACTOR_QUERY, ACTORS_QUERY, ActorFound, ActorsAsked, ActorsListed, Ran, STATUS_QUERY, SiloAddress,
+        StatusReport,
     },
 };
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde::{Serialize, de::DeserializeOwned};
+use std::time::Duration;
+
+/// How long a silo may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Asks the silos of a cluster about themselves, and tells them what to do. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -120,7 +126,7 @@ impl Admin {
     /// Begins a rollout, which then goes on by itself.
     ///
     /// # Errors
-    /// As [`Admin::plan`].
+    /// As [`Admin::plan`]; [`AdminError::Silo`] whose source says by [`CallError::ran`] whether it may have begun all the same.
     pub async fn start(&self, request: Request) -> Result<Rollout, AdminError> {
         self.changed(&Asked::Start(request)).await
     }
@@ -128,7 +134,7 @@ impl Admin {
     /// Tells the rollout something, as it is `seen`: if it has changed since, it is left alone.
     ///
     /// # Errors
-    /// [`AdminError::Refused`] if it has changed, or the command does not fit; no silo answers.
+    /// [`AdminError::Refused`] if it has changed, or the command does not fit; [`AdminError::Silo`] as of [`Admin::start`].
     pub async fn steer(&self, seen: &Rollout, command: Command) -> Result<Rollout, AdminError> {
         let (number, revision) = (seen.number, seen.revision);
         self.changed(&Asked::Steer {
@@ -147,7 +153,11 @@ impl Admin {
     }
 
     async fn about_rollout(&self, asked: &Asked) -> Result<Answered, AdminError> {
-        match self.ask_any(ROLLOUT_QUERY, asked).await? {
+        let answered = match asked {
+            Asked::Start(_) | Asked::Steer { .. } => self.ask_once(ROLLOUT_QUERY, asked).await?,
+            Asked::Show | Asked::Plan(_) => self.ask_any(ROLLOUT_QUERY, asked).await?,
+        };
+        match answered {
             Answered::Refused(why) => Err(AdminError::Refused(why)),
             answered => Ok(answered),
         }
@@ -159,12 +169,30 @@ impl Admin {
         query: &'static str,
         question: &Q,
     ) -> Result<A, AdminError> {
+        self.ask_until(query, question, |_| false).await
+    }
+
+    /// The same for a wish: after a silo that may have fulfilled it no other is asked.
+    pub(super) async fn ask_once<Q: Serialize + Sync, A: DeserializeOwned>(
+        &self,
+        query: &'static str,
+        wish: &Q,
+    ) -> Result<A, AdminError> {
+        self.ask_until(query, wish, |failure| failure.ran() != Ran::No).await
+    }
+
+    async fn ask_until<Q: Serialize + Sync, A: DeserializeOwned>(
+        &self,
+        query: &'static str,
+        question: &Q,
+        ends: impl Fn(&CallError) -> bool,
+    ) -> Result<A, AdminError> {
         let mut silos = self.silos();
         silos.sort_by_key(|address| address.status != SiloStatus::Active);
         let mut last = AdminError::NoSilo;
         for address in silos {
             match self.ask(&address.silo, query, question).await {
-                Err(error @ AdminError::Silo { .. }) => last = error,
+                Err(AdminError::Silo { silo, source }) if !ends(&source) => last = AdminError::Silo { silo, source },
                 answered => return answered,
             }
         }
@@ -178,8 +206,19 @@ impl Admin {
         query: &'static str,
         question: &Q,
     ) -> Result<A, AdminError> {
+        self.ask_within(silo, query, question, TIMEOUT).await
+    }
+
+    /// Asks a silo for what may take it so long.
+    pub(super) async fn ask_within<Q: Serialize + Sync, A: DeserializeOwned>(
+        &self,
+        silo: &SiloId,
+        query: &'static str,
+        question: &Q,
+        timeout: Duration,
+    ) -> Result<A, AdminError> {
         let body: Bytes = wire::encode(question).map_err(|error| AdminError::Refused(vec![error.to_string()]))?;
-        let answer = self.client.query(silo, query, body).await;
+        let answer = self.client.query_within(silo, query, body, timeout).await;
         let bytes = answer.map_err(|source| AdminError::Silo {
             silo: silo.clone(),
             source,

@@ -79,7 +79,18 @@ impl Client {
     /// # Errors
     /// The silo's own, or that it did not answer, or is none of the cluster.
     pub async fn query(&self, silo: &SiloId, name: &str, body: Bytes) -> Result<Bytes, CallError> {
-        let answer = self.core.board().query(silo, name, body, QUERY_TIMEOUT).await;
+        self.query_within(silo, name, body, QUERY_TIMEOUT).await
+    }
+
+    /// The same for what takes a silo longer.
+    pub(crate) async fn query_within(
+        &self,
+        silo: &SiloId,
+        name: &str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, CallError> {
+        let answer = self.core.board().query(silo, name, body, timeout).await;
         answer.map_err(CallError::from)
     }
 

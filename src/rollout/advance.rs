@@ -162,7 +162,7 @@ impl Rollout {
     fn watching(&mut self, step: usize, seen: &Observed<'_>) {
         let (new, old) = self.split(seen.reports);
         let verdicts = self.verdicts(&new, &old);
-        let verdict = together(&verdicts);
+        let verdict = with_silent(together(&verdicts), seen);
         match &verdict {
             Verdict::Good if seen.unchanged_for < self.criteria.watch_for => return,
             Verdict::Undecided(_) if seen.unchanged_for <= self.criteria.watch_limit => return,
@@ -331,6 +331,19 @@ fn together(verdicts: &BTreeMap<String, Verdict>) -> Verdict {
         (false, _) => Verdict::Bad(findings),
         (true, false) => Verdict::Undecided(doubts.join("; ")),
         (true, true) => Verdict::Good,
+    }
+}
+
+/// Nothing is good as long as a silo does not say how it does: the new version may be why.
+fn with_silent(verdict: Verdict, seen: &Observed<'_>) -> Verdict {
+    let says = |silo: &SiloId| seen.reports.iter().any(|report| report.silo == *silo);
+    let silent: Vec<_> = (seen.active.iter())
+        .filter(|silo| !says(silo))
+        .map(ToString::to_string)
+        .collect();
+    match verdict {
+        Verdict::Good if !silent.is_empty() => Verdict::Undecided(format!("no word from {}", silent.join(", "))),
+        verdict => verdict,
     }
 }
 

@@ -184,6 +184,30 @@ fn a_good_version_goes_to_all_actors_step_by_step_and_is_finalized() {
 }
 
 #[test]
+fn nothing_is_good_as_long_as_a_silo_does_not_say_how_it_does() {
+    let mut cluster = Cluster::with(Criteria::default());
+    cluster.settle();
+    cluster.work(200, 0);
+    let active: Vec<_> = cluster.reports.iter().map(|report| report.silo.clone()).collect();
+    let advance = |cluster: &Cluster, unchanged_for, silent: usize| {
+        let seen = Observed {
+            at_micros: 9,
+            unchanged_for,
+            active: &active,
+            reports: &cluster.reports[silent..],
+        };
+        cluster.rollout.advance(&seen)
+    };
+    assert!(advance(&cluster, WATCHED, 1).is_none(), "it may answer yet");
+    let limit = cluster.rollout.criteria.watch_limit + SOON;
+    let paused = advance(&cluster, limit, 1).expect("it waits no longer");
+    assert!(matches!(paused.phase, Phase::Paused { .. }), "{:?}", paused.phase);
+    let why = &paused.log.last().expect("it says why").what;
+    assert!(why.contains(&format!("no word from {}", active[0])), "{why}");
+    assert!(advance(&cluster, WATCHED, 0).is_some(), "all have spoken");
+}
+
+#[test]
 fn the_receipt_says_what_was_expected_and_that_as_many_came_as_left() {
     let mut cluster = Cluster::with(Criteria::default());
     assert_eq!(cluster.rollout.forecast.moves, [100, 400, 500]);

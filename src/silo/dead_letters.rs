@@ -2,9 +2,9 @@
 
 use super::{Node, SiloHandle};
 use crate::{
-    actor::{OWN_MESSAGES, Undelivered},
+    actor::OWN_MESSAGES,
     ident::ActorId,
-    mailbox::{Body, Chain, Letter, ReplyTo, reply_pair},
+    mailbox::Letter,
     runtime::{DeadLetter, NotClaimed},
     wire::{Failure, FailureCode, Ran},
 };
@@ -185,27 +185,7 @@ impl Node {
 
     /// Sends a message that nobody waits for, and waits until it has run.
     pub(super) async fn send_again(&self, actor: &ActorId, message: &str, body: &Bytes) -> Result<(), Failure> {
-        let port = self.board().port(actor.clone());
-        // Of whatever type the reply is: nobody looks at it.
-        let (sender, wait) = reply_pair::<()>();
-        let mut letter = Letter {
-            body: Body::Encoded {
-                name: message.into(),
-                bytes: body.clone(),
-            },
-            reply: ReplyTo::Here(sender.into()),
-            deadline: None,
-            chain: Chain::NONE,
-        };
-        loop {
-            match port.send(letter) {
-                Ok(()) => break,
-                Err(Undelivered::Failed(_, failure)) => return Err(failure),
-                Err(Undelivered::Full(back)) => letter = back,
-            }
-            port.clone().room().await;
-        }
-        match wait.await {
+        match self.send_encoded(actor, message, body.clone(), None).await?.await {
             Some(Ok(_)) => Ok(()),
             Some(Err(failure)) if failure.ran == Ran::Yes && failure.code != FailureCode::Panicked as u16 => Ok(()),
             Some(Err(failure)) => Err(failure),

@@ -3,12 +3,14 @@
 use super::{Gate, Node, found::Found, place::Place};
 use crate::{
     caller::back_off,
+    clock::Moment,
     ident::{ActorId, Epoch, Hint},
     migration::Purpose,
     store::{Entry, EntryChange, EntryOutcome, RegisterOutcome, StoreError},
     wire::{BounceReason, Failure, FailureCode, Located, Ran},
 };
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use std::{
     sync::{Arc, Weak},
     time::Duration,
@@ -18,6 +20,9 @@ use tokio::sync::mpsc;
 /// The most items of one batch.
 const BATCH: usize = 512;
 
+/// How often it is said that entries cannot be read.
+const COMPLAIN: Duration = Duration::from_secs(1);
+
 /// How long a store that did not answer is left alone.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -25,6 +30,8 @@ const RETRY: Duration = Duration::from_millis(50);
 pub(super) struct Directory {
     registrations: mpsc::UnboundedSender<ActorId>,
     changes: mpsc::UnboundedSender<WantedChange>,
+    /// When it was last said that entries cannot be read.
+    complained: Mutex<Option<Moment>>,
 }
 
 struct WantedChange {
@@ -46,7 +53,23 @@ impl Directory {
             registrations: wanted_registrations,
             changes: wanted_changes,
         };
-        (Self { registrations, changes }, intake)
+        let complained = Mutex::default();
+        let directory = Self {
+            registrations,
+            changes,
+            complained,
+        };
+        (directory, intake)
+    }
+
+    /// Whether it is time to say that entries cannot be read: one actor in doubt says it for all.
+    fn complains(&self, now: Moment) -> bool {
+        let mut last = self.complained.lock();
+        let is_time = last.is_none_or(|last| now.since(last) >= COMPLAIN);
+        if is_time {
+            *last = Some(now);
+        }
+        is_time
     }
 
     /// Asks for the entry of an actor, bounded by the seats that wait for it.
@@ -206,7 +229,9 @@ impl Node {
                         return node.at(&actor, |place| place.seat.entry_read_by(asked, &entry, gone));
                     }
                     Err(error) if node.gate() != Gate::Shut => {
-                        tracing::warn!(%actor, %error, "a directory entry cannot be read now");
+                        if node.directory.complains(node.clock.now()) {
+                            tracing::warn!(%actor, %error, "directory entries cannot be read now, among them that of this actor");
+                        }
                         node.clock.sleep(RETRY).await;
                     }
                     Err(_) => return,

@@ -11,7 +11,6 @@ use crate::{
     clock::Moment,
     ident::{RequestId, SiloId},
     membership::{Command, Event},
-    store::StoreError,
     wire::{self, Frame},
 };
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
@@ -96,7 +95,7 @@ impl MembershipSupervisor {
         match command {
             Command::ReadTable { read } => self.then(
                 async move {
-                    let answer = in_time(&node, node.store.members()).await;
+                    let answer = node.in_time(node.store.members()).await;
                     Event::TableRead { read, answer }
                 },
                 ctx,
@@ -107,14 +106,14 @@ impl MembershipSupervisor {
                 change,
             } => self.then(
                 async move {
-                    let answer = in_time(&node, node.store.change_member(expected_view, change)).await;
+                    let answer = node.in_time(node.store.change_member(expected_view, change)).await;
                     Event::RowWritten { write, answer }
                 },
                 ctx,
             ),
             Command::Heartbeat { n } => self.then(
                 async move {
-                    let answer = in_time(&node, node.store.heartbeat(&node.me, n)).await;
+                    let answer = node.in_time(node.store.heartbeat(&node.me, n)).await;
                     Event::HeartbeatWritten { n, answer }
                 },
                 ctx,
@@ -181,18 +180,6 @@ impl MembershipSupervisor {
             supervisor.event(Event::Tick, ctx);
         });
         self.alarm = Some(ctx.spawn(alarm));
-    }
-}
-
-/// A store operation, given up when the membership engine gives it up.
-async fn in_time<T>(node: &Node, operation: crate::store::StoreFuture<'_, T>) -> Result<T, StoreError> {
-    let timeout = node.options.membership.store_timeout;
-    match node.clock.timeout(timeout, operation).await {
-        Some(answer) => answer,
-        None => Err(StoreError::Unavailable {
-            place: node.store.describe(),
-            why: format!("it took longer than {timeout:?}"),
-        }),
     }
 }
 

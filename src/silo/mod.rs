@@ -58,6 +58,7 @@ mod rollouts;
 mod rules;
 mod run;
 mod seats;
+mod sending;
 mod services;
 mod shapes;
 mod standing;

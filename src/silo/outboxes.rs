@@ -7,15 +7,14 @@
 //! ```
 //! A line ends when it is empty, or its sender is not active here any more: whoever has it next sends what is left.
 
-use super::Node;
+use super::{Node, sending::letter};
 use crate::{
     actor::{FORGET, Forget, Posted, SETTLED, Settled, Undelivered, WAKE, seal},
     clock::Moment,
     ident::{ActorId, Epoch, OnceId},
-    mailbox::{Body, Chain, Letter, Mailbox, ReplyTo, reply_pair},
+    mailbox::Mailbox,
     wire::{self, Failure, FailureCode, Ran},
 };
-use bytes::Bytes;
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::{
@@ -160,22 +159,11 @@ impl Node {
     }
 
     async fn send_post(self: &Arc<Self>, post: &Posted, outbox: OnceId, deadline: Moment) -> Attempt {
-        let port = self.board().port(post.to.clone());
-        // Of whatever type the reply is: nobody looks at it.
-        let (sender, wait) = reply_pair::<()>();
-        let mut letter = letter(&post.message, seal(&post.effect(outbox), &post.body));
-        letter.reply = ReplyTo::Here(sender.into());
-        letter.deadline = Some(deadline);
-        loop {
-            match port.send(letter) {
-                Ok(()) => break,
-                Err(Undelivered::Failed(_, failure)) => return Attempt::Failed(failure),
-                Err(Undelivered::Full(back)) => letter = back,
-            }
-            if self.clock.timeout_at(deadline, port.clone().room()).await.is_none() {
-                return Attempt::Failed(late(post));
-            }
-        }
+        let body = seal(&post.effect(outbox), &post.body);
+        let wait = match self.send_encoded(&post.to, &post.message, body, Some(deadline)).await {
+            Ok(wait) => wait,
+            Err(failure) => return Attempt::Failed(failure),
+        };
         match self.clock.timeout_at(deadline, wait).await {
             Some(Some(Ok(_))) => Attempt::Taken,
             Some(Some(Err(failure))) if failure.code == FailureCode::Panicked as u16 => Attempt::Panicked(failure),
@@ -257,18 +245,6 @@ impl Drop for Look {
     }
 }
 
-fn letter(message: &str, bytes: Bytes) -> Letter {
-    Letter {
-        body: Body::Encoded {
-            name: message.into(),
-            bytes,
-        },
-        reply: ReplyTo::Nobody,
-        deadline: None,
-        chain: Chain::NONE,
-    }
-}
-
 /// Whether it was taken, though there is no reply that could be read here.
 fn is_taken(failure: &Failure) -> bool {
     let codes = [FailureCode::BadReply as u16, FailureCode::Discarded as u16];
@@ -289,7 +265,7 @@ mod tests {
             number,
             to: ActorId::new("k", to).expect("valid"),
             message: "m".into(),
-            body: Bytes::new(),
+            body: bytes::Bytes::new(),
         }
     }
 

@@ -1,11 +1,13 @@
 //! What a silo does when the store has lost writes (a failover, a restored snapshot): it writes the directory entries that name
-//! it again.
+//! it again, and ends activations that the store has given to others meanwhile.
 
-use super::{Gate, Node};
+use super::{Gate, Node, sending::letter};
 use crate::{
+    actor::DISOWNED,
     ident::{ActorId, Epoch},
     migration::Phase,
     store::{Entry, EntryChange, EntryOutcome},
+    wire,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -43,15 +45,47 @@ impl Node {
         });
     }
 
+    /// Ends the activation of an actor that is another silo's. One that saves would hear of it by its next save; others never would.
+    fn disown(self: &Arc<Self>, actor: ActorId, epoch: Epoch) {
+        let word = wire::encode(&epoch).expect("invariant: a number can be written");
+        let node = Arc::downgrade(self);
+        self.spawn(async move {
+            while let Some(node) = node.upgrade() {
+                let told = node.seats.peek(&actor, |place| {
+                    // One that moves goes by its entry.
+                    let is_active = place.seat.phase() == Some((&Phase::Active, epoch));
+                    let activation = place.activation.as_ref().filter(|_| is_active);
+                    activation
+                        .is_none_or(|activation| activation.mailbox().push(letter(DISOWNED, word.clone())).is_ok())
+                });
+                if told.unwrap_or(true) {
+                    return;
+                }
+                // Its mailbox is full.
+                node.clock.sleep(RETRY).await;
+            }
+        });
+    }
+
     /// Answers those whose entry was changed by somebody else meanwhile.
     async fn assert_batch(
-        &self,
+        self: &Arc<Self>,
         batch: &[(ActorId, Epoch)],
     ) -> Result<Vec<(ActorId, Epoch)>, crate::store::StoreError> {
         let entries = self
             .store
             .entries(batch.iter().map(|(actor, _)| actor.clone()).collect())
             .await?;
+        for ((actor, epoch), entry) in batch.iter().zip(&entries) {
+            let other = entry
+                .owner
+                .as_ref()
+                .filter(|owner| **owner != self.me && !self.is_gone(owner));
+            if let Some(owner) = other.filter(|_| entry.epoch >= *epoch) {
+                tracing::warn!(%actor, %owner, "a store that had lost writes gave an actor of this silo to another");
+                self.disown(actor.clone(), *epoch);
+            }
+        }
         let lost = batch.iter().zip(entries).filter(|((actor, epoch), entry)| {
             let named = |(phase, now): (&Phase, Epoch)| phase.is_named() && now == *epoch;
             entry.epoch < *epoch && self.seats.peek(actor, |place| place.seat.phase().is_some_and(named)) == Some(true)

@@ -7,6 +7,7 @@ use crate::{
 use futures_util::future::{join, join_all};
 use quark::{
     client::Client,
+    prelude::*,
     silo::{Silo, SiloBuilder, SiloOptions},
     testkit::{Fleet, Sim, StoreOptions, World},
 };
@@ -188,5 +189,75 @@ fn what_waits_for_a_link_to_a_silo_that_is_found_dead_runs_elsewhere() {
     });
     for (n, len) in said.expect("in time").into_iter().enumerate() {
         assert_eq!(len.unwrap_or_else(|error| panic!("account-{n}: {error}")), 1);
+    }
+}
+
+/// Lives in memory only.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Tally {
+    counted: u64,
+}
+
+#[derive(Debug, Message, Serialize, Deserialize)]
+#[message(name = "tally.count", reply = u64)]
+struct Count;
+
+#[actor(kind = "tally", messages(Count), volatile)]
+impl Actor for Tally {}
+
+impl Handler<Count> for Tally {
+    async fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u64 {
+        self.counted += 1;
+        self.counted
+    }
+}
+
+/// Found by reading: a silo has actors that are never saved, the store forgets that, and another silo takes them before the first has
+/// noticed. They lived twice until they were idle: no save told them.
+#[test]
+fn actors_that_are_never_saved_live_once_after_the_store_forgot_where() {
+    quiet();
+    let mut sim = Sim::new(3);
+    sim.program("v1", || {
+        SiloBuilder::workers(Silo::builder(), 1)
+            .without_linked()
+            .register::<Tally>()
+    });
+    const KEYS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let said = sim.run(Duration::from_secs(300), async |world| {
+        let silos = ["silo-0", "silo-1"];
+        let fleet = Fleet::start(&world, silos, "v1");
+        assert!(fleet.whole(Duration::from_secs(30)).await);
+        let silo = |n: usize| world.silo(silos[n]).expect("it runs");
+        let count = async |n: usize, key: &str| silo(n).actor::<Tally>(key).ask(Count).await;
+        // The store will say again that this one takes no actors.
+        silo(0).cordon().await.expect("the store answers");
+        world.fall_behind();
+        silo(0).uncordon().await.expect("the store answers");
+        world.sleep(Duration::from_secs(5)).await;
+        for key in KEYS {
+            count(0, key).await.expect("it is there");
+        }
+        // The other hears of it first.
+        world.pause("silo-0");
+        world.fail_over();
+        world.sleep(Duration::from_millis(1_500)).await;
+        let mut again = 0;
+        for key in KEYS {
+            let counted = count(1, key).await.expect("it comes up again");
+            again += usize::from(counted == 1);
+        }
+        world.resume("silo-0");
+        assert!(again > 0, "none came up again: this shows nothing");
+        world.sleep(Duration::from_secs(20)).await;
+        let mut counted = Vec::new();
+        for key in KEYS {
+            let both = [count(0, key).await, count(1, key).await];
+            counted.push(both.map(|count| count.expect("answered")));
+        }
+        counted
+    });
+    for (key, [first, second]) in KEYS.iter().zip(said.expect("in time")) {
+        assert_eq!(second, first + 1, "{key} is two");
     }
 }

@@ -12,6 +12,9 @@ use tokio::sync::{Notify, oneshot, watch};
 /// The most moves that are wanted at once.
 const MAX_WANTED: usize = 1_000_000;
 
+/// The most actors that are kept as given up; of more, one is tried again.
+const MAX_GIVEN_UP: usize = 100_000;
+
 /// Who waits for a move.
 pub(super) type Waiter = oneshot::Sender<Result<Moved, MoveFailure>>;
 
@@ -109,7 +112,13 @@ impl Moves {
 
     /// No move of the actor will be tried.
     pub(in crate::silo) fn give_up(&self, actor: ActorId, why: MoveFailure) {
-        self.state.lock().given_up.insert(actor, why);
+        let given_up = &mut self.state.lock().given_up;
+        if given_up.len() >= MAX_GIVEN_UP
+            && let Some(one) = given_up.keys().next().cloned()
+        {
+            given_up.remove(&one);
+        }
+        given_up.insert(actor, why);
     }
 
     /// What was given up may be tried again.

@@ -1,8 +1,7 @@
 //! How ticks are delivered: as messages that this silo asks its actors, wherever they are.
 
 use crate::{
-    actor::{Undelivered, encode_tick},
-    mailbox::{Body, Chain, Letter, ReplyTo, reply_pair},
+    actor::encode_tick,
     reminder::{Event, Ran},
     silo::Node,
     store::{Reminder, TickStep},
@@ -40,39 +39,21 @@ impl Node {
                 return Ran::NotSurely;
             }
         };
-        let port = self.board().port(actor.clone());
-        // Of whatever type the reply is: nobody looks at it.
-        let (sender, wait) = reply_pair::<()>();
         let deadline = self.clock.now() + self.options.ask_timeout;
-        let mut letter = Letter {
-            body: Body::Encoded {
-                name: reminder.spec.message.as_str().into(),
-                bytes,
+        let message = reminder.spec.message.as_str();
+        let failure = match self.send_encoded(actor, message, bytes, Some(deadline)).await {
+            Ok(wait) => match wait.await {
+                Some(Ok(_)) => {
+                    self.reminding.delivered.fetch_add(1, Ordering::Relaxed);
+                    return Ran::Yes;
+                }
+                answer => answer.and_then(Result::err),
             },
-            reply: ReplyTo::Here(sender.into()),
-            deadline: Some(deadline),
-            chain: Chain::NONE,
-        };
-        let failure = loop {
-            match port.send(letter) {
-                Ok(()) => match wait.await {
-                    Some(Ok(_)) => {
-                        self.reminding.delivered.fetch_add(1, Ordering::Relaxed);
-                        return Ran::Yes;
-                    }
-                    Some(Err(failure)) => break Some(failure),
-                    None => break None,
-                },
-                Err(Undelivered::Failed(_, failure)) => break Some(failure),
-                Err(Undelivered::Full(back)) => letter = back,
-            }
-            if self.clock.timeout_at(deadline, port.clone().room()).await.is_none() {
-                break None;
-            }
+            Err(failure) => Some(failure),
         };
         self.reminding.failed.fetch_add(1, Ordering::Relaxed);
         let ran = failure.as_ref().is_some_and(|failure| failure.ran == wire::Ran::Yes);
-        let why = failure.map_or_else(|| "its mailbox stayed full".to_owned(), |failure| failure.text);
+        let why = failure.map_or_else(|| "it was dropped unanswered".to_owned(), |failure| failure.text);
         if ran {
             tracing::warn!(reminder = %reminder.id, why, "a tick ran and failed");
             Ran::Yes

@@ -5,7 +5,7 @@ use crate::{
     clock::Moment,
     reminder::{Command, Event},
     silo::{Node, queries::News, services::Running},
-    store::{BucketRow, StoreError, StoreFuture},
+    store::BucketRow,
 };
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture};
 use std::{sync::Arc, time::Duration};
@@ -78,11 +78,13 @@ impl ReminderSupervisor {
         let node = self.node.clone();
         match command {
             Command::ReadBuckets => self.then(async move {
-                let answer = in_time(&node, node.store.buckets()).await;
+                let answer = node.in_time(node.store.buckets()).await;
                 Event::BucketsRead(answer.map(|rows| node.with_gone(rows)))
             }),
             Command::ChangeBucket { bucket, expected, new } => self.then(async move {
-                let answer = in_time(&node, node.store.change_bucket(bucket, expected, new.clone())).await;
+                let answer = node
+                    .in_time(node.store.change_bucket(bucket, expected, new.clone()))
+                    .await;
                 Event::BucketChanged { bucket, new, answer }
             }),
             Command::TellHandedOver => {
@@ -92,7 +94,7 @@ impl ReminderSupervisor {
             }
             Command::Read { bucket, epoch, window } => self.then(async move {
                 let _turn = node.reminding.reads.acquire().await;
-                let answer = in_time(&node, node.store.read_bucket(bucket, window)).await;
+                let answer = node.in_time(node.store.read_bucket(bucket, window)).await;
                 Event::Read {
                     bucket,
                     epoch,
@@ -101,11 +103,11 @@ impl ReminderSupervisor {
                 }
             }),
             Command::Check(ticks) => self.then(async move {
-                let answer = in_time(&node, node.store.check_ticks(&node.me, ticks.clone())).await;
+                let answer = node.in_time(node.store.check_ticks(&node.me, ticks.clone())).await;
                 Event::Checked { ticks, answer }
             }),
             Command::Advance(ticks) => self.then(async move {
-                let answer = in_time(&node, node.store.advance_ticks(&node.me, ticks.clone())).await;
+                let answer = node.in_time(node.store.advance_ticks(&node.me, ticks.clone())).await;
                 Event::Advanced { ticks, answer }
             }),
             Command::Deliver(ticks) => self.node.spawn(async move { node.deliver_ticks(ticks).await }),
@@ -156,17 +158,5 @@ impl Node {
             (row, gone)
         };
         rows.into_iter().map(is_gone).collect()
-    }
-}
-
-/// A store operation, given up when it takes too long.
-async fn in_time<T>(node: &Node, operation: StoreFuture<'_, T>) -> Result<T, StoreError> {
-    let timeout = node.options.membership.store_timeout;
-    match node.clock.timeout(timeout, operation).await {
-        Some(answer) => answer,
-        None => Err(StoreError::Unavailable {
-            place: node.store.describe(),
-            why: format!("it took longer than {timeout:?}"),
-        }),
     }
 }
