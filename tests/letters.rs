@@ -74,7 +74,7 @@ async fn start_with(change: impl FnOnce(&mut SiloOptions)) -> SiloHandle {
         name: "one".into(),
         store: format!("memory:{cluster}"),
         cluster,
-        workers: 2,
+        workers: 1,
         handle_signals: false,
         ..SiloOptions::default()
     };

@@ -6,6 +6,7 @@ use common::*;
 use parking_lot::Mutex;
 use quark::{
     actor::BlockingError,
+    client::Client,
     clock::Clock,
     prelude::*,
     silo::{Silo, SiloHandle, SiloOptions},
@@ -253,6 +254,27 @@ async fn a_turn_that_blocks_its_thread_is_reported_with_its_message_once_and_whi
         "{warnings:?}"
     );
     silo.stop().await.expect("stops in order");
+}
+
+#[tokio::test]
+async fn a_turn_that_blocks_the_only_worker_holds_up_no_link() {
+    let cluster = cluster_name();
+    let first = silo(&cluster, "one").workers(1).start().await.expect("the silo starts");
+    let blocked = first.actor::<Guest>("blocked");
+    blocked.ask(Greet).await.expect("answered");
+    let passing = blocked.try_ask(Through("amber".into(), How::Here)).expect("room");
+    // Each of the two needs the links of the first, in both directions.
+    let second = silo(&cluster, "two").workers(1).start().await.expect("the silo starts");
+    let client = Client::builder().cluster(&cluster).seeds([first.address()]);
+    let client = client.connect().await.expect("it answers");
+    let (there, near) = (client.actor::<Guest>("blocked"), second.actor::<Guest>("blocked"));
+    let (asked, found) = (there.try_ask(Greet).expect("room"), near.try_ask(Greet).expect("room"));
+    DOORS.open("amber");
+    passing.await.expect("answered").expect("done");
+    assert_eq!(asked.await.expect("answered"), "hello");
+    assert_eq!(found.await.expect("answered"), "hello");
+    second.stop().await.expect("stops in order");
+    first.stop().await.expect("stops in order");
 }
 
 #[tokio::test]

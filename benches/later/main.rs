@@ -8,6 +8,7 @@
 
 #[path = "../moves/figures.rs"]
 mod figures;
+mod processes;
 mod reminders;
 mod states;
 mod streams;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo bench --bench later -- [--store memory|embedded|redis]... [--scenario NAME]... [--count N] [--setters N] [--rounds N] [--json FILE]
-  scenarios: reminders, timers, states, events, fanout; all by default, on the memory store
+  scenarios: reminders, timers, states, processes, events, fanout; all by default, on the memory store
   --store    may be repeated; of the scenarios reminders and states (redis: the server that QUARK_REDIS names, redis://127.0.0.1 if unset)
   --count    how many reminders and timers are set, and states saved, 100000
   --setters  how many turns set reminders or save at a time, 1024
@@ -50,6 +51,14 @@ pub(crate) async fn start(
 }
 
 fn run() -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let child: Vec<String> = std::env::args().skip(1).collect();
+    if child.first().is_some_and(|first| first == processes::CHILD) {
+        return runtime.block_on(processes::child(&child[1..]));
+    }
     let (mut stores, mut scenarios, mut json) = (Vec::new(), Vec::new(), None);
     let (mut count, mut setters, mut rounds) = (100_000, 1_024, 3);
     let mut arguments = std::env::args().skip(1);
@@ -72,14 +81,10 @@ fn run() -> Result<(), String> {
         stores.push("memory".to_owned());
     }
     if scenarios.is_empty() {
-        scenarios = ["reminders", "timers", "states", "events", "fanout"]
+        scenarios = ["reminders", "timers", "states", "processes", "events", "fanout"]
             .map(str::to_owned)
             .to_vec();
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
     let mut all = Vec::new();
     for scenario in &scenarios {
         let stores = if ["reminders", "states"].contains(&&**scenario) {
@@ -93,6 +98,7 @@ fn run() -> Result<(), String> {
                 let found = match scenario.as_str() {
                     "reminders" => runtime.block_on(reminders::run(&cluster, store, count, setters)),
                     "states" => runtime.block_on(states::run(&cluster, store, count, setters)),
+                    "processes" => processes::run(count, setters),
                     "timers" => runtime.block_on(timers::run(&cluster, count)),
                     "events" => runtime.block_on(streams::events(&cluster)),
                     "fanout" => runtime.block_on(streams::fanout(&cluster)),

@@ -9,14 +9,14 @@ use quark::{actor::Accepts, prelude::*, silo::SiloHandle};
 use std::time::Instant;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Keeper {
+pub(crate) struct Keeper {
     text: String,
     kept: u64,
 }
 
 #[derive(Debug, Default, Message, Serialize, Deserialize)]
 #[message(name = "keeper.touch", reply = Result<(), String>)]
-struct Touch;
+pub(crate) struct Touch;
 
 #[derive(Debug, Default, Message, Serialize, Deserialize)]
 #[message(name = "keeper.keep", reply = Result<(), String>)]
@@ -42,8 +42,8 @@ impl Handler<Keep> for Keeper {
 
 pub(crate) async fn run(cluster: &str, store: &str, count: usize, setters: usize) -> Found {
     let (silo, _folder) = start(cluster, store, 1).await?;
-    let activated = each::<Touch>(&silo, count, setters).await?;
-    let saved = each::<Keep>(&silo, count, setters).await?;
+    let activated = each::<Touch>(&silo, "", count, setters).await?;
+    let saved = each::<Keep>(&silo, "", count, setters).await?;
     silo.stop().await.map_err(|error| error.to_string())?;
     let what = |what: &str| format!("{store}: {what}, {setters} turns at a time");
     let goal = |goal| {
@@ -59,8 +59,8 @@ pub(crate) async fn run(cluster: &str, store: &str, count: usize, setters: usize
     ])
 }
 
-/// Asks each of the actors once; answers how many answered a second.
-async fn each<M>(silo: &SiloHandle, count: usize, setters: usize) -> Result<f64, String>
+/// Asks each of the actors whose keys begin so once; answers how many answered a second.
+pub(crate) async fn each<M>(silo: &SiloHandle, keys: &str, count: usize, setters: usize) -> Result<f64, String>
 where
     M: Message<Reply = Result<(), String>> + Default,
     Keeper: Accepts<M>,
@@ -68,7 +68,7 @@ where
     let begun = Instant::now();
     let tasks = (0..setters).map(|setter| async move {
         for n in (setter..count).step_by(setters) {
-            let asked = silo.actor::<Keeper>(&n.to_string()).ask(M::default()).await;
+            let asked = silo.actor::<Keeper>(&format!("{keys}{n}")).ask(M::default()).await;
             asked.map_err(|error| error.to_string())??;
         }
         Ok::<_, String>(())

@@ -1,7 +1,7 @@
 //! Letters as they travel, and back.
 
 use crate::{
-    clock::Moment,
+    clock::{Clock, Moment},
     ident::{ActorId, ProcessId, RequestId, TraceContext},
     mailbox::{Body, Chain, Letter, ReplyTo},
     wire::{Call, Failure, FailureCode, Frame, FrameError, Outcome, Ran},
@@ -11,6 +11,26 @@ use std::time::Duration;
 /// What is left until a deadline; at least a millisecond, so that the receiver decides whether it is over.
 pub fn time_left(deadline: Option<Moment>, now: Moment) -> Option<Duration> {
     deadline.map(|deadline| deadline.since(now).max(Duration::from_millis(1)))
+}
+
+/// From so far on a deadline needs no exact time.
+const FAR: Duration = Duration::from_secs(1);
+
+/// The time for what has this deadline: exact if that is near.
+pub(super) fn near(deadline: Option<Moment>, clock: &Clock) -> Moment {
+    let recently = clock.recently();
+    match deadline {
+        Some(deadline) if deadline.since(recently) < FAR => clock.now(),
+        _ => recently,
+    }
+}
+
+/// The time of a call that has come: exact if its deadline is near.
+pub fn arrival(call: &Call, clock: &Clock) -> Moment {
+    match call.time_left {
+        Some(left) if left < FAR => clock.now(),
+        _ => clock.recently(),
+    }
 }
 
 /// A call as it came by the wire.

@@ -114,7 +114,7 @@ impl Line {
         let mut state = self.state.lock();
         // Under the lock: what waits is ended after it was closed.
         if let Some(failure) = board.closed() {
-            return Err(Undelivered::Failed(letter, failure));
+            return Err(Undelivered::Failed(letter, failure.clone()));
         }
         let letter = match self.direct_mailbox() {
             None => letter,
@@ -146,7 +146,7 @@ impl Line {
             return match board.deliver(&self.actor, &to, letter, self.mailbox.get()) {
                 Delivered::Done => {
                     let mut steps = Vec::new();
-                    state.way.pace(&mut steps);
+                    state.way.pace(board.is_far(&to), &mut steps);
                     self.carry_out(board, &mut state, steps);
                     Ok(())
                 }
@@ -268,9 +268,12 @@ impl Port for Line {
     }
 
     fn open(&self) -> Option<&Arc<Mailbox>> {
-        let board = self.exchange.board.upgrade()?;
         let mut state = self.state.lock();
-        if !state.way.is_new() || board.closed().is_some() {
+        if !state.way.is_new() {
+            return None;
+        }
+        let board = self.exchange.board.upgrade()?;
+        if board.closed().is_some() {
             return None;
         }
         let hint = board.placed(&self.actor)?;

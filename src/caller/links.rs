@@ -240,6 +240,12 @@ impl Links {
         let unsent = {
             let mut links = self.links.lock();
             match links.get_mut(silo) {
+                // Nearly all go here, and a frame is large.
+                Some(Link {
+                    state: State::Up(sender),
+                    refused,
+                    ..
+                }) if refused.is_empty() && sender.send_ref(&frame) => return,
                 Some(link) => match link.take(frame) {
                     Ok(()) => return,
                     Err(unsent) => *unsent,

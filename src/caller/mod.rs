@@ -23,7 +23,7 @@ mod pending;
 mod query;
 mod switchboard;
 
-pub use convert::{back_off, from_call, in_place_of, time_left};
+pub use convert::{arrival, back_off, from_call, in_place_of, time_left};
 pub use line::Line;
 pub use links::{FRAMES_A_TURN, LinkEvents, Links, Spawner, Unsent};
 pub use pending::Pending;

@@ -46,14 +46,14 @@ impl Pending {
         &self.shards[usize::try_from(request.0).unwrap_or(0) % SHARDS]
     }
 
-    /// A new ask.
-    pub fn register(&self, slot: ReplySlot, actor: ActorId, deadline: Option<Moment>) -> RequestId {
+    /// A new ask. `on`: its message goes out over the link to that silo, unless it is sent later.
+    pub fn register(&self, slot: ReplySlot, actor: ActorId, deadline: Option<Moment>, on: Option<SiloId>) -> RequestId {
         let request = RequestId(self.next.fetch_add(1, Ordering::Relaxed));
         let waiting = Waiting {
             slot,
             actor,
             deadline,
-            on: None,
+            on,
         };
         self.shard(request).lock().insert(request, waiting);
         request
@@ -182,7 +182,7 @@ mod tests {
         let actor = ActorId::new("ledger", "a").expect("a name");
         let (sender, wait) = reply_pair::<()>();
         let deadline = Moment::default() + Duration::from_secs(5);
-        let request = pending.register(sender.into(), actor, Some(deadline));
+        let request = pending.register(sender.into(), actor, Some(deadline), None);
         assert!(pending.sent(request, &SiloId::new("a", 1)));
         pending.flushed(&SiloId::new("a", 1));
         pending.sweep(deadline + GRACE);

@@ -17,7 +17,7 @@ impl Switchboard {
     pub async fn query(&self, silo: &SiloId, name: &str, body: Bytes, within: Duration) -> Result<Bytes, Failure> {
         let (slot, wait) = reply_pair::<()>();
         let about = ActorId::new("quark", "silo").expect("invariant: the names are valid");
-        let request = self.pending().register(slot.into(), about, None);
+        let request = self.pending().register(slot.into(), about, None, None);
         if self.links().silos().contains(silo) {
             self.pending().sent(request, silo);
             let name = name.to_owned();

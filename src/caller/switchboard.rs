@@ -4,7 +4,7 @@ mod upkeep;
 
 use super::{
     Line, Links, Pending, Unsent,
-    convert::{from_call, own_request, time_left},
+    convert::{from_call, near, own_request, time_left},
     line::Exchange,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::{BTreeSet, HashSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::Waker,
     time::Duration,
 };
@@ -98,7 +98,7 @@ pub struct Switchboard {
     uplink: Arc<dyn Uplink>,
     /// Silos that leave: chosen for no way.
     leaving: RwLock<BTreeSet<SiloId>>,
-    closed: RwLock<Option<Failure>>,
+    closed: OnceLock<Failure>,
 }
 
 impl Switchboard {
@@ -124,7 +124,7 @@ impl Switchboard {
             links,
             uplink,
             leaving: RwLock::default(),
-            closed: RwLock::default(),
+            closed: OnceLock::new(),
         })
     }
 
@@ -180,16 +180,20 @@ impl Switchboard {
         self.unsettled[shard_of(actor)].lock().insert(actor.clone());
     }
 
+    pub(super) fn is_far(&self, silo: &SiloId) -> bool {
+        self.process.silo() != Some(silo)
+    }
+
     pub(super) fn is_congested(&self, silo: &SiloId) -> bool {
-        self.process.silo() != Some(silo) && self.links.is_congested(silo)
+        self.is_far(silo) && self.links.is_congested(silo)
     }
 
     pub(super) fn is_writable(&self, silo: &SiloId, waker: &Waker) -> bool {
-        self.process.silo() == Some(silo) || self.links.is_writable(silo, waker)
+        !self.is_far(silo) || self.links.is_writable(silo, waker)
     }
 
-    pub(super) fn closed(&self) -> Option<Failure> {
-        self.closed.read().clone()
+    pub(super) fn closed(&self) -> Option<&Failure> {
+        self.closed.get()
     }
 
     pub(super) fn gone() -> Failure {
@@ -258,6 +262,13 @@ impl Switchboard {
                     k,
                 },
             ),
+            Step::Mark { to, k } => self.links.send(
+                &to,
+                Frame::Mark {
+                    actor: actor.clone(),
+                    k,
+                },
+            ),
             Step::Enter { to, k } if is_here(&to) => self.uplink.enter_here(actor, k),
             Step::Enter { to, k } => self.links.send(
                 &to,
@@ -281,16 +292,18 @@ impl Switchboard {
     }
 
     fn send(&self, actor: &ActorId, to: &SiloId, mut letter: Letter) {
-        if letter.deadline.is_some_and(|deadline| deadline < self.clock.now()) {
+        let now = near(letter.deadline, &self.clock);
+        if letter.deadline.is_some_and(|deadline| deadline < now) {
             let text = format!(
                 "{} to {actor} waited past its deadline; it did not run",
                 letter.body.name()
             );
             return self.fail(actor, letter, Failure::new(FailureCode::TimedOut, Ran::No, text));
         }
-        match self.to_call(actor, &mut letter) {
+        let registered = matches!(letter.reply, ReplyTo::Here(_));
+        match self.to_call_on(actor, &mut letter, now, Some(to)) {
             Ok(call) => {
-                if call.request == RequestId::NONE || self.pending.sent(call.request, to) {
+                if registered || call.request == RequestId::NONE || self.pending.sent(call.request, to) {
                     self.links.send(to, Frame::Call(call));
                 }
             }
@@ -306,12 +319,23 @@ impl Switchboard {
     /// # Errors
     /// If the message cannot be serialized; the letter is unchanged.
     pub fn to_call(&self, actor: &ActorId, letter: &mut Letter) -> Result<Call, EncodeError> {
+        self.to_call_on(actor, letter, self.clock.now(), None)
+    }
+
+    /// The same; an ask that is not known here yet goes out over the link to `on`.
+    fn to_call_on(
+        &self,
+        actor: &ActorId,
+        letter: &mut Letter,
+        now: Moment,
+        on: Option<&SiloId>,
+    ) -> Result<Call, EncodeError> {
         let body = letter.body.encode()?;
         let (process, request) = match std::mem::replace(&mut letter.reply, ReplyTo::Nobody) {
             ReplyTo::Nobody | ReplyTo::Timer(_) => (self.process.clone(), RequestId::NONE),
             ReplyTo::Process { process, request } => (process, request),
             ReplyTo::Here(slot) => {
-                let request = self.pending.register(slot, actor.clone(), letter.deadline);
+                let request = self.pending.register(slot, actor.clone(), letter.deadline, on.cloned());
                 (self.process.clone(), request)
             }
         };
@@ -326,7 +350,7 @@ impl Switchboard {
             message: letter.body.name().into(),
             request,
             from: process,
-            time_left: time_left(letter.deadline, self.clock.now()),
+            time_left: time_left(letter.deadline, now),
             chain: letter.chain.to_vec(),
             trace: letter.chain.trace(),
             body,
@@ -413,6 +437,11 @@ impl Switchboard {
     pub fn fenced(&self, from: &SiloId, actor: &ActorId, k: u64, hint: Option<Hint>, lost: bool) {
         let hint = self.usable(hint);
         self.event(actor, |way, steps| way.fenced(from, k, hint, lost, steps));
+    }
+
+    /// A mark was answered.
+    pub fn handled(&self, from: &SiloId, actor: &ActorId, k: u64) {
+        self.event(actor, |way, steps| way.handled(from, k, steps));
     }
 
     /// An entry was refused.
@@ -519,7 +548,8 @@ impl Switchboard {
 
     /// Ends everything that waits; from now on nothing is sent.
     pub fn close(&self, failure: &Failure) {
-        *self.closed.write() = Some(failure.clone());
+        // What the first said stays said.
+        let _again = self.closed.set(failure.clone());
         for line in self.all_lines() {
             for letter in line.close() {
                 self.fail(line.actor(), letter, failure.clone());

@@ -334,6 +334,7 @@ impl LinkEvents for CoreLinks {
             Frame::Reply { request, outcome } | Frame::Answer { request, outcome } => board.replied(request, outcome),
             Frame::Bounce { call, hint, why } => board.bounced(silo, call, hint, why),
             Frame::Fenced { actor, k, hint, lost } => board.fenced(silo, &actor, k, hint, lost),
+            Frame::Handled { actor, k } => board.handled(silo, &actor, k),
             Frame::NotHere { actor, k } => board.not_here(silo, &actor, k),
             Frame::Moved { actor, hint } => board.moved(&actor, hint),
             Frame::Located { request, found } => core.located(request, found),

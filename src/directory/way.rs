@@ -20,6 +20,13 @@ pub enum Step<I> {
         /// Its number.
         k: u64,
     },
+    /// Ask the silo to say when it has handled what was sent to it before.
+    Mark {
+        /// To whom.
+        to: SiloId,
+        /// Its number.
+        k: u64,
+    },
     /// Ask the silo to be let in.
     Enter {
         /// To whom.
@@ -41,6 +48,8 @@ enum Stage {
     New,
     /// Messages go to the route.
     Open,
+    /// As `Open`, and so much was sent that more waits until some of it was handled (`Handled`).
+    Paced,
     /// The old route is to say that all sent on it has come to rest (`Fenced`, or `Flushed` when it leaves).
     Fencing,
     /// The link to the route was lost with messages on it. Waits for a new link or the silo's death.
@@ -79,6 +88,12 @@ pub struct Way<I> {
     /// How many messages were sent on the route since its last `Fenced`, and how many of them came back.
     sent: u64,
     came_back: u64,
+    /// How many of them are not known to have been handled, and how many of these the mark under way is behind; 0 if none is. The
+    /// mark's number is `k`, or it is not waited for any more.
+    ahead: u64,
+    marked: u64,
+    /// Whether the silo of the route has answered a mark: one of an older version does not.
+    marks: bool,
     /// How often in a row all that was sent came back.
     attempt: u32,
     /// Whether something came back since the last `Fenced` that is not to be sent again at once.
@@ -98,6 +113,9 @@ impl<I> Default for Way<I> {
             k: 0,
             sent: 0,
             came_back: 0,
+            ahead: 0,
+            marked: 0,
+            marks: false,
             attempt: 0,
             full: false,
             purpose: Purpose::Switch,
@@ -109,11 +127,14 @@ impl<I> Default for Way<I> {
 
 impl<I> Way<I> {
     /// The most messages that wait for a way; more are for the caller to hold back.
-    pub const MAX_HELD: usize = 1000;
+    pub const MAX_HELD: usize = 750;
 
-    /// The most messages that are sent before it is known that they have come to rest. With those that may wait meanwhile a
-    /// default mailbox and a half.
-    pub const WINDOW: u64 = 500;
+    /// The most messages that are sent before it is known that they were handled. With those that may wait meanwhile a default
+    /// mailbox and a half.
+    pub const WINDOW: u64 = 750;
+
+    /// After so many messages the silo is asked to say when it has handled them, while more are sent.
+    pub const MARK_EVERY: u64 = 125;
 
     /// The silo that messages go to, if they can go now.
     pub fn open_route(&self) -> Option<&Hint> {
@@ -154,12 +175,53 @@ impl<I> Way<I> {
         }
     }
 
-    /// A message was sent along the route. After [`Way::WINDOW`] of them the next wait until a fence shows that all have come
-    /// to rest: else a mailbox that is full would send back whatever fits into a link.
-    pub fn pace(&mut self, steps: &mut Vec<Step<I>>) {
-        if self.stage == Stage::Open && self.sent >= Self::WINDOW {
-            self.purpose = Purpose::Pace;
-            self.start_fence(steps);
+    /// A message was sent along the route. After [`Way::WINDOW`] of them the next wait until some were handled: else a mailbox that
+    /// is full would send back whatever fits into a link. A silo that has not answered a mark shows by a fence that all have come
+    /// to rest. `is_far`: the route leads to another process, which answers marks when it has handled what it read before.
+    pub fn pace(&mut self, is_far: bool, steps: &mut Vec<Step<I>>) {
+        let Some(route) = self.route.as_ref().filter(|_| self.stage == Stage::Open) else {
+            return;
+        };
+        if is_far && self.marked == 0 && self.ahead >= Self::MARK_EVERY {
+            self.k += 1;
+            self.marked = self.ahead;
+            steps.push(Step::Mark {
+                to: route.silo.clone(),
+                k: self.k,
+            });
+        }
+        if self.ahead >= Self::WINDOW {
+            if self.marks {
+                self.stage = Stage::Paced;
+            } else {
+                self.purpose = Purpose::Pace;
+                self.start_fence(steps);
+            }
+        }
+    }
+
+    /// The silo has handled what was sent before the mark: nothing of it can come back any more that has not.
+    pub fn handled(&mut self, from: &SiloId, k: u64, steps: &mut Vec<Step<I>>) {
+        if !self.leads_to(from) {
+            return;
+        }
+        self.marks = true;
+        if k != self.k {
+            return;
+        }
+        self.ahead -= std::mem::take(&mut self.marked);
+        if self.stage == Stage::Paced {
+            self.stage = Stage::Open;
+            self.send_held(steps);
+        }
+    }
+
+    /// What waits behind an open way goes, as far as there is room.
+    fn send_held(&mut self, steps: &mut Vec<Step<I>>) {
+        while self.stage == Stage::Open && !self.held.is_empty() {
+            let message = self.held.pop_front().expect("invariant: it was looked at");
+            self.send(message, steps);
+            self.pace(true, steps);
         }
     }
 
@@ -188,6 +250,7 @@ impl<I> Way<I> {
         match (&self.stage, &self.route) {
             (Stage::Open, Some(route)) => {
                 self.sent += 1;
+                self.ahead += 1;
                 steps.push(Step::Send {
                     to: route.silo.clone(),
                     message,
@@ -209,7 +272,7 @@ impl<I> Way<I> {
     pub fn begin(&mut self, hint: Hint) -> bool {
         let is_new = self.is_new();
         if is_new {
-            self.route = Some(hint);
+            self.lead_to(hint);
             self.want = None;
             self.stage = Stage::Open;
             self.nothing_sent();
@@ -225,6 +288,7 @@ impl<I> Way<I> {
     /// A message was sent on the route by the short way, past [`Way::send`].
     pub fn sent_directly(&mut self) {
         self.sent += 1;
+        self.ahead += 1;
         self.attempt = 0;
     }
 
@@ -237,7 +301,7 @@ impl<I> Way<I> {
     pub fn located(&mut self, hint: Hint, steps: &mut Vec<Step<I>>) {
         match self.stage {
             Stage::Locating => {
-                self.route = Some(hint);
+                self.lead_to(hint);
                 self.switched(steps);
             }
             Stage::LocatingEntry => {
@@ -246,7 +310,7 @@ impl<I> Way<I> {
                     to: hint.silo.clone(),
                     k: self.k,
                 });
-                self.route = Some(hint);
+                self.lead_to(hint);
                 self.stage = Stage::Entering;
             }
             _ => {}
@@ -294,7 +358,7 @@ impl<I> Way<I> {
         self.came_back += 1;
         self.full |= wait;
         match self.stage {
-            Stage::Open => self.start_fence(steps),
+            Stage::Open | Stage::Paced => self.start_fence(steps),
             Stage::New => self.locate(Stage::Locating, steps),
             Stage::Dead => self.locate(Stage::LocatingEntry, steps),
             _ => {}
@@ -306,7 +370,7 @@ impl<I> Way<I> {
         let newer = |route: &Hint| hint.epoch > route.epoch;
         if self.route.as_ref().is_some_and(newer) {
             self.learn(Some(hint));
-            if self.stage == Stage::Open {
+            if matches!(self.stage, Stage::Open | Stage::Paced) {
                 self.start_fence(steps);
             }
         }
@@ -392,7 +456,7 @@ impl<I> Way<I> {
         let route_epoch = self.route.as_ref().map_or(Epoch::ZERO, |route| route.epoch);
         match self.want.take() {
             Some(want) if want.epoch > route_epoch => {
-                self.route = Some(want);
+                self.lead_to(want);
                 self.attempt = 0;
                 self.switched(steps);
             }
@@ -407,14 +471,26 @@ impl<I> Way<I> {
         self.want = None;
         self.stage = Stage::Open;
         self.nothing_sent();
-        for message in self.drain() {
-            self.send(message, steps);
+        if !self.marks {
+            for message in self.drain() {
+                self.send(message, steps);
+            }
+            return;
         }
+        self.held = self.drain().into();
+        self.send_held(steps);
+    }
+
+    fn lead_to(&mut self, hint: Hint) {
+        self.marks &= self.leads_to(&hint.silo);
+        self.route = Some(hint);
     }
 
     fn nothing_sent(&mut self) {
         self.sent = 0;
         self.came_back = 0;
+        self.ahead = 0;
+        self.marked = 0;
         self.full = false;
     }
 
@@ -425,7 +501,7 @@ impl<I> Way<I> {
             // It is not to be used again after the fence.
             self.purpose = Purpose::Switch;
         }
-        if self.stage == Stage::Open && self.leads_to(silo) {
+        if matches!(self.stage, Stage::Open | Stage::Paced) && self.leads_to(silo) {
             self.k += 1;
             self.stage = Stage::Fencing;
         }
@@ -438,8 +514,8 @@ impl<I> Way<I> {
         }
         self.purpose = Purpose::Switch;
         match self.stage {
-            Stage::Open | Stage::Fencing | Stage::Lost if !self.waits() => self.forget_route(),
-            Stage::Open | Stage::Fencing | Stage::Lost => self.finish_fence(steps),
+            Stage::Open | Stage::Paced | Stage::Fencing | Stage::Lost if !self.waits() => self.forget_route(),
+            Stage::Open | Stage::Paced | Stage::Fencing | Stage::Lost => self.finish_fence(steps),
             Stage::Entering => self.locate(Stage::LocatingEntry, steps),
             _ => {}
         }
@@ -457,6 +533,7 @@ impl<I> Way<I> {
         match self.stage {
             // A way that nothing was sent on has nothing to lose: the next message goes on a new link.
             Stage::Open if self.sent > 0 => self.stage = Stage::Lost,
+            Stage::Paced => self.stage = Stage::Lost,
             Stage::Fencing => {
                 self.stage = Stage::Lost;
                 self.purpose = Purpose::Switch;
@@ -486,7 +563,7 @@ impl<I> Way<I> {
         }
         self.purpose = Purpose::Switch;
         match self.stage {
-            Stage::Open | Stage::Fencing | Stage::Lost => {
+            Stage::Open | Stage::Paced | Stage::Fencing | Stage::Lost => {
                 let unsent = self.stage == Stage::Open && self.sent == 0;
                 if unsent {
                     self.stage = Stage::New;

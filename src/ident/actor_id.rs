@@ -118,6 +118,11 @@ impl ActorId {
         text(self.split().1)
     }
 
+    /// The key's text; it need not be looked at to be known as such.
+    pub(crate) fn key_bytes(&self) -> &[u8] {
+        self.split().1
+    }
+
     /// A hash that is ready to be used, of 64 bits made from 32; another in every process.
     pub(crate) fn quick_hash(&self) -> u64 {
         u64::from(self.header().hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)

@@ -200,6 +200,10 @@ fn deliver(link: &AcceptedLink, frame: Frame) {
         tracing::warn!(process = %link.process, "a peer does not take its answers; its link is cut");
         return link.sender.abort();
     }
+    // Nearly all go here, and a frame is large.
+    if link.sender.send_ref(&frame) {
+        return;
+    }
     match link.sender.send(frame) {
         // Its reader sees the end of the link.
         Ok(()) | Err(SendError::Closed(_)) => {}

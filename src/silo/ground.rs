@@ -1,7 +1,10 @@
 //! What a silo stands on: time, a place for each worker and for its links, a store and a network; the machine's, or a
 //! simulation's. Decided once, when the silo starts.
 
-use super::{SiloOptions, StartError};
+use super::{
+    SiloOptions, StartError,
+    link_tasks::{LinkTasks, Side},
+};
 use crate::{
     caller::Spawner,
     clock::Clock,
@@ -32,29 +35,43 @@ pub(crate) struct Ground {
     pub(crate) transport: MakeTransport,
 }
 
-/// The threads of a silo beside the one of its supervisors: one for its links, one for each worker.
+/// The threads of a silo beside the one of its supervisors: one for its links, one for each worker. The links of a silo with one worker
+/// are on that one's thread, and on theirs only while turns block it.
 pub(super) struct Threads {
     io: Arbiter,
     workers: Vec<Arbiter>,
+    /// The links' tasks, if they are on a worker's thread.
+    beside_worker: Option<LinkTasks>,
 }
 
 impl Threads {
     /// Starts them.
-    pub(super) fn start(workers: usize) -> Self {
+    pub(super) fn start(options: &SiloOptions) -> Self {
+        // A worker that looks for work before it parks would keep its thread from them.
+        let is_shared = options.workers == 1 && options.spin.is_zero();
         Self {
             io: Arbiter::new(),
-            workers: (0..workers).map(|_| Arbiter::new()).collect(),
+            workers: (0..options.workers).map(|_| Arbiter::new()).collect(),
+            beside_worker: is_shared.then(LinkTasks::new),
         }
+    }
+
+    /// What runs the tasks of links.
+    fn spawner(&self, clock: &Clock) -> Spawner {
+        let (Some(tasks), [worker]) = (&self.beside_worker, &self.workers[..]) else {
+            return on(&self.io);
+        };
+        worker.spawn(tasks.clone().run(Side::Home));
+        self.io.spawn(tasks.clone().run(Side::Aside));
+        self.io.spawn(tasks.clone().keep(clock.clone()));
+        let tasks = tasks.clone();
+        Arc::new(move |task| tasks.spawn(task))
     }
 
     /// A silo on these threads, with the machine's clock and network and the store of its options.
     pub(super) fn ground(&self, options: &SiloOptions) -> Result<Ground, StartError> {
         let clock = Clock::system();
-        let io = self.io.handle();
-        let spawn: Spawner = Arc::new(move |task| {
-            // After the silo's end nothing is run any more.
-            let _ended = io.spawn(task);
-        });
+        let spawn = self.spawner(&clock);
         let place = |arbiter: &Arbiter| -> WorkerPlace {
             let arbiter = arbiter.handle();
             Arc::new(move |worker| {
@@ -67,7 +84,7 @@ impl Threads {
             store: store::open(&options.store, &options.cluster)?,
             workers: self.workers.iter().map(place).collect(),
             blocking: BlockingPool::new(options.blocking_threads),
-            transport: tcp(options, &clock, &spawn)?,
+            transport: tcp(options, &clock, &on(&self.io))?,
             clock,
             spawn,
         })
@@ -78,6 +95,9 @@ impl Threads {
         let arbiters: Vec<_> = self.workers.into_iter().chain([self.io]).collect();
         for arbiter in &arbiters {
             arbiter.stop();
+        }
+        if let Some(tasks) = self.beside_worker {
+            tasks.end();
         }
         let (tell, told) = oneshot::channel();
         let joining = std::thread::Builder::new().name("quark-end".into()).spawn(move || {
@@ -92,6 +112,15 @@ impl Threads {
             tracing::error!("threads of the silo did not end: turns block them");
         }
     }
+}
+
+/// Runs tasks on an arbiter's thread.
+fn on(arbiter: &Arbiter) -> Spawner {
+    let arbiter = arbiter.handle();
+    Arc::new(move |task| {
+        // After the silo's end nothing is run any more.
+        let _ended = arbiter.spawn(task);
+    })
 }
 
 fn tcp(options: &SiloOptions, clock: &Clock, spawn: &Spawner) -> Result<MakeTransport, StartError> {

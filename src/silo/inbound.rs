@@ -2,7 +2,7 @@
 
 use super::{Gate, Node, accepted::AcceptedLink};
 use crate::{
-    caller::{LinkEvents, Unsent, from_call},
+    caller::{LinkEvents, Unsent, arrival, from_call},
     ident::{ProcessId, RequestId, SiloId},
     wire::{Call, Failure, FailureCode, Frame, MoveFailure, Ran},
 };
@@ -25,6 +25,8 @@ impl Node {
                 self.accepted.send(link.link, Frame::Fenced { actor, k, hint, lost });
             }
             Frame::Fence { actor, k } => self.at(&actor, |place| place.seat.fence(link.link, k)),
+            // All that came before has been given to the seat, and what it gave back is on its way.
+            Frame::Mark { actor, k } => self.accepted.send(link.link, Frame::Handled { actor, k }),
             Frame::Enter { actor, k } => {
                 let may_register = self.may_register(&actor);
                 self.at(&actor, |place| place.seat.enter(link.link, k, may_register));
@@ -72,7 +74,8 @@ impl Node {
             tracing::warn!(process = %link.process, from = %call.from, "a call names another process as its caller; ignored");
             return;
         }
-        let letter = from_call(call, self.clock.now());
+        let now = arrival(&call, &self.clock);
+        let letter = from_call(call, now);
         if self.gate() == Gate::Shut {
             let text = format!("{} has ended; the message did not run", self.me);
             return self.fail(&actor, letter, Failure::new(FailureCode::ShuttingDown, Ran::No, text));
@@ -96,6 +99,7 @@ impl Node {
                 board.bounced(from, call, hint, why);
             }
             Frame::Fenced { actor, k, hint, lost } => board.fenced(from, &actor, k, hint, lost),
+            Frame::Handled { actor, k } => board.handled(from, &actor, k),
             Frame::NotHere { actor, k } => board.not_here(from, &actor, k),
             Frame::Moved { actor, hint } => board.moved(&actor, hint),
             Frame::Answer { request, outcome } => board.replied(request, outcome),

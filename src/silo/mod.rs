@@ -39,6 +39,7 @@ mod incarnation;
 mod intervals;
 mod leaving;
 mod leftovers;
+mod link_tasks;
 mod membership_service;
 mod migration_service;
 mod migrations;

@@ -55,7 +55,7 @@ pub(super) async fn start(options: SiloOptions, registry: Registry) -> Result<Si
 
 /// The silo on threads of its own.
 async fn run(options: SiloOptions, registry: Registry, tell: oneshot::Sender<Result<SiloHandle, StartError>>) {
-    let threads = Threads::start(options.workers);
+    let threads = Threads::start(&options);
     let ground = threads.ground(&options);
     serve(options, registry, ground, threads.end(), tell).await;
 }

@@ -1,6 +1,6 @@
 //! What a test does to the frames of a link before they are queued.
 
-use super::{SendError, link::Link};
+use super::link::{Link, Unsent};
 use crate::{
     faults::{self, Fate},
     ident::ActorId,
@@ -14,9 +14,9 @@ pub(super) struct Faulty(Mutex<Option<Frame>>);
 
 impl Faulty {
     /// Sends a frame as its fate is.
-    pub(super) fn send(&self, link: &Link, frame: Frame) -> Result<(), SendError> {
-        let fate = faults::fate(name(&frame));
-        faults::sends(name(&frame), actor(&frame));
+    pub(super) fn send(&self, link: &Link, frame: &Frame) -> Result<(), Unsent> {
+        let fate = faults::fate(name(frame));
+        faults::sends(name(frame), actor(frame));
         let mut behind = self.0.lock();
         match fate {
             Fate::Sent => {}
@@ -25,16 +25,16 @@ impl Faulty {
                 link.close();
                 return Ok(());
             }
-            Fate::Repeated => link.send(frame.clone())?,
+            Fate::Repeated => link.send(frame)?,
             Fate::Overtaken => {
-                if let Some(before) = behind.replace(frame) {
-                    link.send(before)?;
+                if let Some(before) = behind.replace(frame.clone()) {
+                    link.send(&before)?;
                 }
                 return Ok(());
             }
         }
         link.send(frame)?;
-        behind.take().map_or(Ok(()), |frame| link.send(frame))
+        behind.take().map_or(Ok(()), |frame| link.send(&frame))
     }
 }
 
@@ -46,6 +46,8 @@ fn actor(frame: &Frame) -> Option<&ActorId> {
         Frame::Fence { actor, .. }
         | Frame::Enter { actor, .. }
         | Frame::Fenced { actor, .. }
+        | Frame::Mark { actor, .. }
+        | Frame::Handled { actor, .. }
         | Frame::NotHere { actor, .. }
         | Frame::Moved { actor, .. }
         | Frame::Go { actor, .. }
@@ -69,6 +71,8 @@ fn name(frame: &Frame) -> &'static str {
         Frame::Reply { .. } => "reply",
         Frame::Bounce { .. } => "bounce",
         Frame::Fenced { .. } => "fenced",
+        Frame::Mark { .. } => "mark",
+        Frame::Handled { .. } => "handled",
         Frame::NotHere { .. } => "not_here",
         Frame::Moved { .. } => "moved",
         Frame::Offer { .. } => "offer",

@@ -1,10 +1,10 @@
 //! One link: the queue between its senders and its writer.
 
 use super::{
-    Connection, Ended, FrameReceiver, FrameSender, Peer, SendError,
+    Connection, Ended, FrameReceiver, FrameSender, Peer,
     queue::{Lane, Queue},
 };
-use crate::wire::{Frame, Limits, Outgoing};
+use crate::wire::{Frame, FrameError, Limits, Outgoing};
 use futures_util::{FutureExt, task::AtomicWaker};
 use parking_lot::Mutex;
 use std::{
@@ -40,6 +40,12 @@ impl Default for LinkOptions {
             handshake_timeout: Duration::from_secs(5),
         }
     }
+}
+
+/// Why a frame was not sent; see [`SendError`](super::SendError).
+pub(super) enum Unsent {
+    Closed,
+    Unsendable(Box<FrameError>),
 }
 
 /// What sender, receiver and writer of one link share.
@@ -121,18 +127,13 @@ pub(super) fn link(
 }
 
 impl Link {
-    pub(super) fn send(&self, frame: Frame) -> Result<(), SendError> {
+    pub(super) fn send(&self, frame: &Frame) -> Result<(), Unsent> {
         let mut state = self.state.lock();
         if state.phase != Phase::Open {
-            return Err(SendError::Closed(Box::new(frame)));
+            return Err(Unsent::Closed);
         }
-        let (lane, bytes) = match state.queue.push(&frame, &self.options.limits) {
-            Ok(pushed) => pushed,
-            Err(cause) => {
-                let frame = Box::new(frame);
-                return Err(SendError::Unsendable { frame, cause });
-            }
-        };
+        let pushed = state.queue.push(frame, &self.options.limits);
+        let (lane, bytes) = pushed.map_err(|cause| Unsent::Unsendable(Box::new(cause)))?;
         let idle = self.queued(&mut state, lane, bytes);
         drop(state);
         if let Some(idle) = idle {

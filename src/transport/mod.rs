@@ -25,6 +25,7 @@ mod link;
 mod loopback;
 mod queue;
 mod receiver;
+mod roaming;
 mod secret;
 mod sender;
 mod tcp;

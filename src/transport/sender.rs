@@ -1,6 +1,6 @@
 //! The sending end of a link.
 
-use super::link::Link;
+use super::link::{Link, Unsent};
 use crate::wire::{Frame, FrameError};
 use std::{fmt, sync::Arc};
 
@@ -41,12 +41,12 @@ struct Handle {
 
 impl Handle {
     #[cfg(not(feature = "testkit"))]
-    fn send(&self, frame: Frame) -> Result<(), SendError> {
+    fn send(&self, frame: &Frame) -> Result<(), Unsent> {
         self.link.send(frame)
     }
 
     #[cfg(feature = "testkit")]
-    fn send(&self, frame: Frame) -> Result<(), SendError> {
+    fn send(&self, frame: &Frame) -> Result<(), Unsent> {
         self.faulty.send(&self.link, frame)
     }
 }
@@ -76,7 +76,19 @@ impl FrameSender {
     /// # Errors
     /// The frame comes back: the link is closed, or the frame breaks a limit.
     pub fn send(&self, frame: Frame) -> Result<(), SendError> {
-        self.0.send(frame)
+        match self.0.send(&frame) {
+            Ok(()) => Ok(()),
+            Err(Unsent::Closed) => Err(SendError::Closed(Box::new(frame))),
+            Err(Unsent::Unsendable(cause)) => Err(SendError::Unsendable {
+                frame: Box::new(frame),
+                cause: *cause,
+            }),
+        }
+    }
+
+    /// The same with a frame that stays where it is. Answers whether it was sent; if not, [`FrameSender::send`] says why.
+    pub fn send_ref(&self, frame: &Frame) -> bool {
+        self.0.send(frame).is_ok()
     }
 
     /// Bytes that are queued and not yet handed to the system.

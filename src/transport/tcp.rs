@@ -1,8 +1,11 @@
 //! Links over TCP.
 
 use super::{
-    Accepting, Connection, LinkOptions, Listener, LocalEnd, Peer, Tls, Transport, TransportError, handshake::Handshake,
-    link::connection, tls::Greeted,
+    Accepting, Connection, LinkOptions, Listener, LocalEnd, Peer, Tls, Transport, TransportError,
+    handshake::Handshake,
+    link::connection,
+    roaming::{RoamingListener, roaming},
+    tls::Greeted,
 };
 use crate::{clock::Clock, ident::SiloId};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -117,7 +120,7 @@ impl Transport for TcpTransport {
             let shared = self.0.clone();
             Ok(Box::new(Listening {
                 shared,
-                listener,
+                listener: RoamingListener::new(listener),
                 local_address,
             }) as Box<dyn Listener>)
         }
@@ -153,11 +156,11 @@ impl Shared {
     async fn shake_hands(&self, stream: TcpStream, address: &str, side: Side) -> Result<Connection, TransportError> {
         let TcpOptions { tls, link, .. } = &self.options;
         let Some(tls) = tls else {
-            let mut stream = stream;
+            let mut stream = roaming(stream);
             let peer = self
                 .introduce(&mut stream, address, side, link.handshake_timeout, true)
                 .await?;
-            let (reader, writer) = stream.into_split();
+            let (reader, writer) = stream.into_inner();
             return Ok(connection(*link, peer, reader, writer));
         };
         let start = self.clock.now();
@@ -294,7 +297,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 
 struct Listening {
     shared: Arc<Shared>,
-    listener: TcpListener,
+    listener: RoamingListener,
     local_address: String,
 }
 

@@ -34,6 +34,13 @@ pub enum Frame {
         /// The caller's number of the fence; comes back in the answer.
         k: u64,
     },
+    /// Asks for [`Frame::Handled`] when all that this link brought before has been handled: it is on its way to rest, or back.
+    Mark {
+        /// The actor whose messages it is behind.
+        actor: ActorId,
+        /// The caller's number of the mark; comes back in the answer.
+        k: u64,
+    },
     /// Asks who owns the actor, or who should.
     Lookup {
         /// The asker's number; comes back in the answer.
@@ -83,6 +90,13 @@ pub enum Frame {
         hint: Option<Hint>,
         /// Whether messages of this link were lost further on: their outcome is not known.
         lost: bool,
+    },
+    /// Answers [`Frame::Mark`].
+    Handled {
+        /// The actor.
+        actor: ActorId,
+        /// The caller's number of the mark; comes back in the answer.
+        k: u64,
     },
     /// Answers [`Frame::Enter`]: the silo does not own the actor.
     NotHere {

@@ -40,7 +40,7 @@ impl Limits {
         check("max_chain", "actors", actors, max, subject)
     }
 
-    pub(super) fn check_name(name: &str, subject: impl FnOnce() -> String) -> Result<(), FrameError> {
+    pub(super) fn check_name(name: &[u8], subject: impl FnOnce() -> String) -> Result<(), FrameError> {
         check("MAX_NAME_BYTES", "bytes", name.len(), Self::MAX_NAME_BYTES, subject)
     }
 }

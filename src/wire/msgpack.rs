@@ -7,7 +7,10 @@
 use super::shape::{self, ShapeError};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
+
+/// A document larger than this is not copied, in bytes.
+const LARGE: usize = 8 * 1024;
 
 /// How deep arrays, maps, structs and enums may be nested.
 pub const MAX_DEPTH: usize = 64;
@@ -66,9 +69,22 @@ pub enum DecodeError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
-    let mut bytes = Vec::with_capacity(64);
-    encode_into(&mut bytes, value)?;
-    Ok(bytes.into())
+    thread_local! {
+        /// Where documents are written before their length is known: they are mostly small, and a block of the right size is one
+        /// allocation.
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    // Taken out: a value may encode others within its own `Serialize`.
+    let mut bytes = SCRATCH.take();
+    let encoded = encode_into(&mut bytes, value);
+    if encoded.is_ok() && bytes.len() > LARGE {
+        return Ok(bytes.into());
+    }
+    let document = encoded.map(|()| Bytes::copy_from_slice(&bytes));
+    bytes.clear();
+    bytes.shrink_to(LARGE);
+    SCRATCH.set(bytes);
+    document
 }
 
 /// Appends the encoding to `bytes`. After an error `bytes` ends with a part of it.

@@ -36,6 +36,7 @@ impl AtCaller<'_> {
                 self.on(|way, steps| way.fenced(&to, k, None, false, steps));
             }
             Step::Fence { to, k } => self.dial(&to, Frame::Fence(k)),
+            Step::Mark { .. } => unreachable!("a world has fewer messages than one mark is for"),
             Step::Enter { to, k } if self.config.has(Mutant::NoEnter) => {
                 self.on(|way, steps| way.fenced(&to, k, None, false, steps));
             }

@@ -1,11 +1,15 @@
 //! The TLS handshake, and what its failures mean.
 
 use super::{CertificateProblem, Tls};
-use crate::transport::{TransportError, handshake::tls_needed};
+use crate::transport::{
+    TransportError,
+    handshake::tls_needed,
+    roaming::{RoamingStream, roaming},
+};
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible, pki_types::ServerName};
 use std::{io, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy, sink},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink},
     net::TcpStream,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -19,7 +23,7 @@ const MAX_IGNORED: u64 = 64 * 1024;
 
 /// A connection on which both sides have shown their certificates.
 pub(in crate::transport) struct Greeted {
-    pub(in crate::transport) stream: TlsStream<TcpStream>,
+    pub(in crate::transport) stream: TlsStream<RoamingStream>,
     /// Whether the other side's certificate is one of a silo.
     pub(in crate::transport) is_silo: bool,
 }
@@ -33,7 +37,7 @@ impl Tls {
             None => host(address)?,
         };
         let connector = TlsConnector::from(certificates.dialler.clone());
-        let stream = connector.connect(name, stream).await;
+        let stream = connector.connect(name, roaming(stream)).await;
         let stream = stream.map_err(|error| failure(address, error))?;
         Ok(Greeted {
             stream: stream.into(),
@@ -62,7 +66,7 @@ impl Tls {
         }
         let certificates = self.current();
         let acceptor = TlsAcceptor::from(certificates.listener.clone());
-        match acceptor.accept(stream).into_fallible().await {
+        match acceptor.accept(roaming(stream)).into_fallible().await {
             Ok(stream) => {
                 let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
                 let is_silo = certificates.check_silo(chain, self.clock().wall_micros()).is_ok();
@@ -80,11 +84,11 @@ impl Tls {
     }
 
     /// Says why, and waits for the peer to have heard it.
-    async fn turn_away(&self, stream: &mut TcpStream, words: &[u8]) {
+    async fn turn_away(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin, words: &[u8]) {
         let tell = async {
             stream.write_all(words).await?;
             stream.shutdown().await?;
-            copy(&mut stream.take(MAX_IGNORED), &mut sink()).await
+            copy(&mut (&mut stream).take(MAX_IGNORED), &mut sink()).await
         };
         // Whether it hears them changes nothing here.
         let _unheard = self.clock().timeout(LAST_WORDS, tell).await;

@@ -37,18 +37,35 @@ impl<'a> Cursor<'a> {
         self.take(field).map(u64::from_le_bytes)
     }
 
-    fn name(&mut self, field: &'static str) -> Result<&'a str, FrameError> {
+    fn name_bytes(&mut self, field: &'static str) -> Result<&'a [u8], FrameError> {
         let length = usize::from(u16::from_le_bytes(self.take(field)?));
         let Some((name, rest)) = self.rest.split_at_checked(length) else {
             return Err(self.malformed(field, "is cut off"));
         };
         self.rest = rest;
+        Ok(name)
+    }
+
+    fn text(&self, field: &'static str, name: &'a [u8]) -> Result<&'a str, FrameError> {
         std::str::from_utf8(name).map_err(|_| self.malformed(field, "is not UTF-8"))
     }
 
+    /// The bytes from `start`, where the cursor was before, up to where it is.
+    fn since(&self, start: &'a [u8]) -> &'a [u8] {
+        &start[..start.len() - self.rest.len()]
+    }
+
     pub(super) fn actor(&mut self, names: &mut Interner) -> Result<ActorId, FrameError> {
-        let (kind, key) = (self.name("the kind")?, self.name("the key")?);
-        self.actor_id(names, kind, key)
+        let start = self.rest;
+        let (kind, key) = (self.name_bytes("the kind")?, self.name_bytes("the key")?);
+        let bytes = self.since(start);
+        if let Some(known) = names.recent.actor(bytes) {
+            return Ok(known);
+        }
+        let (kind, key) = (self.text("the kind", kind)?, self.text("the key", key)?);
+        let actor = self.actor_id(names, kind, key)?;
+        names.recent.keep_actor(bytes, &actor);
+        Ok(actor)
     }
 
     fn actor_id(&self, names: &mut Interner, kind: &str, key: &str) -> Result<ActorId, FrameError> {
@@ -64,17 +81,29 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn message(&mut self, names: &mut Interner) -> Result<Arc<str>, FrameError> {
-        let name = self.name("the message's name")?;
-        names.get("message name", name).map_err(|source| self.bad_name(source))
+        let name = self.name_bytes("the message's name")?;
+        if let Some(same) = names.same_message(name) {
+            return Ok(same);
+        }
+        let name = self.text("the message's name", name)?;
+        names.message(name).map_err(|source| self.bad_name(source))
     }
 
     pub(super) fn process(&mut self, names: &mut Interner) -> Result<ProcessId, FrameError> {
+        let start = self.rest;
         match self.take("the sender")? {
             [0] => {
-                let name = self.name("the sender's name")?;
-                let name = names.get("silo name", name).map_err(|source| self.bad_name(source))?;
+                let name = self.name_bytes("the sender's name")?;
                 let incarnation = self.u64("the sender's incarnation")?;
-                Ok(ProcessId::Silo(SiloId::new(name, incarnation)))
+                let bytes = self.since(start);
+                if let Some(known) = names.recent.process(bytes) {
+                    return Ok(known);
+                }
+                let name = self.text("the sender's name", name)?;
+                let name = names.get("silo name", name).map_err(|source| self.bad_name(source))?;
+                let process = ProcessId::Silo(SiloId::new(name, incarnation));
+                names.recent.keep_process(bytes, &process);
+                Ok(process)
             }
             [1] => Ok(ProcessId::Client(ClientId(self.u64("the sender's id")?))),
             _ => Err(self.malformed("the sender", "is neither a silo nor a client")),

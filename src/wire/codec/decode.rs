@@ -217,6 +217,14 @@ impl Decoder {
                 actor: head.actor(names)?,
                 k,
             },
+            kind::MARK => Frame::Mark {
+                actor: head.actor(names)?,
+                k,
+            },
+            kind::HANDLED => Frame::Handled {
+                actor: head.actor(names)?,
+                k,
+            },
             kind::LOOKUP => {
                 let actor = head.actor(names)?;
                 Frame::Lookup { request, actor }

@@ -164,6 +164,8 @@ impl Outgoing {
             Frame::Fence { actor, k } => put.actor(kind::FENCE, *k, Epoch::ZERO, actor),
             Frame::Enter { actor, k } => put.actor(kind::ENTER, *k, Epoch::ZERO, actor),
             Frame::NotHere { actor, k } => put.actor(kind::NOT_HERE, *k, Epoch::ZERO, actor),
+            Frame::Mark { actor, k } => put.actor(kind::MARK, *k, Epoch::ZERO, actor),
+            Frame::Handled { actor, k } => put.actor(kind::HANDLED, *k, Epoch::ZERO, actor),
             Frame::Lookup { request, actor } => put.actor(kind::LOOKUP, request.0, Epoch::ZERO, actor),
             Frame::Go { actor, epoch } => put.actor(kind::GO, 0, *epoch, actor),
             Frame::PartTaken { actor, epoch, upto } => put.actor(kind::PART_TAKEN, *upto, *epoch, actor),
@@ -323,23 +325,23 @@ fn subject(kind: u8, fixed: &Fixed<'_>) -> String {
 }
 
 fn check_actor(actor: &ActorId, subject: impl Fn() -> String) -> Result<(), FrameError> {
-    Limits::check_name(actor.kind(), || format!("a kind in {}", subject()))?;
-    Limits::check_name(actor.key(), || format!("a key in {}", subject()))
+    Limits::check_name(actor.kind().as_bytes(), || format!("a kind in {}", subject()))?;
+    Limits::check_name(actor.key_bytes(), || format!("a key in {}", subject()))
 }
 
 fn check_call(call: &Call, limits: &Limits) -> Result<(), FrameError> {
     let subject = || format!("the message {} for {}", call.message, call.actor);
     check_actor(&call.actor, subject)?;
-    Limits::check_name(&call.message, || format!("the name of {}", subject()))?;
+    Limits::check_name(call.message.as_bytes(), || format!("the name of {}", subject()))?;
     if let ProcessId::Silo(silo) = &call.from {
-        Limits::check_name(silo.name(), || format!("the sender's name in {}", subject()))?;
+        Limits::check_name(silo.name().as_bytes(), || format!("the sender's name in {}", subject()))?;
     }
     limits.check_chain(call.chain.len(), || format!("the chain of {}", subject()))?;
     call.chain.iter().try_for_each(|actor| check_actor(actor, subject))
 }
 
 fn actor_bytes(actor: &ActorId) -> usize {
-    2 * size_of::<u16>() + actor.kind().len() + actor.key().len()
+    2 * size_of::<u16>() + actor.kind().len() + actor.key_bytes().len()
 }
 
 /// What [`put_call`] writes.
@@ -358,24 +360,24 @@ fn call_bytes(call: &Call) -> usize {
         + call.chain.iter().map(actor_bytes).sum::<usize>()
 }
 
-fn put_name(bytes: &mut Vec<u8>, name: &str) {
+fn put_name(bytes: &mut Vec<u8>, name: &[u8]) {
     let length = u16::try_from(name.len()).expect("invariant: the limits were checked");
     bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.extend_from_slice(name.as_bytes());
+    bytes.extend_from_slice(name);
 }
 
 fn put_actor(bytes: &mut Vec<u8>, actor: &ActorId) {
-    put_name(bytes, actor.kind());
-    put_name(bytes, actor.key());
+    put_name(bytes, actor.kind().as_bytes());
+    put_name(bytes, actor.key_bytes());
 }
 
 fn put_call(bytes: &mut Vec<u8>, call: &Call) {
     put_actor(bytes, &call.actor);
-    put_name(bytes, &call.message);
+    put_name(bytes, call.message.as_bytes());
     match &call.from {
         ProcessId::Silo(silo) => {
             bytes.push(0);
-            put_name(bytes, silo.name());
+            put_name(bytes, silo.name().as_bytes());
             bytes.extend_from_slice(&silo.incarnation().to_le_bytes());
         }
         ProcessId::Client(client) => {

@@ -1,5 +1,6 @@
 //! Names that come in again and again share one allocation.
 
+use super::recent::Recent;
 use crate::ident::InvalidName;
 use foldhash::fast::RandomState;
 use std::{collections::HashSet, sync::Arc};
@@ -8,11 +9,26 @@ use std::{collections::HashSet, sync::Arc};
 #[derive(Debug, Default)]
 pub(super) struct Interner {
     names: HashSet<Arc<str>, RandomState>,
+    /// The name of the last message.
+    message: Option<Arc<str>>,
+    pub(super) recent: Recent,
 }
 
 impl Interner {
     const MAX_NAMES: usize = 1024;
     const MAX_BYTES: usize = 128;
+
+    /// The name of a message, if the last one had the same.
+    pub(super) fn same_message(&self, name: &[u8]) -> Option<Arc<str>> {
+        self.message.as_ref().filter(|last| last.as_bytes() == name).cloned()
+    }
+
+    /// The name of a message, which the next one may have too.
+    pub(super) fn message(&mut self, name: &str) -> Result<Arc<str>, InvalidName> {
+        let name = self.get("message name", name)?;
+        self.message = Some(name.clone());
+        Ok(name)
+    }
 
     /// The name, which is checked when it is new.
     pub(super) fn get(&mut self, what: &'static str, name: &str) -> Result<Arc<str>, InvalidName> {

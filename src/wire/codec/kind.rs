@@ -29,6 +29,7 @@ kinds! {
     LOOKUP = 4 "Lookup"
     QUERY = 5 "Query"
     PING = 6 "Ping"
+    MARK = 7 "Mark"
 
     REPLY = 16 "Reply"
     BOUNCE = 17 "Bounce"
@@ -39,6 +40,7 @@ kinds! {
     ANSWER = 22 "Answer"
     PONG = 23 "Pong"
     VIEW = 24 "View"
+    HANDLED = 25 "Handled"
 
     OFFER = 32 "Offer"
     PACKAGE = 33 "Package"

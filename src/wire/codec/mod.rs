@@ -23,7 +23,7 @@
 //! | kind | number | epoch | flags | fixed | extension | payload |
 //! |---|---|---|---|---|---|---|
 //! | Call | request | | | call | trace | body |
-//! | Fence, Enter, NotHere | k | | | actor | | |
+//! | Fence, Mark, Handled, Enter, NotHere | k | | | actor | | |
 //! | Lookup | request | | | actor | | |
 //! | Query | request | | | | name | body |
 //! | Ping, Pong | n | | | | | |
@@ -70,6 +70,7 @@ mod outgoing;
 mod pieces;
 #[cfg(test)]
 mod properties;
+mod recent;
 #[cfg(test)]
 mod seeds;
 mod whole;

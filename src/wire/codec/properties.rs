@@ -206,6 +206,8 @@ pub(super) fn frame() -> impl Strategy<Value = Frame> {
             (actor(), any::<u64>()).prop_map(|(actor, k)| Frame::Fence { actor, k }),
             (actor(), any::<u64>()).prop_map(|(actor, k)| Frame::Enter { actor, k }),
             (actor(), any::<u64>()).prop_map(|(actor, k)| Frame::NotHere { actor, k }),
+            (actor(), any::<u64>()).prop_map(|(actor, k)| Frame::Mark { actor, k }),
+            (actor(), any::<u64>()).prop_map(|(actor, k)| Frame::Handled { actor, k }),
             (actor(), any::<u64>(), option::of(hint()), any::<bool>())
                 .prop_map(|(actor, k, hint, lost)| Frame::Fenced { actor, k, hint, lost }),
             (actor(), hint()).prop_map(|(actor, hint)| Frame::Moved { actor, hint }),
