@@ -21,11 +21,6 @@ mod machine {
     pub(crate) use parking_lot::Mutex;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-    /// Whether a lock is still held, as far as this thread knows.
-    pub(super) fn seems_held(held: &AtomicBool) -> bool {
-        held.load(Ordering::Relaxed)
-    }
-
     /// Between two looks for what another thread is about to do.
     pub(super) fn relax(looks: u32) {
         if looks % 128 == 127 {
@@ -54,11 +49,6 @@ mod explored {
             model();
         });
         println!("{name}: {} runs", runs.load(std::sync::atomic::Ordering::Relaxed));
-    }
-
-    /// In a model a thread may know nothing new however often it looks.
-    pub(super) fn seems_held(_: &AtomicBool) -> bool {
-        false
     }
 
     /// Between two looks for what another thread is about to do.
