@@ -142,6 +142,10 @@ impl Shared {
         let Some(mut round) = round else { return Poll::Pending };
         {
             let mut woken = self.woken.lock();
+            // Under the lock: who ends all tasks says so first, and then clears what is woken.
+            if self.has_ended() {
+                return Poll::Ready(());
+            }
             if woken.in_charge != side || woken.tasks.is_empty() {
                 return Poll::Pending;
             }
@@ -149,7 +153,8 @@ impl Shared {
             mem::swap(&mut woken.tasks, &mut round);
         }
         for task in round.drain(..) {
-            if task.run() || self.has_ended() {
+            // Again: who ends all tasks leaves one that runs to its thread.
+            if self.has_ended() || task.run() || self.has_ended() {
                 task.future.lock().take();
                 self.all.lock().remove(&task.number);
             }
@@ -433,7 +438,9 @@ mod tests {
         let case = Case::new();
         assert!(case.thread().is_some());
         case.tasks.end();
-        assert!(case.thread().is_none());
+        // The poll that answered may not have returned yet.
+        let answers = (0..1_000).take_while(|_| case.thread().is_some()).count();
+        assert!(answers < 1_000, "it runs on");
         let held = Arc::new(());
         let also = held.clone();
         case.tasks.spawn(Box::pin(async move { drop(also) }));
