@@ -33,7 +33,7 @@ fn request() -> Request {
             min_turns: 50,
             watch_for: Duration::from_secs(1),
             // An actor that panics again and again is rebuilt after pauses of 10 s at last: what shows the fault comes slowly.
-            watch_limit: Duration::from_secs(240),
+            watch_limit: Duration::from_secs(420),
             settle_limit: Duration::from_secs(90),
             slower_percent: 1_000_000,
             ..Criteria::default()
@@ -45,7 +45,7 @@ fn request() -> Request {
 /// Looks at the rollout until it is so.
 async fn until(cluster: &Cluster, is_so: impl Fn(&Rollout) -> bool) -> Rollout {
     let clock = Clock::system();
-    let end = clock.now() + Duration::from_secs(360);
+    let end = clock.now() + Duration::from_secs(540);
     loop {
         // A silo that was killed a moment ago may have been asked.
         if let Ok(Some(rollout)) = cluster.admin().rollout().await {
