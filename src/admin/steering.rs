@@ -3,7 +3,7 @@
 use super::AdminError;
 use crate::{
     actor::CallError,
-    client::Client,
+    client::{Client, QUERY_TIMEOUT},
     ident::{ActorId, SiloId},
     rollout::{Answered, Asked, Command, Plan, ROLLOUT_QUERY, Request, Rollout},
     store::SiloStatus,
@@ -16,9 +16,6 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
-
-/// How long a silo may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Asks the silos of a cluster about themselves, and tells them what to do. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -206,7 +203,7 @@ impl Admin {
         query: &'static str,
         question: &Q,
     ) -> Result<A, AdminError> {
-        self.ask_within(silo, query, question, TIMEOUT).await
+        self.ask_within(silo, query, question, QUERY_TIMEOUT).await
     }
 
     /// Asks a silo for what may take it so long.

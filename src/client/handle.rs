@@ -11,7 +11,7 @@ use bytes::Bytes;
 use std::{fmt, ops::Deref, sync::Arc, time::Duration};
 
 /// How long a silo may take to answer a query.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A caller outside the cluster. Cheap to clone; works in any executor. All clones are one sender.
 ///

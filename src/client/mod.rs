@@ -13,3 +13,4 @@ mod handle;
 pub use builder::ClientBuilder;
 pub use error::ConnectError;
 pub use handle::Client;
+pub(crate) use handle::QUERY_TIMEOUT;

@@ -362,6 +362,8 @@ mod tests {
     struct Case {
         tasks: LinkTasks,
         home: Handle,
+        /// Looks when the test says so.
+        keeper: Keeper,
         /// What is sent here comes back, with the thread that answered.
         ask: channel::UnboundedSender<mpsc::Sender<thread::ThreadId>>,
         _stop: [oneshot::Sender<()>; 2],
@@ -373,7 +375,6 @@ mod tests {
             let tasks = LinkTasks::new();
             home.spawn(tasks.clone().run(Side::Home));
             aside.spawn(tasks.clone().run(Side::Aside));
-            aside.spawn(tasks.clone().keep(Clock::system()));
             let (ask, mut asked) = channel::unbounded_channel::<mpsc::Sender<_>>();
             tasks.spawn(Box::pin(async move {
                 while let Some(answer) = asked.recv().await {
@@ -381,6 +382,7 @@ mod tests {
                 }
             }));
             Self {
+                keeper: Keeper::new(tasks.clone()),
                 tasks,
                 home,
                 ask,
@@ -409,20 +411,26 @@ mod tests {
 
     #[test]
     fn tasks_run_beside_a_blocked_thread_and_come_back_to_it() {
-        let case = Case::new();
+        let mut case = Case::new();
         let home = case.thread().expect("it runs");
         let blocked = case.block();
+        // Asked whether it is there, and not heard of; once more if it ran until a moment ago.
+        for _ in 0..3 {
+            case.keeper.look(false);
+        }
         let aside = case.thread().expect("it runs though the thread is blocked");
         assert_ne!(aside, home);
         assert_eq!(case.thread(), Some(aside), "it stays there for now");
         drop(blocked);
-        let (clock, start) = (Clock::system(), Clock::system().now());
+        for _ in 0..FIRST_STAY {
+            assert_ne!(case.thread(), Some(home), "not before its time");
+            case.keeper.look(true);
+        }
+        // Not while a task runs.
+        let mut looks = 0..1_000;
         while case.thread() != Some(home) {
-            assert!(
-                clock.now().since(start) < Duration::from_secs(30),
-                "it does not come back"
-            );
-            thread::sleep(LOOK);
+            assert!(looks.next().is_some(), "it does not come back");
+            case.keeper.look(true);
         }
     }
 

@@ -28,7 +28,7 @@ use crate::{
     membership::{Membership, View},
     placement::{Placement, PlacementError},
     runtime::{BlockingPool, DeadLetters, Pool, Watcher},
-    store::{SiloStatus, Store},
+    store::{SiloStatus, Store, StoreError, StoreFuture},
     telemetry::ArrivalFigures,
     version::{NoMatch, Preference},
     wire::{ArrivedActor, DrainProgress, Failure, FailureCode, Located, Ran},
@@ -230,6 +230,18 @@ impl Node {
             store: parts.store,
             registry: parts.registry,
         })
+    }
+
+    /// An operation on the store, given up when it takes too long.
+    pub(super) async fn in_time<T>(&self, operation: StoreFuture<'_, T>) -> Result<T, StoreError> {
+        let timeout = self.options.membership.store_timeout;
+        let late = || {
+            Err(StoreError::Unavailable {
+                place: self.store.describe(),
+                why: format!("it took longer than {timeout:?}"),
+            })
+        };
+        self.clock.timeout(timeout, operation).await.unwrap_or_else(late)
     }
 
     /// Gives the node what needs the node to be made.

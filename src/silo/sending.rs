@@ -6,7 +6,6 @@ use crate::{
     clock::Moment,
     ident::ActorId,
     mailbox::{Body, Chain, Letter, ReplyTo, ReplyWait, reply_pair},
-    store::{StoreError, StoreFuture},
     wire::{Failure, FailureCode, Ran},
 };
 use bytes::Bytes;
@@ -56,17 +55,5 @@ impl Node {
                 })?,
             }
         }
-    }
-
-    /// An operation on the store, given up when it takes too long.
-    pub(super) async fn in_time<T>(&self, operation: StoreFuture<'_, T>) -> Result<T, StoreError> {
-        let timeout = self.options.membership.store_timeout;
-        let late = || {
-            Err(StoreError::Unavailable {
-                place: self.store.describe(),
-                why: format!("it took longer than {timeout:?}"),
-            })
-        };
-        self.clock.timeout(timeout, operation).await.unwrap_or_else(late)
     }
 }

@@ -217,16 +217,12 @@ mod tests {
         let mut there = std::net::TcpStream::connect(address).expect("it listens");
         let mut here = runtimes[1].block_on(async { roaming(listener.accept().await.expect("it was dialled").0) });
         for (number, runtime) in (1u8..).zip(runtimes.iter().chain(&runtimes)) {
-            // The peer writes only after the task waits: its reactor has to wake it.
-            let mut writes = there.try_clone().expect("cloned");
+            // The peer writes after the first look of who reads: the reactor has to wake it.
             let read = runtime.block_on(async {
-                let writer = tokio::task::spawn_blocking(move || {
-                    std::thread::sleep(std::time::Duration::from_millis(5));
-                    std::io::Write::write_all(&mut writes, &[number]).expect("written");
-                });
-                let read = here.read_u8().await.expect("read");
+                let writes = async { std::io::Write::write_all(&mut there, &[number]).expect("written") };
+                let (read, ()) = futures_util::future::join(here.read_u8(), writes).await;
+                let read = read.expect("read");
                 here.write_all(&[read]).await.expect("written");
-                writer.await.expect("it ends");
                 read
             });
             assert_eq!(read, number);

@@ -13,17 +13,23 @@ use quark::{
 };
 use std::time::Duration;
 
+/// A simulation by this seed, whose silos host one kind.
+fn sim_of<A: Actor>(seed: u64) -> Sim {
+    quiet();
+    let mut sim = Sim::new(seed);
+    sim.program("v1", || {
+        SiloBuilder::workers(Silo::builder(), 1)
+            .without_linked()
+            .register::<A>()
+    });
+    sim
+}
+
 /// Seed 10001 of `every_law_holds_whatever_fails`. Every silo that the client knows goes, before one that comes after them can tell
 /// it of itself: the client dialled the old ones for ever, though others listened where it had begun.
 #[test]
 fn a_client_whose_silos_have_all_gone_finds_those_that_came_after_them() {
-    quiet();
-    let mut sim = Sim::new(10_001);
-    sim.program("v1", || {
-        SiloBuilder::workers(Silo::builder(), 1)
-            .without_linked()
-            .register::<Account>()
-    });
+    let mut sim = sim_of::<Account>(10_001);
     let said = sim.run(Duration::from_secs(300), async |world| {
         let fleet = Fleet::start(&world, ["silo-0", "silo-1"], "v1");
         assert!(fleet.whole(Duration::from_secs(30)).await);
@@ -94,13 +100,7 @@ fn an_actor_whose_registration_the_store_forgot_while_it_ended_comes_up_again() 
 /// actors that it did not have yet, and what they held was answered by nobody.
 #[test]
 fn a_silo_that_leaves_while_it_registers_actors_answers_for_what_they_hold() {
-    quiet();
-    let mut sim = Sim::new(145);
-    sim.program("v1", || {
-        SiloBuilder::workers(Silo::builder(), 1)
-            .without_linked()
-            .register::<Account>()
-    });
+    let mut sim = sim_of::<Account>(145);
     let said = sim.run(Duration::from_secs(300), async |world| {
         let fleet = Fleet::start(&world, ["silo-0", "silo-1"], "v1");
         assert!(fleet.whole(Duration::from_secs(30)).await);
@@ -132,13 +132,7 @@ fn a_silo_that_leaves_while_it_registers_actors_answers_for_what_they_hold() {
 /// right: it was taken for its own predecessor, and could not join until that time had come.
 #[test]
 fn a_silo_that_started_by_a_clock_that_was_ahead_starts_again_by_one_that_is_right() {
-    quiet();
-    let mut sim = Sim::new(10_005);
-    sim.program("v1", || {
-        SiloBuilder::workers(Silo::builder(), 1)
-            .without_linked()
-            .register::<Account>()
-    });
+    let mut sim = sim_of::<Account>(10_005);
     let said = sim.run(Duration::from_secs(300), async |world| {
         let fleet = Fleet::start(&world, ["silo-0", "silo-1"], "v1");
         world.jump_wall("silo-0", 3_600_000_000);
@@ -162,13 +156,7 @@ fn a_silo_that_started_by_a_clock_that_was_ahead_starts_again_by_one_that_is_rig
 /// had been sent.
 #[test]
 fn what_waits_for_a_link_to_a_silo_that_is_found_dead_runs_elsewhere() {
-    quiet();
-    let mut sim = Sim::new(1);
-    sim.program("v1", || {
-        SiloBuilder::workers(Silo::builder(), 1)
-            .without_linked()
-            .register::<Account>()
-    });
+    let mut sim = sim_of::<Account>(1);
     let said = sim.run(Duration::from_secs(300), async |world| {
         let fleet = Fleet::start(&world, ["silo-0", "silo-1"], "v1");
         assert!(fleet.whole(Duration::from_secs(30)).await);
@@ -216,13 +204,7 @@ impl Handler<Count> for Tally {
 /// noticed. They lived twice until they were idle: no save told them.
 #[test]
 fn actors_that_are_never_saved_live_once_after_the_store_forgot_where() {
-    quiet();
-    let mut sim = Sim::new(3);
-    sim.program("v1", || {
-        SiloBuilder::workers(Silo::builder(), 1)
-            .without_linked()
-            .register::<Tally>()
-    });
+    let mut sim = sim_of::<Tally>(3);
     const KEYS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let said = sim.run(Duration::from_secs(300), async |world| {
         let silos = ["silo-0", "silo-1"];
