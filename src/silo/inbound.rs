@@ -1,6 +1,6 @@
 //! Frames as they come in: over links that others dialled, and over those that this silo dialled.
 
-use super::{Gate, Node, accepted::AcceptedLink};
+use super::{Gate, Node, accepted::AcceptedLink, migration_service::OfferAnswered};
 use crate::{
     caller::{LinkEvents, Unsent, arrival, from_call},
     ident::{ProcessId, RequestId, SiloId},
@@ -103,7 +103,16 @@ impl Node {
             Frame::NotHere { actor, k } => board.not_here(from, &actor, k),
             Frame::Moved { actor, hint } => board.moved(&actor, hint),
             Frame::Answer { request, outcome } => board.replied(request, outcome),
-            Frame::OfferAnswer { batch, refusals } => self.services.offer_answered(from.clone(), batch, refusals),
+            Frame::OfferAnswer {
+                batch,
+                refusals,
+                serves,
+            } => self.services.offer_answered(OfferAnswered {
+                from: from.clone(),
+                batch,
+                refusals,
+                serves,
+            }),
             Frame::Refused { actor, epoch, why } => {
                 tracing::info!(%actor, %from, ?why, "a package was refused");
                 self.moves.blame(&actor, MoveFailure::Refused(why));

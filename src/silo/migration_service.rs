@@ -92,6 +92,7 @@ pub(super) struct OfferAnswered {
     pub(super) from: SiloId,
     pub(super) batch: u64,
     pub(super) refusals: Vec<Option<Refusal>>,
+    pub(super) serves: bool,
 }
 
 impl Handler<Changed> for MigrationSupervisor {
@@ -119,9 +120,12 @@ impl Handler<Offered> for MigrationSupervisor {
                 refusal => refusal,
             }
         };
-        let refusals = offered.items.iter().map(answer).collect();
-        let batch = offered.batch;
-        node.accepted.send(offered.link, Frame::OfferAnswer { batch, refusals });
+        let answer = Frame::OfferAnswer {
+            batch: offered.batch,
+            refusals: offered.items.iter().map(answer).collect(),
+            serves: node.moves.ran(node.pool().turns()),
+        };
+        node.accepted.send(offered.link, answer);
     }
 }
 
@@ -133,6 +137,9 @@ impl Handler<OfferAnswered> for MigrationSupervisor {
         let Some(offered) = moves.answered(&answered.from, answered.batch) else {
             return;
         };
+        if answered.serves {
+            moves.target_serves();
+        }
         let mut refusals = answered.refusals.into_iter();
         for actor in offered.actors {
             match refusals.next() {
@@ -160,6 +167,7 @@ impl MigrationSupervisor {
 
     /// Freezes what was accepted and offers what is wanted, as far as there is room.
     fn go_on(&self) {
+        self.node.moves.ran(self.node.pool().turns());
         while let Some((actor, to)) = self.node.moves.begin_next() {
             self.freeze(&actor, &to);
         }

@@ -3,13 +3,13 @@
 use super::{
     Node,
     membership_service::{self, MembershipSupervisor},
-    migration_service::{self, MigrationSupervisor},
+    migration_service::{self, MigrationSupervisor, OfferAnswered},
     queries::News,
 };
 use crate::{
     ident::{LinkId, SiloId},
     membership,
-    wire::{OfferItem, Refusal},
+    wire::OfferItem,
 };
 use actix::Addr;
 use parking_lot::Mutex;
@@ -77,9 +77,9 @@ impl ServiceAddresses {
     }
 
     /// A target has answered an offer.
-    pub(super) fn offer_answered(&self, from: SiloId, batch: u64, refusals: Vec<Option<Refusal>>) {
+    pub(super) fn offer_answered(&self, answer: OfferAnswered) {
         if let Some(address) = &*self.migration.lock() {
-            address.do_send(migration_service::OfferAnswered { from, batch, refusals });
+            address.do_send(answer);
         }
     }
 

@@ -193,6 +193,8 @@ pub enum Frame {
         batch: u64,
         /// `None` is accepted; in the order offered.
         refusals: Vec<Option<Refusal>>,
+        /// Whether it runs messages of others too, which moves must not keep waiting.
+        serves: bool,
     },
     /// The target does not take the package after all.
     Refused {

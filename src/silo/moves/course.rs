@@ -121,11 +121,26 @@ impl Moves {
         }
     }
 
-    /// The next actor that is to be frozen, and where it goes: as long as what is under way has room for what it is taken
-    /// to weigh.
+    /// This silo has run so many turns. Answers whether it has served others of late.
+    pub(in crate::silo) fn ran(&self, turns: u64) -> bool {
+        let now = self.clock.now();
+        self.state.lock().pace.ran(turns, now)
+    }
+
+    /// A target serves others beside what moves there.
+    pub(in crate::silo) fn target_serves(&self) {
+        let now = self.clock.now();
+        self.state.lock().pace.others_are_served(now);
+    }
+
+    /// The next actor that is to be frozen, and where it goes: as long as what is under way has room for it, and for what it is
+    /// taken to weigh.
     pub(in crate::silo) fn begin_next(&self) -> Option<(ActorId, SiloId)> {
         let since = self.clock.now();
         let mut state = self.state.lock();
+        if !state.pace.has_room(state.under_way.len(), since) {
+            return None;
+        }
         loop {
             let actor = state.accepted.front()?;
             let Some(one) = state.all.get(actor) else {
@@ -228,12 +243,16 @@ impl Moves {
     pub(in crate::silo) fn ended(&self, actor: &ActorId, result: Result<usize, MoveFailure>) {
         let mut state = self.state.lock();
         let Some(one) = state.all.get_mut(actor) else { return };
-        if !matches!(one.stage, Stage::Freezing { .. } | Stage::Frozen { .. }) {
+        let (Stage::Freezing { since, .. } | Stage::Frozen { since, .. }) = one.stage else {
             return;
-        }
+        };
         let why = one.why.take();
         match result {
-            Ok(bytes) => self.over(&mut state, actor, Ok(bytes)),
+            Ok(bytes) => {
+                let now = self.clock.now();
+                state.pace.took(now.since(since), now);
+                self.over(&mut state, actor, Ok(bytes));
+            }
             Err(MoveFailure::CalledOff) => {
                 let why = why.unwrap_or(MoveFailure::CalledOff);
                 self.attempt_failed(&mut state, actor, why);

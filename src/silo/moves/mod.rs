@@ -7,10 +7,11 @@
 //!             +----------- Later <------------------------ failed, to be tried again ---------+----------------+
 //! ```
 //! A batch counts towards the most at once until all of it has ended or waits for nothing but turns that are slow. What is
-//! under way is bounded in bytes, by what actors of a kind weighed of late.
+//! under way is bounded in bytes, by what actors of a kind weighed of late, and beside work for others in number (see `pace`).
 
 mod course;
 mod outgoing;
+mod pace;
 mod past;
 mod state;
 #[cfg(test)]

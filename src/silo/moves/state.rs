@@ -1,6 +1,6 @@
 //! What is known of each move that is wanted or under way.
 
-use super::{outgoing::Waiter, past::PastMoves};
+use super::{outgoing::Waiter, pace::Pace, past::PastMoves};
 use crate::{
     clock::Moment,
     ident::{ActorId, SiloId},
@@ -80,6 +80,7 @@ pub(super) struct State {
     /// Actors whose moves nobody waits for and that are not tried again, and why.
     pub(super) given_up: HashMap<ActorId, MoveFailure, crate::chance::Hashing>,
     pub(super) past: PastMoves,
+    pub(super) pace: Pace,
 }
 
 impl State {

@@ -201,9 +201,13 @@ impl Decoder {
                 Frame::Offer { batch: n, items }
             }
             kind::OFFER_ANSWER => {
-                let OfferAnswerHead { refusals } = head.extension()?;
+                let OfferAnswerHead { refusals, serves } = head.extension()?;
                 let refusals = refusals.into_owned();
-                Frame::OfferAnswer { batch: n, refusals }
+                Frame::OfferAnswer {
+                    batch: n,
+                    refusals,
+                    serves,
+                }
             }
             kind::FENCE => Frame::Fence {
                 actor: head.actor(names)?,

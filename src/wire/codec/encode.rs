@@ -156,10 +156,14 @@ impl Outgoing {
                     &OfferHead { items },
                 )
             }
-            Frame::OfferAnswer { batch, refusals } => {
-                let refusals = Cow::Borrowed(&**refusals);
+            Frame::OfferAnswer {
+                batch,
+                refusals,
+                serves,
+            } => {
+                let (refusals, serves) = (Cow::Borrowed(&**refusals), *serves);
                 let header = header(kind::OFFER_ANSWER, *batch, Epoch::ZERO);
-                put.extended(header, Fixed::Nothing, &OfferAnswerHead { refusals })
+                put.extended(header, Fixed::Nothing, &OfferAnswerHead { refusals, serves })
             }
             Frame::Fence { actor, k } => put.actor(kind::FENCE, *k, Epoch::ZERO, actor),
             Frame::Enter { actor, k } => put.actor(kind::ENTER, *k, Epoch::ZERO, actor),

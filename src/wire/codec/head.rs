@@ -82,6 +82,8 @@ pub(super) struct OfferHead<'a> {
 #[derive(Serialize, Deserialize)]
 pub(super) struct OfferAnswerHead<'a> {
     pub(super) refusals: Cow<'a, [Option<Refusal>]>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) serves: bool,
 }
 
 #[derive(Serialize, Deserialize)]

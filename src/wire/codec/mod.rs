@@ -34,7 +34,7 @@
 //! | Located | request | | | | found | |
 //! | View | view | | | | silos | |
 //! | Offer | batch | | | | items | |
-//! | OfferAnswer | batch | | | | refusals | |
+//! | OfferAnswer | batch | | | | refusals, serves | |
 //! | Package | | epoch | | actor | version, etag, unsaved, frozen_at | u32 length, memory; then waiting Call frames |
 //! | Part | offset | epoch | | actor | total | a part of a Package frame |
 //! | PartTaken | upto | epoch | | actor | | |

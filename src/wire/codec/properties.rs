@@ -217,8 +217,13 @@ pub(super) fn frame() -> impl Strategy<Value = Frame> {
         ];
     let moves = prop_oneof![
         (any::<u64>(), vec(item, 0..4)).prop_map(|(batch, items)| Frame::Offer { batch, items }),
-        (any::<u64>(), vec(option::of(refusal()), 0..6))
-            .prop_map(|(batch, refusals)| Frame::OfferAnswer { batch, refusals }),
+        (any::<u64>(), vec(option::of(refusal()), 0..6), any::<bool>()).prop_map(|(batch, refusals, serves)| {
+            Frame::OfferAnswer {
+                batch,
+                refusals,
+                serves,
+            }
+        }),
         (actor(), epoch(), refusal()).prop_map(|(actor, epoch, why)| Frame::Refused { actor, epoch, why }),
         (actor(), epoch()).prop_map(|(actor, epoch)| Frame::Go { actor, epoch }),
         (actor(), epoch()).prop_map(|(actor, epoch)| Frame::Committed { actor, epoch }),
