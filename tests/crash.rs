@@ -53,7 +53,9 @@ impl Drop for Cluster {
 
 impl Cluster {
     async fn start() -> Self {
-        let programs = programs::build().await.expect("the programs build");
+        let programs = programs::build(programs::Beside::Tests)
+            .await
+            .expect("the programs build");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let settings = Settings {
             cluster: "crash".into(),

@@ -30,16 +30,16 @@ use tempfile::TempDir;
 
 const FLIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/flights-2013-01.csv");
 
-/// The example, built as this test was.
-fn example() -> &'static Path {
-    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
-    EXAMPLE.get_or_init(|| {
+/// Where the example's programs are, built as this test was.
+fn programs() -> &'static Path {
+    static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let built = runtime
             .expect("a runtime")
-            .block_on(programs::build())
+            .block_on(programs::build(programs::Beside::Tests))
             .expect("the example builds");
-        built.v1.with_file_name("examples").join("rolling_upgrade")
+        built.v1.parent().expect("a folder").to_owned()
     })
 }
 
@@ -70,9 +70,11 @@ impl Run {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(example());
+        let mut command = Command::new(programs().join("examples/rolling_upgrade"));
         command
             .env("TMPDIR", self.path("tmp"))
+            .arg("--programs")
+            .arg(programs())
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

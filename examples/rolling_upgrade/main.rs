@@ -106,7 +106,10 @@ async fn run(options: &Options) -> Result<ExitCode> {
     let json = options.open_json()?;
     let folder = tempfile::Builder::new().prefix("quark-flights-").tempdir();
     let folder = folder.context("cannot make a temporary folder")?;
-    let programs = programs::build().await?;
+    let programs = match options.programs() {
+        Some(folder) => programs::present(folder)?,
+        None => programs::build(programs::Beside::Example).await?,
+    };
     let screen = Arc::new(Mutex::new(Screen::new(options.is_stdout_taken())));
     let store = options.store.clone();
     let plan = Plan {

@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// Writes the receipt as JSON to a file, or to standard output (`-`); all else goes to standard error then.
     #[arg(long, value_name = "FILE|-")]
     json: Option<PathBuf>,
+    /// The folder that holds the silos' programs, flights-v1 and flights-v2. Default: cargo builds them first.
+    #[arg(long, value_name = "FOLDER")]
+    programs: Option<PathBuf>,
 }
 
 impl Options {
@@ -55,6 +58,11 @@ impl Options {
             );
         }
         Ok(())
+    }
+
+    /// Where the silos' programs are, if they need not be built.
+    pub(crate) fn programs(&self) -> Option<&Path> {
+        self.programs.as_deref()
     }
 
     /// Which file holds the flights.

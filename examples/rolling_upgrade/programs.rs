@@ -17,6 +17,38 @@ pub(crate) const V1: &str = "flights-v1";
 /// The name of version 2's program.
 pub(crate) const V2: &str = "flights-v2";
 
+/// What Cargo builds beside the programs: that with which this executable was built, so that it is taken as it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Beside {
+    /// The example, which a user runs by itself.
+    Example,
+    /// All tests: of all packages, with all features.
+    #[allow(dead_code, reason = "the example is not a test")]
+    Tests,
+}
+
+impl Beside {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Example => &[
+                "--package",
+                "quark-actors",
+                "--example",
+                "rolling_upgrade",
+                "--package",
+                V1,
+                "--bin",
+                V1,
+                "--package",
+                V2,
+                "--bin",
+                V2,
+            ],
+            Self::Tests => &["--workspace", "--all-features", "--tests", "--bins", "--examples"],
+        }
+    }
+}
+
 /// Where the programs are.
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
@@ -28,9 +60,9 @@ pub(crate) struct Programs {
 ///
 /// # Errors
 /// If they do not build, or Cargo is missing and so are they.
-pub(crate) async fn build() -> Result<Programs> {
+pub(crate) async fn build(beside: Beside) -> Result<Programs> {
     let place = Place::of_this()?;
-    match start_cargo(&place) {
+    match start_cargo(&place, beside) {
         Ok((cargo, output)) => {
             // The group is killed when the caller gives up.
             let read = tokio::task::spawn_blocking(move || executables(BufReader::new(output)));
@@ -49,7 +81,7 @@ pub(crate) async fn build() -> Result<Programs> {
                 v2: program(V2)?,
             })
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => place.present(),
+        Err(error) if error.kind() == ErrorKind::NotFound => present(&place.folder),
         Err(error) => Err(error).context("cannot run cargo to build the programs"),
     }
 }
@@ -77,27 +109,30 @@ impl Place {
             folder,
         })
     }
+}
 
-    fn present(&self) -> Result<Programs> {
-        let program = |name: &str| {
-            let path = self.folder.join(name).with_extension(env::consts::EXE_EXTENSION);
-            ensure!(
-                path.is_file(),
-                "{} is not there, and neither is cargo or the project's source to build it with; run \
-                 `cargo build --release -p {V1} -p {V2}` in the project",
-                path.display()
-            );
-            Ok(path)
-        };
-        Ok(Programs {
-            v1: program(V1)?,
-            v2: program(V2)?,
-        })
-    }
+/// The programs that were built before, in a folder.
+///
+/// # Errors
+/// If they are not there.
+pub(crate) fn present(folder: &Path) -> Result<Programs> {
+    let program = |name: &str| {
+        let path = folder.join(name).with_extension(env::consts::EXE_EXTENSION);
+        ensure!(
+            path.is_file(),
+            "{} is not there; build it with `cargo build --release -p {V1} -p {V2}` in the project",
+            path.display()
+        );
+        Ok(path)
+    };
+    Ok(Programs {
+        v1: program(V1)?,
+        v2: program(V2)?,
+    })
 }
 
 /// Starts the build. The error is of kind `NotFound` if there is no Cargo, or nothing to build from.
-fn start_cargo(place: &Place) -> io::Result<(ProcessGroup, std::process::ChildStdout)> {
+fn start_cargo(place: &Place, beside: Beside) -> io::Result<(ProcessGroup, std::process::ChildStdout)> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     std::fs::metadata(project.join("Cargo.toml"))?;
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
@@ -105,10 +140,9 @@ fn start_cargo(place: &Place) -> io::Result<(ProcessGroup, std::process::ChildSt
         .current_dir(project)
         .args(["build", "--message-format", "json-render-diagnostics"])
         .args(["--profile", &place.profile])
-        // The example is named too, though it is built: so all three share the dependencies and their features, and
-        // nothing that it was built from is built again.
-        .args(["--package", "quark-actors", "--example", "rolling_upgrade"])
-        .args(["--package", V1, "--bin", V1, "--package", V2, "--bin", V2]);
+        // This executable is named too, though it is built: so all share the dependencies and their features, and nothing
+        // that it was built from is built again.
+        .args(beside.arguments());
     if let Some(target) = place.folder.parent() {
         cargo.arg("--target-dir").arg(target);
     }

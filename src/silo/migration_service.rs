@@ -137,9 +137,7 @@ impl Handler<OfferAnswered> for MigrationSupervisor {
         let Some(offered) = moves.answered(&answered.from, answered.batch) else {
             return;
         };
-        if answered.serves {
-            moves.target_serves();
-        }
+        moves.told(answered.serves);
         let mut refusals = answered.refusals.into_iter();
         for actor in offered.actors {
             match refusals.next() {

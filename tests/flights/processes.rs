@@ -40,7 +40,8 @@ fn program(name: &str) -> PathBuf {
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .args(["build", "--quiet", "--profile", profile, "--target-dir"])
             .arg(folder.parent().expect("a target folder"))
-            .args(["-p", "flights-v1", "-p", "flights-v2", "-p", "flights-trials"])
+            // As all tests were, so that nothing is built again that they were built from.
+            .args(["--workspace", "--all-features", "--tests", "--bins", "--examples"])
             .status();
         assert!(built.expect("cargo runs").success(), "the programs do not build");
         folder

@@ -127,10 +127,10 @@ impl Moves {
         self.state.lock().pace.ran(turns, now)
     }
 
-    /// A target serves others beside what moves there.
-    pub(in crate::silo) fn target_serves(&self) {
+    /// A target has said whether it serves others beside what moves there.
+    pub(in crate::silo) fn told(&self, serves: bool) {
         let now = self.clock.now();
-        self.state.lock().pace.others_are_served(now);
+        self.state.lock().pace.told(serves, now);
     }
 
     /// The next actor that is to be frozen, and where it goes: as long as what is under way has room for it, and for what it is
@@ -138,7 +138,8 @@ impl Moves {
     pub(in crate::silo) fn begin_next(&self) -> Option<(ActorId, SiloId)> {
         let since = self.clock.now();
         let mut state = self.state.lock();
-        if !state.pace.has_room(state.under_way.len(), since) {
+        let under_way = state.under_way.len();
+        if !state.pace.has_room(under_way, since) {
             return None;
         }
         loop {

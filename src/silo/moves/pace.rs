@@ -13,7 +13,7 @@ const FIRST: f64 = 64.0;
 const LEAST: f64 = 16.0;
 
 /// How long a move may wait in queues. A message to another actor then waits about as long.
-const QUEUED: Duration = Duration::from_millis(1);
+const QUEUED: Duration = Duration::from_micros(250);
 
 /// By how many the moves under way become more or fewer while as many of them end.
 const STEP: f64 = 8.0;
@@ -26,7 +26,7 @@ const PERIOD: Duration = Duration::from_secs(5);
 
 /// How many moves may be under way beside work for others.
 pub(super) struct Pace {
-    /// Others are served until then, as far as is known.
+    /// Others are served until then, as far as is known; `None`: nobody has said yet, and they may be.
     until: Option<Moment>,
     /// How many moves may be under way as long as they are.
     window: f64,
@@ -53,11 +53,19 @@ impl Pace {
         if std::mem::replace(&mut self.turns, turns) != turns {
             self.others_are_served(now);
         }
-        self.is_limited(now)
+        self.until.is_some_and(|until| now < until)
     }
 
-    /// This silo or a target serves others.
-    pub(super) fn others_are_served(&mut self, now: Moment) {
+    /// A target has said whether it serves others.
+    pub(super) fn told(&mut self, serves: bool, now: Moment) {
+        if serves {
+            self.others_are_served(now);
+        } else {
+            self.until.get_or_insert(now);
+        }
+    }
+
+    fn others_are_served(&mut self, now: Moment) {
         if !self.is_limited(now) {
             self.window = FIRST;
         }
@@ -65,7 +73,12 @@ impl Pace {
     }
 
     /// Whether one more may begin.
-    pub(super) fn has_room(&self, under_way: usize, now: Moment) -> bool {
+    pub(super) fn has_room(&mut self, under_way: usize, now: Moment) -> bool {
+        if under_way == 0 && !self.is_limited(now) {
+            // Who served nobody then may do so now.
+            self.until = None;
+            self.window = FIRST;
+        }
         !self.is_limited(now) || (under_way as f64) < self.window
     }
 
@@ -87,7 +100,7 @@ impl Pace {
     }
 
     fn is_limited(&self, now: Moment) -> bool {
-        self.until.is_some_and(|until| now < until)
+        self.until.is_none_or(|until| now < until)
     }
 }
 
@@ -154,13 +167,21 @@ mod tests {
     fn nothing_is_held_back_where_nobody_else_is_served() {
         let mut pace = Pace::default();
         let now = Moment::default() + MILLI;
-        assert!(pace.has_room(100_000, now));
         assert!(!pace.ran(0, now), "it has never run anything");
+        let few = |pace: &mut Pace, now| pace.has_room(FIRST as usize - 1, now) && !pace.has_room(FIRST as usize, now);
+        assert!(few(&mut pace, now), "nobody has said");
+        pace.told(false, now);
+        assert!(pace.has_room(100_000, now));
         assert!(pace.ran(1, now), "it has run a turn");
-        assert!(pace.has_room(FIRST as usize - 1, now) && !pace.has_room(FIRST as usize, now));
+        assert!(few(&mut pace, now));
         let later = now + REMEMBERED;
         assert!(!pace.ran(1, later), "no turn since");
         assert!(pace.has_room(100_000, later));
+        pace.told(true, later);
+        assert!(few(&mut pace, later));
+        let later = later + REMEMBERED;
+        assert!(pace.has_room(100_000, later));
+        assert!(pace.has_room(0, later) && few(&mut pace, later), "anew");
     }
 
     #[test]
