@@ -20,6 +20,9 @@ use std::{
     time::Duration,
 };
 
+/// After how many actors others on the supervisor's thread have their turn.
+const AT_ONCE: usize = 500;
+
 /// How often a drain looks at the silo.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -142,7 +145,7 @@ impl Node {
                 if !to_tell.moved {
                     self.spawn(self.clone().free_leftovers());
                 }
-                self.want_away(to_tell);
+                self.want_away(to_tell).await;
             }
             Command::StopMigrating => self.moves.cancel_waiting(),
             Command::Deactivate => {
@@ -179,7 +182,7 @@ impl Node {
     }
 
     /// Wants every actor that can move to move, the coldest first.
-    fn want_away(&self, to_tell: &mut ToTell) {
+    async fn want_away(&self, to_tell: &mut ToTell) {
         let now = self.clock.now();
         let actors = if std::mem::replace(&mut to_tell.moved, true) {
             std::mem::take(&mut to_tell.to_move).into_iter().collect()
@@ -188,7 +191,10 @@ impl Node {
                 .select(|actor, place| place.activation.is_some().then(|| actor.clone()))
         };
         let mut ranks: Vec<Rank> = Vec::with_capacity(actors.len());
-        for actor in actors {
+        for (n, actor) in actors.into_iter().enumerate() {
+            if n % AT_ONCE == AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
             let rank = self.seats.peek(&actor, |place| {
                 let is_active = matches!(place.seat.phase(), Some((migration::Phase::Active, _)));
                 let activation = place.activation.as_ref().filter(|_| is_active)?;
@@ -201,7 +207,10 @@ impl Node {
         ranks.sort_unstable();
         // Of each kind, why its actors stay, if they do, and how many.
         let mut kinds: BTreeMap<String, (Option<MoveFailure>, usize)> = BTreeMap::new();
-        for rank in ranks {
+        for (n, rank) in ranks.into_iter().enumerate() {
+            if n % AT_ONCE == AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
             let kind = rank.actor.kind();
             if !kinds.contains_key(kind) {
                 kinds.insert(kind.to_owned(), (self.why_kind_stays(kind), 0));

@@ -8,10 +8,11 @@ use super::{
     membership_service::MembershipSupervisor,
     migration_service::MigrationSupervisor,
     outboxes::WAKE_INTERVAL,
+    place::Place,
     reminders::ReminderSupervisor,
     rollouts::LOOK,
 };
-use crate::migration::Seat;
+use crate::{ident::ActorId, migration::Seat};
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, fut::wrap_future};
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +21,10 @@ const RESTART: Duration = Duration::from_millis(200);
 
 /// How long a quiet forwarding entry may stay, for callers who do not know better.
 const FORGET: Duration = Duration::from_millis(500);
+
+/// How many of them are forgotten at once, and how long others have their turn then: a drain leaves tens of thousands behind.
+const FORGOTTEN: usize = 500;
+const BREATH: Duration = Duration::from_millis(5);
 
 /// In how many failure timeouts what was lost with a silo can come no more: every silo has long read of its death and closed its links,
 /// or ended. Five minutes by default.
@@ -60,6 +65,21 @@ impl SiloSupervisor {
         let again = self.node.sample_workers();
         let clock = self.node.clock.clone();
         after(ctx, &clock, again, Self::sample);
+    }
+
+    /// Forgets quiet forwarding entries, again and again: those of `actors`, or all that there are.
+    fn forget(&mut self, mut actors: Vec<ActorId>, ctx: &mut Context<Self>) {
+        let node = &self.node;
+        if actors.is_empty() {
+            let forwards = |actor: &ActorId, place: &Place| place.seat.forwarding().map(|_| actor.clone());
+            actors = node.seats.select_busy(forwards);
+        }
+        for actor in actors.split_off(actors.len().saturating_sub(FORGOTTEN)) {
+            node.at(&actor, |place| place.seat.forget_forwarding());
+        }
+        let again = if actors.is_empty() { FORGET } else { BREATH };
+        let clock = node.clock.clone();
+        after(ctx, &clock, again, |supervisor, ctx| supervisor.forget(actors, ctx));
     }
 
     /// Looks after the services as often as one ends.
@@ -104,14 +124,6 @@ impl Actor for SiloSupervisor {
         every(self.node.look_interval(), |supervisor, _| {
             supervisor.node.look_at_turns();
         });
-        every(FORGET, |supervisor, _| {
-            supervisor.node.at_busy(
-                |seat| seat.forwarding().is_some(),
-                |seat| {
-                    Seat::forget_forwarding(seat);
-                },
-            );
-        });
         every(self.node.options.membership.failure_timeout * LOST, |supervisor, _| {
             supervisor.node.at_busy(Seat::has_lost, Seat::forget_lost);
         });
@@ -132,5 +144,8 @@ impl Actor for SiloSupervisor {
         });
         self.sample(ctx);
         self.watch(ctx);
+        after(ctx, &clock, FORGET, |supervisor, ctx| {
+            supervisor.forget(Vec::new(), ctx)
+        });
     }
 }
