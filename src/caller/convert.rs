@@ -33,9 +33,9 @@ pub fn arrival(call: &Call, clock: &Clock) -> Moment {
     }
 }
 
-/// A call as it came by the wire.
-pub fn from_call(call: Call, now: Moment) -> Letter {
-    Letter {
+/// A call as it came by the wire: to whom, and what.
+pub fn from_call(call: Call, now: Moment) -> (ActorId, Letter) {
+    let letter = Letter {
         body: Body::Encoded {
             name: call.message,
             bytes: call.body,
@@ -50,7 +50,8 @@ pub fn from_call(call: Call, now: Moment) -> Letter {
         },
         deadline: call.time_left.map(|left| now + left),
         chain: chain(call.chain, call.trace),
-    }
+    };
+    (call.actor, letter)
 }
 
 /// The actors stand above the trace, which so goes with what they ask.

@@ -41,8 +41,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a process learns from its links.
 pub trait LinkEvents: Send + Sync + 'static {
-    /// A frame has come over the link to `silo`.
-    fn frame(&self, silo: &SiloId, frame: Frame);
+    /// Frames have come over the link to `silo`: to be taken one after the other, all of them.
+    fn frames(&self, silo: &SiloId, frames: &mut dyn Iterator<Item = Frame>);
 
     /// There is a link to `silo`; not the first.
     fn link_renewed(&self, silo: &SiloId);
@@ -74,6 +74,8 @@ pub struct Links {
     spawn: Spawner,
     events: OnceLock<Weak<dyn LinkEvents>>,
     links: Mutex<BTreeMap<SiloId, Link>>,
+    /// Whether so much may wait for one of them that its senders wait: written with `links` locked, read for each message.
+    may_be_congested: AtomicBool,
 }
 
 struct Link {
@@ -95,6 +97,14 @@ enum State {
 }
 
 impl Link {
+    /// Whether the next frame that makes it congested comes by [`Links::send`], which sees that.
+    fn is_light(&self) -> bool {
+        match &self.state {
+            State::Up(sender) => sender.queued_bytes() < CREDIT,
+            State::Dialling(waiting) => waiting.frames.is_empty(),
+        }
+    }
+
     /// Sends a frame, or keeps it until it can be sent.
     fn take(&mut self, frame: Frame) -> Result<(), Box<(Frame, Unsent)>> {
         match &frame {
@@ -167,6 +177,7 @@ impl Links {
             spawn,
             events: OnceLock::new(),
             links: Mutex::default(),
+            may_be_congested: AtomicBool::new(false),
         })
     }
 
@@ -245,11 +256,19 @@ impl Links {
                     state: State::Up(sender),
                     refused,
                     ..
-                }) if refused.is_empty() && sender.send_ref(&frame) => return,
-                Some(link) => match link.take(frame) {
-                    Ok(()) => return,
-                    Err(unsent) => *unsent,
-                },
+                }) if refused.is_empty() && sender.send_ref(&frame) => {
+                    if sender.queued_bytes() >= CREDIT {
+                        self.may_be_congested.store(true, Ordering::Relaxed);
+                    }
+                    return;
+                }
+                Some(link) => {
+                    self.may_be_congested.store(true, Ordering::Relaxed);
+                    match link.take(frame) {
+                        Ok(()) => return,
+                        Err(unsent) => *unsent,
+                    }
+                }
                 None => (frame, Unsent::Gone),
             }
         };
@@ -295,7 +314,15 @@ impl Links {
 
     /// Whether so much waits to be written that senders should wait.
     pub fn is_congested(&self, silo: &SiloId) -> bool {
-        match self.links.lock().get(silo).map(|link| &link.state) {
+        if !self.may_be_congested.load(Ordering::Relaxed) {
+            return false;
+        }
+        let links = self.links.lock();
+        // Bytes come with sends only, which set it again.
+        if links.values().all(Link::is_light) {
+            self.may_be_congested.store(false, Ordering::Relaxed);
+        }
+        match links.get(silo).map(|link| &link.state) {
             Some(State::Up(sender)) => sender.queued_bytes() >= CREDIT,
             Some(State::Dialling(waiting)) => waiting.is_congested(),
             None => false,
@@ -404,9 +431,11 @@ async fn run(links: &Weak<Links>, silo: &SiloId, task: u64, connection: crate::t
         cut
     };
     let read = async {
-        for count in 1_usize.. {
-            if count.is_multiple_of(FRAMES_A_TURN) {
+        let mut room = FRAMES_A_TURN;
+        loop {
+            if room == 0 {
                 tokio::task::yield_now().await;
+                room = FRAMES_A_TURN;
             }
             match receiver.recv().await {
                 Ok(Some(_)) if cut.load(Ordering::Acquire) => return,
@@ -414,7 +443,13 @@ async fn run(links: &Weak<Links>, silo: &SiloId, task: u64, connection: crate::t
                     let Some(events) = links.upgrade().and_then(|links| links.events()) else {
                         return;
                     };
-                    events.frame(silo, frame);
+                    // Those that are there already come with it: a look at who listens costs as much as a frame.
+                    let mut first = Some(frame);
+                    let next = std::iter::from_fn(|| first.take().or_else(|| receiver.next_at_hand()));
+                    let mut frames = next.take_while(|_| !cut.load(Ordering::Acquire)).take(room);
+                    let mut count = 0;
+                    events.frames(silo, &mut frames.by_ref().inspect(|_| count += 1));
+                    room -= count;
                 }
                 Ok(None) => return,
                 Err(error) => {

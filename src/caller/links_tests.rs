@@ -15,7 +15,9 @@ use std::sync::atomic::AtomicUsize;
 struct Heard(Mutex<Vec<(Frame, Unsent)>>);
 
 impl LinkEvents for Heard {
-    fn frame(&self, _: &SiloId, _: Frame) {}
+    fn frames(&self, _: &SiloId, frames: &mut dyn Iterator<Item = Frame>) {
+        frames.for_each(drop);
+    }
     fn link_renewed(&self, _: &SiloId) {}
     fn link_lost(&self, _: &SiloId) {}
     fn unsent(&self, _: &SiloId, frame: Frame, why: Unsent) {
@@ -98,6 +100,43 @@ fn senders_wait_while_much_waits_for_a_link_that_is_made() {
         "there is no link to wait for any more"
     );
     assert!(links.is_writable(&silo(), &waker));
+}
+
+#[tokio::test]
+async fn senders_wait_whenever_a_link_that_is_up_is_not_read() {
+    let (clock, network) = (Clock::system(), LoopbackNetwork::new());
+    let transport = |process| {
+        let local = LocalEnd::new(process, "c");
+        network.transport(local, clock.clone(), LinkOptions::default())
+    };
+    let far = transport(ProcessId::Silo(silo()));
+    let mut listening = far.listen("loopback:far").await.expect("listens");
+    let runtime = tokio::runtime::Handle::current();
+    let spawn: Spawner = Arc::new(move |task| {
+        runtime.spawn(task);
+    });
+    let near = transport(ProcessId::Client(ClientId(1)));
+    let links = Links::new(near.into(), clock.clone(), spawn);
+    links.keep(&silo(), "loopback:far");
+    let accepted = listening.accept().await.expect("is dialled").await;
+    let mut accepted = accepted.expect("shakes hands");
+    while !links.is_up(&silo()) {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..3 {
+        assert!(!links.is_congested(&silo()));
+        let mut sent = 0;
+        while !links.is_congested(&silo()) {
+            links.send(&silo(), call(64 * 1024));
+            sent += 1;
+            tokio::task::yield_now().await;
+        }
+        assert!(sent >= CREDIT / (64 * 1024), "only {sent} were taken");
+        for _ in 0..sent {
+            let frame = accepted.receiver.recv().await.expect("the link holds");
+            assert!(matches!(frame, Some(Frame::Call(_))));
+        }
+    }
 }
 
 #[test]

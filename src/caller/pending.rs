@@ -7,24 +7,42 @@ use crate::{
     wire::{Failure, FailureCode, Outcome, Ran},
 };
 use parking_lot::Mutex;
+use slab::Slab;
 use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
-const SHARDS: usize = 16;
+const SHARD_BITS: u32 = 4;
+const SHARDS: usize = 1 << SHARD_BITS;
 
 /// Who asks ends its ask itself at its deadline, if it looks at the time: so much later nobody does.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Asks of this process that wait for replies from elsewhere.
+///
+/// A request tells where its ask stands, which is found without a search:
+///
+/// ```text
+/// bit  63            32           4       0
+///      | number, not 0 | place    | shard |
+/// ```
+///
+/// A place is used again by another number, the next of its shard: a reply that comes late meets nobody.
+#[derive(Default)]
 pub struct Pending {
-    next: AtomicU64,
-    shards: [Mutex<HashMap<RequestId, Waiting, crate::chance::Hashing>>; SHARDS],
+    next: AtomicUsize,
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+#[derive(Default)]
+struct Shard {
+    all: Slab<Waiting>,
+    last: u32,
 }
 
 struct Waiting {
+    request: RequestId,
     slot: ReplySlot,
     actor: ActorId,
     deadline: Option<Moment>,
@@ -32,39 +50,65 @@ struct Waiting {
     on: Option<SiloId>,
 }
 
-impl Default for Pending {
-    fn default() -> Self {
-        Self {
-            next: AtomicU64::new(1),
-            shards: std::array::from_fn(|_| Mutex::default()),
-        }
+/// Where an ask stands in its shard.
+#[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+fn place(request: RequestId) -> usize {
+    (request.0 as u32 >> SHARD_BITS) as usize
+}
+
+impl Shard {
+    fn get(&mut self, request: RequestId) -> Option<&mut Waiting> {
+        let waiting = self.all.get_mut(place(request));
+        waiting.filter(|waiting| waiting.request == request)
+    }
+
+    fn remove(&mut self, request: RequestId) -> Option<Waiting> {
+        self.get(request)?;
+        Some(self.all.remove(place(request)))
+    }
+
+    fn extract_if(&mut self, mut over: impl FnMut(&Waiting) -> bool) -> Vec<Waiting> {
+        let places: Vec<_> = (self.all.iter())
+            .filter_map(|(place, waiting)| over(waiting).then_some(place))
+            .collect();
+        places.into_iter().map(|place| self.all.remove(place)).collect()
     }
 }
 
 impl Pending {
-    fn shard(&self, request: RequestId) -> &Mutex<HashMap<RequestId, Waiting, crate::chance::Hashing>> {
-        &self.shards[usize::try_from(request.0).unwrap_or(0) % SHARDS]
+    #[allow(clippy::cast_possible_truncation, reason = "less than the number of shards")]
+    fn shard(&self, request: RequestId) -> &Mutex<Shard> {
+        &self.shards[request.0 as usize % SHARDS]
     }
 
     /// A new ask. `on`: its message goes out over the link to that silo, unless it is sent later.
     pub fn register(&self, slot: ReplySlot, actor: ActorId, deadline: Option<Moment>, on: Option<SiloId>) -> RequestId {
-        let request = RequestId(self.next.fetch_add(1, Ordering::Relaxed));
-        let waiting = Waiting {
+        let number = self.next.fetch_add(1, Ordering::Relaxed) % SHARDS;
+        let mut shard = self.shards[number].lock();
+        shard.last = shard.last.wrapping_add(1).max(1);
+        let (last, entry) = (u64::from(shard.last), shard.all.vacant_entry());
+        let place = entry.key();
+        assert!(
+            place < 1 << (u32::BITS - SHARD_BITS),
+            "invariant: fewer than 2^32 asks wait"
+        );
+        let request = RequestId(last << u32::BITS | ((place << SHARD_BITS) | number) as u64);
+        entry.insert(Waiting {
+            request,
             slot,
             actor,
             deadline,
             on,
-        };
-        self.shard(request).lock().insert(request, waiting);
+        });
         request
     }
 
     /// The message goes out over the link to `silo`. `false`: nobody waits any more.
     pub fn sent(&self, request: RequestId, silo: &SiloId) -> bool {
         let mut shard = self.shard(request).lock();
-        match shard.get_mut(&request) {
+        match shard.get(request) {
             Some(waiting) if waiting.slot.is_abandoned() => {
-                shard.remove(&request);
+                shard.remove(request);
                 false
             }
             Some(waiting) => {
@@ -78,9 +122,9 @@ impl Pending {
     /// The message came back unrun. Answers its deadline, `None` if nobody waits any more.
     pub fn came_back(&self, request: RequestId) -> Option<Option<Moment>> {
         let mut shard = self.shard(request).lock();
-        let waiting = shard.get_mut(&request)?;
+        let waiting = shard.get(request)?;
         if waiting.slot.is_abandoned() {
-            shard.remove(&request);
+            shard.remove(request);
             return None;
         }
         waiting.on = None;
@@ -89,7 +133,7 @@ impl Pending {
 
     /// A reply has come. `false` if nobody waits any more.
     pub fn answer(&self, request: RequestId, outcome: Outcome) -> bool {
-        let waiting = self.shard(request).lock().remove(&request);
+        let waiting = self.shard(request).lock().remove(request);
         waiting.is_some_and(|waiting| {
             waiting.slot.answer(match outcome {
                 Outcome::Reply(bytes) => Ok(ReplyValue::Encoded(bytes)),
@@ -101,7 +145,7 @@ impl Pending {
     /// A silo says that it leaves in order: what was sent to it is no longer lost with its link.
     pub fn flushed(&self, silo: &SiloId) {
         for shard in &self.shards {
-            for waiting in shard.lock().values_mut() {
+            for (_, waiting) in &mut shard.lock().all {
                 if waiting.on.as_ref() == Some(silo) {
                     waiting.on = None;
                 }
@@ -113,10 +157,10 @@ impl Pending {
     pub fn link_lost(&self, silo: &SiloId) -> usize {
         let mut lost = Vec::new();
         for shard in &self.shards {
-            lost.extend(shard.lock().extract_if(|_, waiting| waiting.on.as_ref() == Some(silo)));
+            lost.extend(shard.lock().extract_if(|waiting| waiting.on.as_ref() == Some(silo)));
         }
         let count = lost.len();
-        for (_, waiting) in lost {
+        for waiting in lost {
             let text = format!(
                 "the link to {silo} was lost before it answered for {}; the message may have run",
                 waiting.actor
@@ -133,11 +177,11 @@ impl Pending {
     pub fn sweep(&self, now: Moment) {
         let mut over = Vec::new();
         for shard in &self.shards {
-            over.extend(shard.lock().extract_if(|_, waiting| {
+            over.extend(shard.lock().extract_if(|waiting| {
                 waiting.slot.is_abandoned() || waiting.deadline.is_some_and(|deadline| deadline + GRACE < now)
             }));
         }
-        for (_, waiting) in over.into_iter().filter(|(_, waiting)| !waiting.slot.is_abandoned()) {
+        for waiting in over.into_iter().filter(|waiting| !waiting.slot.is_abandoned()) {
             let text = format!(
                 "nobody answered for {} until the deadline; the message may have run",
                 waiting.actor
@@ -150,8 +194,9 @@ impl Pending {
     /// Ends all that wait, unknown; `why` is the begin of a sentence.
     pub fn end(&self, why: &str) {
         let shards = self.shards.iter();
-        let all: Vec<_> = shards.flat_map(|shard| std::mem::take(&mut *shard.lock())).collect();
-        for (_, waiting) in all {
+        // Their numbers go on: one of a reply that comes late is not given again.
+        let all: Vec<_> = shards.flat_map(|shard| shard.lock().extract_if(|_| true)).collect();
+        for waiting in all {
             let text = format!("{why} before {} answered; the message may have run", waiting.actor);
             let failure = Failure::new(FailureCode::Unknown, Ran::Unknown, text);
             waiting.slot.answer(Err(failure));
@@ -160,7 +205,7 @@ impl Pending {
 
     /// How many asks wait.
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().len()).sum()
+        self.shards.iter().map(|shard| shard.lock().all.len()).sum()
     }
 
     /// Whether none waits.
@@ -174,6 +219,35 @@ mod tests {
     use super::*;
     use crate::mailbox::reply_pair;
     use futures_util::FutureExt;
+
+    #[test]
+    fn a_reply_that_comes_late_meets_nobody() {
+        let pending = Pending::default();
+        let register = || {
+            let actor = ActorId::new("ledger", "a").expect("a name");
+            let (sender, wait) = reply_pair::<()>();
+            (pending.register(sender.into(), actor, None, None), wait)
+        };
+        let (old, _wait) = register();
+        let reply = || Outcome::Reply(bytes::Bytes::new());
+        assert!(pending.answer(old, reply()));
+        // So many that one stands in its place.
+        let all: Vec<_> = (0..SHARDS).map(|_| register()).collect();
+        assert!(
+            all.iter()
+                .any(|(request, _)| place(*request) == place(old) && request.0 % 16 == old.0 % 16)
+        );
+        assert!(!pending.answer(old, reply()));
+        assert_eq!(pending.len(), SHARDS);
+        for (request, wait) in all {
+            assert_ne!(request, RequestId::NONE);
+            assert!(pending.answer(request, reply()));
+            assert!(matches!(wait.now_or_never(), Some(Some(Ok(_)))));
+        }
+        assert!(pending.is_empty());
+        // Nobody stands there at all.
+        assert!(!pending.answer(RequestId(u64::MAX), reply()));
+    }
 
     /// A message is moved on with its actor, and the silo that it came to is lost: nobody tells its caller.
     #[test]

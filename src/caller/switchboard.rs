@@ -347,7 +347,7 @@ impl Switchboard {
         }
         Ok(Call {
             actor: actor.clone(),
-            message: letter.body.name().into(),
+            message: letter.body.shared_name(),
             request,
             from: process,
             time_left: time_left(letter.deadline, now),
@@ -374,8 +374,7 @@ impl Switchboard {
 
     /// A message came back unrun.
     pub fn bounced(self: &Arc<Self>, from: &SiloId, call: Call, hint: Option<Hint>, why: BounceReason) {
-        let actor = call.actor.clone();
-        let letter = from_call(call, self.clock.now());
+        let (actor, letter) = from_call(call, self.clock.now());
         self.letter_bounced(from, &actor, letter, hint, why);
     }
 
@@ -410,7 +409,7 @@ impl Switchboard {
     pub fn unsent(self: &Arc<Self>, silo: &SiloId, frame: Frame, why: Unsent) {
         match (frame, why) {
             (Frame::Call(call), Unsent::TooLarge(why)) => {
-                let (actor, letter) = (call.actor.clone(), from_call(call, self.clock.now()));
+                let (actor, letter) = from_call(call, self.clock.now());
                 let text = format!("{} to {actor} was not sent: {why}", letter.body.name());
                 self.fail(&actor, letter, Failure::new(FailureCode::TooLarge, Ran::No, text));
             }

@@ -323,13 +323,10 @@ impl Uplink for CoreUplink {
     }
 }
 
-/// What a client hears of its links; weak, as they hold it.
-pub(super) struct CoreLinks(pub(super) Weak<Core>);
-
-impl LinkEvents for CoreLinks {
-    fn frame(&self, silo: &SiloId, frame: Frame) {
-        let Some(core) = self.0.upgrade() else { return };
-        let board = core.board();
+impl Core {
+    /// A frame over a link that this client has dialled.
+    fn from_callee(self: &Arc<Self>, silo: &SiloId, frame: Frame) {
+        let board = self.board();
         match frame {
             Frame::Reply { request, outcome } | Frame::Answer { request, outcome } => board.replied(request, outcome),
             Frame::Bounce { call, hint, why } => board.bounced(silo, call, hint, why),
@@ -337,8 +334,8 @@ impl LinkEvents for CoreLinks {
             Frame::Handled { actor, k } => board.handled(silo, &actor, k),
             Frame::NotHere { actor, k } => board.not_here(silo, &actor, k),
             Frame::Moved { actor, hint } => board.moved(&actor, hint),
-            Frame::Located { request, found } => core.located(request, found),
-            Frame::View { view, silos } => core.view_changed(Some(silo), view, silos),
+            Frame::Located { request, found } => self.located(request, found),
+            Frame::View { view, silos } => self.view_changed(Some(silo), view, silos),
             Frame::Leaving => {
                 board.leaving(silo);
                 board.links().send(silo, Frame::LeavingAck);
@@ -346,6 +343,17 @@ impl LinkEvents for CoreLinks {
             Frame::Flushed => board.flushed(silo),
             Frame::Pong { .. } => {}
             frame => tracing::debug!(%silo, ?frame, "a frame that makes no sense here; ignored"),
+        }
+    }
+}
+
+/// What a client hears of its links; weak, as they hold it.
+pub(super) struct CoreLinks(pub(super) Weak<Core>);
+
+impl LinkEvents for CoreLinks {
+    fn frames(&self, silo: &SiloId, frames: &mut dyn Iterator<Item = Frame>) {
+        if let Some(core) = self.0.upgrade() {
+            frames.for_each(|frame| core.from_callee(silo, frame));
         }
     }
 

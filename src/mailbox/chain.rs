@@ -66,6 +66,9 @@ impl Chain {
 
     /// The actors, outermost first.
     pub fn to_vec(&self) -> Vec<ActorId> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         let mut actors: Vec<_> = self.iter().cloned().collect();
         actors.reverse();
         actors

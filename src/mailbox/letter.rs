@@ -7,7 +7,7 @@ use crate::{
     wire::EncodeError,
 };
 use bytes::Bytes;
-use std::{any::Any, fmt, sync::Arc};
+use std::{any::Any, cell::RefCell, fmt, ptr, sync::Arc};
 
 /// A message on its way, with its reply address, deadline and call chain.
 #[derive(Debug)]
@@ -44,6 +44,14 @@ impl Body {
         }
     }
 
+    /// The same, to be kept.
+    pub fn shared_name(&self) -> Arc<str> {
+        match self {
+            Self::Typed(message) => shared(message.name()),
+            Self::Encoded { name, .. } => name.clone(),
+        }
+    }
+
     /// The message as it travels.
     ///
     /// # Errors
@@ -54,6 +62,26 @@ impl Body {
             Self::Encoded { bytes, .. } => Ok(bytes.clone()),
         }
     }
+}
+
+/// A name in memory of its own, which messages of one type that a thread sends one after the other share.
+fn shared(name: &'static str) -> Arc<str> {
+    thread_local! {
+        static LAST: RefCell<Option<(&'static str, Arc<str>)>> = const { RefCell::new(None) };
+    }
+    let known = LAST.try_with(|last| {
+        let mut last = last.borrow_mut();
+        match &*last {
+            Some((known, shared)) if ptr::eq(*known, name) => shared.clone(),
+            _ => {
+                let shared: Arc<str> = name.into();
+                *last = Some((name, shared.clone()));
+                shared
+            }
+        }
+    });
+    // None any more: the thread is ending.
+    known.unwrap_or_else(|_| name.into())
 }
 
 impl fmt::Debug for Body {

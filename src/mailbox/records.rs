@@ -199,6 +199,17 @@ impl Front<'_> {
         self.of.message
     }
 
+    /// What it is, if that is a letter.
+    #[inline]
+    pub fn letter(&self) -> Option<&Letter> {
+        if self.of.payload != TypeId::of::<Letter>() {
+            return None;
+        }
+        let at = self.records.memory[self.records.start as usize + 1..].as_ptr();
+        // SAFETY: `at` holds a payload of the type in `of`, which is a letter, as long as `records` is not changed.
+        Some(unsafe { &*at.cast::<Letter>() })
+    }
+
     /// Takes it out, if it is a `P`.
     #[inline]
     pub fn take<P: Payload>(self) -> Result<P, Self> {

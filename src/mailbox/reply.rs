@@ -61,6 +61,10 @@ enum State<R> {
 }
 
 impl<R> Block<R> {
+    fn is_abandoned(&self) -> bool {
+        matches!(*self.state.lock(), State::Abandoned)
+    }
+
     /// What is said last; `false` if nobody waits any more.
     fn end(&self, last: State<R>) -> bool {
         let mut state = self.state.lock();
@@ -91,7 +95,7 @@ impl<R> ReplySender<R> {
 
     /// Whether the caller has given up.
     pub fn is_abandoned(&self) -> bool {
-        (self.0.as_ref()).is_some_and(|block| matches!(*block.state.lock(), State::Abandoned))
+        self.0.as_ref().is_some_and(|block| block.is_abandoned())
     }
 }
 
@@ -163,20 +167,27 @@ pub fn reply_pair_at<R>(home: Option<Arc<dyn Home>>) -> (ReplySender<R>, ReplyWa
     (ReplySender(Some(block.clone())), ReplyWait(Some(block)))
 }
 
-trait AnySender: Send {
-    fn answer(self: Box<Self>, reply: Result<ReplyValue, Failure>) -> bool;
+/// What the two ends of an ask share, whatever the type of its reply.
+trait AnyBlock: Send + Sync {
+    fn answer(&self, reply: Result<ReplyValue, Failure>) -> bool;
+    fn drop_unanswered(&self);
     fn is_abandoned(&self) -> bool;
 }
 
-impl<R: Send + 'static> AnySender for ReplySender<R> {
-    fn answer(self: Box<Self>, reply: Result<ReplyValue, Failure>) -> bool {
-        (*self).answer(reply.and_then(|value| match value {
+impl<R: Send + 'static> AnyBlock for Block<R> {
+    fn answer(&self, reply: Result<ReplyValue, Failure>) -> bool {
+        let answer = reply.and_then(|value| match value {
             ReplyValue::Encoded(bytes) => Ok(Replied::Encoded(bytes)),
             ReplyValue::Typed(value) => value.downcast().map(|value| Replied::Typed(*value)).map_err(|_| {
                 let text = "the reply is of another type than `reply` of its message says";
                 Failure::new(FailureCode::BadReply, Ran::Yes, text)
             }),
-        }))
+        });
+        self.end(State::Answered(answer))
+    }
+
+    fn drop_unanswered(&self) {
+        self.end(State::Dropped);
     }
 
     fn is_abandoned(&self) -> bool {
@@ -184,24 +195,32 @@ impl<R: Send + 'static> AnySender for ReplySender<R> {
     }
 }
 
-/// The end of an ask that answers, whatever the type of its reply.
-pub struct ReplySlot(Box<dyn AnySender>);
+/// The end of an ask that answers, whatever the type of its reply. Dropped, it tells the other end that there will be no answer.
+pub struct ReplySlot(Option<Arc<dyn AnyBlock>>);
 
 impl ReplySlot {
     /// Answers. `false` if nobody waits any more.
-    pub fn answer(self, reply: Result<ReplyValue, Failure>) -> bool {
-        self.0.answer(reply)
+    pub fn answer(mut self, reply: Result<ReplyValue, Failure>) -> bool {
+        self.0.take().is_some_and(|block| block.answer(reply))
     }
 
     /// Whether the caller has given up.
     pub fn is_abandoned(&self) -> bool {
-        self.0.is_abandoned()
+        self.0.as_ref().is_some_and(|block| block.is_abandoned())
+    }
+}
+
+impl Drop for ReplySlot {
+    fn drop(&mut self) {
+        if let Some(block) = &self.0 {
+            block.drop_unanswered();
+        }
     }
 }
 
 impl<R: Send + 'static> From<ReplySender<R>> for ReplySlot {
-    fn from(sender: ReplySender<R>) -> Self {
-        Self(Box::new(sender))
+    fn from(mut sender: ReplySender<R>) -> Self {
+        Self(sender.0.take().map(|block| block as Arc<dyn AnyBlock>))
     }
 }
 

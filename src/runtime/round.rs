@@ -5,6 +5,7 @@
 
 use super::{
     Activation,
+    answer::send,
     desk::Desk,
     letters::run_letter,
     local::{BUDGET, Local},
@@ -85,7 +86,18 @@ impl Round<'_> {
             };
             match idle {
                 Some(back) => actor = back,
-                None => return Err(mem::take(&mut *rare)),
+                None => match mem::take(&mut *rare) {
+                    // Of an ask from another process: all else is as it was.
+                    Rare::Ended {
+                        actor: back,
+                        wants: false,
+                        remote,
+                    } => {
+                        send(&*local.outside, remote);
+                        actor = back;
+                    }
+                    rare => return Err(rare),
+                },
             }
         }
     }

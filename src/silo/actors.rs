@@ -87,7 +87,7 @@ impl Node {
             let activation = self.pool().activation(&actor, &kind.entry, false, mailbox);
             let (now, bytes) = (self.clock.now(), package.memory.len());
             for call in package.waiting {
-                activation.push(from_call(call, now));
+                activation.push(from_call(call, now).1);
             }
             activation.control(Control::Prepare(Memory {
                 epoch: package.epoch.next(),

@@ -59,8 +59,7 @@ impl Node {
             frame @ Frame::Part { .. } => self.part_arrived(from, frame),
             Frame::Go { actor, epoch } => self.at(&actor, |place| place.seat.go(from, epoch)),
             Frame::Forward { stream, n, call } => {
-                let actor = call.actor.clone();
-                let letter = from_call(call, self.clock.now());
+                let (actor, letter) = from_call(call, self.clock.now());
                 self.at(&actor, |place| place.seat.forwarded(from, stream, n, letter));
             }
             Frame::Closed { actor, stream } => self.at(&actor, |place| place.seat.closed(stream)),
@@ -69,13 +68,12 @@ impl Node {
     }
 
     fn called(self: &Arc<Self>, link: &AcceptedLink, call: Call) {
-        let actor = call.actor.clone();
         if call.request != RequestId::NONE && call.from != link.process {
             tracing::warn!(process = %link.process, from = %call.from, "a call names another process as its caller; ignored");
             return;
         }
         let now = arrival(&call, &self.clock);
-        let letter = from_call(call, now);
+        let (actor, letter) = from_call(call, now);
         if self.gate() == Gate::Shut {
             let text = format!("{} has ended; the message did not run", self.me);
             return self.fail(&actor, letter, Failure::new(FailureCode::ShuttingDown, Ran::No, text));
@@ -185,9 +183,9 @@ impl Node {
 pub(super) struct NodeLinks(pub(super) Weak<Node>);
 
 impl LinkEvents for NodeLinks {
-    fn frame(&self, silo: &SiloId, frame: Frame) {
+    fn frames(&self, silo: &SiloId, frames: &mut dyn Iterator<Item = Frame>) {
         if let Some(node) = self.0.upgrade() {
-            node.from_callee(silo, frame);
+            frames.for_each(|frame| node.from_callee(silo, frame));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The receiving end of a link.
 
 use super::{TransportError, link::Link};
-use crate::wire::{Decoder, Frame, Limits, Step};
+use crate::wire::{Decoder, Frame, FrameError, Limits, Step};
 use bytes::BytesMut;
 use std::{fmt, future::poll_fn, io, pin::pin, sync::Arc, task::Poll};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -16,6 +16,8 @@ pub struct FrameReceiver {
     /// How much the next read may bring at least: grows with what comes.
     chunk: usize,
     closed: bool,
+    /// What [`FrameReceiver::next`] came upon, for [`FrameReceiver::recv`] to tell.
+    bad: Option<FrameError>,
 }
 
 impl FrameReceiver {
@@ -32,7 +34,22 @@ impl FrameReceiver {
             buffer: BytesMut::new(),
             chunk: Self::MIN_CHUNK,
             closed: false,
+            bad: None,
         }
+    }
+
+    /// The next frame, if it is there already; what else there is to tell [`FrameReceiver::recv`] tells.
+    pub fn next_at_hand(&mut self) -> Option<Frame> {
+        if self.closed || self.bad.is_some() || self.link.is_aborted() {
+            return None;
+        }
+        match self.decoder.step(&mut self.buffer) {
+            Ok(Step::Frame(frame)) => return Some(frame),
+            Ok(Step::End) => self.closed = true,
+            Ok(Step::Need(_)) => {}
+            Err(error) => self.bad = Some(error),
+        }
+        None
     }
 
     /// The next frame; `None` when the peer has closed the link with a goodbye. Cancel-safe.
@@ -47,7 +64,11 @@ impl FrameReceiver {
             if self.closed {
                 return Ok(None);
             }
-            match self.decoder.step(&mut self.buffer) {
+            let step = match self.bad.take() {
+                None => self.decoder.step(&mut self.buffer),
+                Some(error) => Err(error),
+            };
+            match step {
                 Ok(Step::Frame(frame)) => return Ok(Some(frame)),
                 Ok(Step::End) => self.closed = true,
                 Ok(Step::Need(more)) => {

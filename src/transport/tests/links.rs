@@ -30,6 +30,25 @@ async fn frames_come_in_the_order_they_were_sent_both_ways() {
 }
 
 #[tokio::test]
+async fn frames_at_hand_are_the_next_ones() {
+    for network in BOTH {
+        let mut link = linked(network).await;
+        let sent: Vec<_> = (0..1000).map(|n| Frame::Pong { n }).collect();
+        for frame in &sent {
+            link.dialler.sender.send(frame.clone()).expect("open");
+        }
+        link.dialler.sender.close();
+        let (receiver, mut came) = (&mut link.listener.receiver, Vec::new());
+        while let Some(frame) = receiver.recv().await.expect("the link holds") {
+            came.push(frame);
+            came.extend(std::iter::from_fn(|| receiver.next_at_hand()));
+        }
+        assert_eq!(came, sent);
+        assert_eq!(receiver.next_at_hand(), None, "nothing follows the goodbye");
+    }
+}
+
+#[tokio::test]
 async fn order_of_sends_is_order_on_the_wire() {
     const SENDS: u64 = 5000;
     let mut link = linked(Network::Tcp).await;

@@ -70,6 +70,23 @@ async fn a_peer_that_vanishes_within_a_frame_is_an_error() {
 }
 
 #[tokio::test]
+async fn bytes_behind_a_frame_that_are_none_end_the_link_after_it() {
+    let mut peer = manual();
+    let frame = bytes_of(&call(1, Bytes::new()));
+    let bytes = [&frame[..], b"HTTP/1.1 400 Bad Request\r\n"].concat();
+    peer.feed.write_all(&bytes).await.expect("is read");
+    peer.receiver.recv().await.expect("whole").expect("a frame");
+    for _ in 0..2 {
+        assert_eq!(peer.receiver.next_at_hand(), None, "there is no other");
+    }
+    let error = peer.receiver.recv().await.expect_err("no frame");
+    assert!(
+        matches!(error, TransportError::BadFrame(FrameError::TooLong { .. })),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_frame_end_the_link() {
     let mut peer = manual();
     peer.feed

@@ -70,6 +70,11 @@ impl Decoder {
                 Length::End => return Ok(Step::End),
                 Length::Frame(total) => {
                     let frame = buffer.split_to(total).freeze();
+                    let header = Header::from_frame(&frame)?;
+                    // Nearly all are whole, and between no pieces.
+                    if header.kind != kind::PIECE && !self.pieces.are_missing() {
+                        return self.read(header, frame).map(Step::Frame);
+                    }
                     if let Some(frame) = self.pieces.take(frame, &self.limits)? {
                         return self.frame(frame).map(Step::Frame);
                     }
@@ -80,6 +85,10 @@ impl Decoder {
 
     fn frame(&mut self, frame: Bytes) -> Result<Frame, FrameError> {
         let header = Header::from_frame(&frame)?;
+        self.read(header, frame)
+    }
+
+    fn read(&mut self, header: Header, frame: Bytes) -> Result<Frame, FrameError> {
         if header.layout != 0 {
             return Ok(Frame::Unrecognized { kind: header.kind });
         }
