@@ -1,9 +1,12 @@
 //! The kinds that a program was linked with.
 
 use super::{Actor, KindEntry, OWN_MESSAGES};
-use crate::{ident::InvalidName, schema::Lock, version};
+use crate::{chance::Hashing, ident::InvalidName, schema::Lock, version};
 use semver::Version;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// Every `#[actor]` of the program adds itself here when the program is linked.
 #[allow(unsafe_code, reason = "linkme places the slice in a section of its own")]
@@ -13,7 +16,7 @@ pub static LINKED: [fn() -> KindEntry];
 /// Kinds that a silo hosts, by wire name.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    kinds: BTreeMap<&'static str, RegisteredKind>,
+    kinds: HashMap<&'static str, RegisteredKind, Hashing>,
 }
 
 /// A kind with its version parsed.
@@ -88,7 +91,9 @@ impl Registry {
         if let Some(missing) = kinds.iter().find(|kind| !self.kinds.contains_key(kind.as_str())) {
             return Err(RegistryError::Missing {
                 kind: missing.clone(),
-                known: self.kinds.keys().copied().collect::<Vec<_>>().join(", "),
+                known: (self.kinds().map(|kind| kind.entry.kind()))
+                    .collect::<Vec<_>>()
+                    .join(", "),
             });
         }
         self.kinds.retain(|kind, _| kinds.iter().any(|wanted| wanted == kind));
@@ -123,16 +128,18 @@ impl Registry {
 
     /// All kinds, ordered by name.
     pub fn kinds(&self) -> impl Iterator<Item = &RegisteredKind> {
-        self.kinds.values()
+        let mut kinds: Vec<_> = self.kinds.values().collect();
+        kinds.sort_unstable_by_key(|kind| kind.entry.kind());
+        kinds.into_iter()
     }
 
     /// By namespace of streams, the kinds whose actors get the events of the stream of their key without subscribing.
     pub fn streams(&self) -> BTreeMap<String, Vec<String>> {
         let mut streams: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, kind) in &self.kinds {
+        for kind in self.kinds() {
             for namespace in kind.entry.streams() {
                 let kinds = streams.entry((*namespace).to_owned()).or_default();
-                kinds.push((*name).to_owned());
+                kinds.push(kind.entry.kind().to_owned());
             }
         }
         streams
