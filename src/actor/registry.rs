@@ -1,12 +1,9 @@
 //! The kinds that a program was linked with.
 
 use super::{Actor, KindEntry, OWN_MESSAGES};
-use crate::{chance::Hashing, ident::InvalidName, schema::Lock, version};
+use crate::{ident::InvalidName, schema::Lock, version};
 use semver::Version;
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Every `#[actor]` of the program adds itself here when the program is linked.
 #[allow(unsafe_code, reason = "linkme places the slice in a section of its own")]
@@ -16,7 +13,7 @@ pub static LINKED: [fn() -> KindEntry];
 /// Kinds that a silo hosts, by wire name.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    kinds: HashMap<&'static str, RegisteredKind, Hashing>,
+    kinds: BTreeMap<&'static str, RegisteredKind>,
 }
 
 /// A kind with its version parsed.
@@ -91,9 +88,7 @@ impl Registry {
         if let Some(missing) = kinds.iter().find(|kind| !self.kinds.contains_key(kind.as_str())) {
             return Err(RegistryError::Missing {
                 kind: missing.clone(),
-                known: (self.kinds().map(|kind| kind.entry.kind()))
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                known: self.kinds.keys().copied().collect::<Vec<_>>().join(", "),
             });
         }
         self.kinds.retain(|kind, _| kinds.iter().any(|wanted| wanted == kind));
@@ -128,18 +123,16 @@ impl Registry {
 
     /// All kinds, ordered by name.
     pub fn kinds(&self) -> impl Iterator<Item = &RegisteredKind> {
-        let mut kinds: Vec<_> = self.kinds.values().collect();
-        kinds.sort_unstable_by_key(|kind| kind.entry.kind());
-        kinds.into_iter()
+        self.kinds.values()
     }
 
     /// By namespace of streams, the kinds whose actors get the events of the stream of their key without subscribing.
     pub fn streams(&self) -> BTreeMap<String, Vec<String>> {
         let mut streams: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for kind in self.kinds() {
+        for (name, kind) in &self.kinds {
             for namespace in kind.entry.streams() {
                 let kinds = streams.entry((*namespace).to_owned()).or_default();
-                kinds.push(kind.entry.kind().to_owned());
+                kinds.push((*name).to_owned());
             }
         }
         streams
