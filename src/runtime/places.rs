@@ -9,9 +9,6 @@ use std::sync::Arc;
 /// Places in a block.
 const BLOCK: usize = 256;
 
-/// Most of what the activations of a block take besides, in bytes.
-const BLOCK_TAKES: usize = 60 * 1024;
-
 /// Fewer places are not worth giving back.
 const SMALL: usize = 1024;
 
@@ -75,9 +72,6 @@ impl Places {
         }
         if self.next as usize == self.capacity() {
             self.blocks.push((0..BLOCK).map(|_| Place::default()).collect());
-            // Given back at once: the heap of a thread other than the first grows by a page at a time in glibc, with a call of the
-            // system for each, unless more is asked for.
-            drop(std::hint::black_box(Vec::<u8>::with_capacity(BLOCK_TAKES)));
         }
         self.next = self
             .next
