@@ -270,7 +270,7 @@ impl<'a, M: Message> Ask<'a, M> {
         let direct = self.port.direct().or_else(|| self.port.open()).filter(no_cycle);
         let Terms { own, mut chain } = terms;
         let mut message = message;
-        if let Some(mailbox) = direct.filter(|mailbox| mailbox.is_at_rest()) {
+        if let Some(mailbox) = direct.filter(|mailbox| mailbox.may_run_here()) {
             let mut call = Call {
                 message: Some(message),
                 chain,

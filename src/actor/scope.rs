@@ -94,6 +94,11 @@ impl TurnScope {
         wake_by: None,
     };
 
+    /// Whether it is as the next plain tell wants it.
+    fn is_plain(&self) -> bool {
+        self.deadline.is_none() && self.callers.is_empty() && self.chain.is_none() && self.wake_by.is_none()
+    }
+
     /// When the turn is to be woken at the latest.
     pub fn wake_by(&self) -> Option<Moment> {
         self.wake_by
@@ -136,6 +141,9 @@ pub fn restore_turn(saved: Option<TurnScope>) {
 
 /// Exchanges the turn that runs on this thread.
 pub fn swap_turn(turn: &mut TurnScope) {
+    if PLAIN.get() && turn.is_plain() {
+        return;
+    }
     PLAIN.with(|plain| plain.set(false));
     TRACED.with(|traced| traced.set(turn.callers.trace().is_some()));
     CURRENT.with_borrow_mut(|current| mem::swap(&mut current.turn, turn));
@@ -143,7 +151,7 @@ pub fn swap_turn(turn: &mut TurnScope) {
 
 /// What runs on this thread next is no turn that anybody waits for.
 pub fn clear_turn() {
-    reset_turn(None, Chain::NONE);
+    set_turn(None, Chain::NONE);
 }
 
 /// Begins a turn within the scope of this thread.

@@ -276,8 +276,7 @@ impl Port for Line {
         if board.closed().is_some() {
             return None;
         }
-        let hint = board.placed(&self.actor)?;
-        let mailbox = board.open_here(&self.actor, &hint.silo, self.mailbox.get())?;
+        let (hint, mailbox) = board.open_here(&self.actor, self.mailbox.get())?;
         state.way.begin(hint);
         state.way.sent_directly();
         self.set_direct(Some(mailbox));

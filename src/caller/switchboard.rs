@@ -41,9 +41,9 @@ pub trait Uplink: Send + Sync + 'static {
         None
     }
 
-    /// The mailbox of an actor that runs in this process and does nothing else, or can run here at once. `mailbox`: the
-    /// actor's, if it was seen in this process.
-    fn open_here(&self, actor: &ActorId, mailbox: Option<&Arc<Mailbox>>) -> Option<Arc<Mailbox>> {
+    /// The mailbox of an actor of which the process's callers know nothing, if placement says that it should be here, and it runs
+    /// and does nothing else or can run at once; with placement's word. `mailbox`: the actor's, if it was seen in this process.
+    fn open_here(&self, actor: &ActorId, mailbox: Option<&Arc<Mailbox>>) -> Option<(Hint, Arc<Mailbox>)> {
         let _unknown = (actor, mailbox);
         None
     }
@@ -213,14 +213,9 @@ impl Switchboard {
         self.usable(Some(hint))
     }
 
-    /// The mailbox of an actor of which nothing is known and which should be at `silo`, if that is here and it can run at once.
-    pub(super) fn open_here(
-        &self,
-        actor: &ActorId,
-        silo: &SiloId,
-        mailbox: Option<&Arc<Mailbox>>,
-    ) -> Option<Arc<Mailbox>> {
-        (self.process.silo() == Some(silo)).then(|| self.uplink.open_here(actor, mailbox))?
+    /// [`Uplink::open_here`].
+    pub(super) fn open_here(&self, actor: &ActorId, mailbox: Option<&Arc<Mailbox>>) -> Option<(Hint, Arc<Mailbox>)> {
+        self.uplink.open_here(actor, mailbox)
     }
 
     pub(super) fn deliver(

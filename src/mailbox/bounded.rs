@@ -30,11 +30,11 @@ pub trait Host: Any + Send + Sync {
     /// The mailbox has something to do. Called once until it has come to rest again ([`Mailbox::rest`]).
     fn inject(&self, mailbox: &Arc<Mailbox>);
 
-    /// Runs a message that is nowhere in a queue as a turn of its own, here and now. `message` is its type and `call` a
-    /// [`super::Call`] with it.
+    /// Runs a message that is nowhere in a queue as a turn of its own, here and now; those that are queued before it. `message` is its
+    /// type and `call` a [`super::Call`] with it.
     ///
     /// # Errors
-    /// [`NotHere`]; no turn has run, and the message is where it was.
+    /// [`NotHere`]; its turn has not run, and the message is where it was.
     fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere>;
 
     /// What wakes those who wait on this thread, if it is of another host.
@@ -137,15 +137,25 @@ impl Inner {
 impl Mailbox {
     /// An empty mailbox, closed. `capacity`: of messages, 1 to 16,777,214.
     pub fn new(actor: ActorId, capacity: usize, host: Arc<dyn Host>, now: Moment) -> Self {
+        Self::begun(actor, capacity, host, now, CLOSED, 0)
+    }
+
+    /// The same, and the actor's first activation is made with it. `open`: it takes messages already.
+    pub fn with_first(actor: ActorId, capacity: usize, host: Arc<dyn Host>, now: Moment, open: bool) -> Self {
+        Self::begun(actor, capacity, host, now, if open { 0 } else { CLOSED }, 1)
+    }
+
+    #[inline]
+    fn begun(actor: ActorId, capacity: usize, host: Arc<dyn Host>, now: Moment, gate: u32, made: u16) -> Self {
         let capacity = u32::try_from(capacity).unwrap_or(QUEUED).clamp(1, QUEUED - 1);
         Self {
-            gate: AtomicU32::new(CLOSED),
+            gate: AtomicU32::new(gate),
             capacity,
             inner: Lock::default(),
             actor,
             host,
             epoch: AtomicU64::new(0),
-            made: AtomicU16::new(0),
+            made: AtomicU16::new(made),
             runs: AtomicU16::new(0),
             slot: AtomicU32::new(NO_SLOT),
             activity: ActivityCell::new(now),
@@ -224,16 +234,22 @@ impl Mailbox {
         self.gate.store((gate + 1) | scheduled, Ordering::Release);
     }
 
-    /// Whether a message may run at once where it is sent, if this is the thread: nothing is queued or scheduled.
+    /// Nothing is queued or scheduled.
     #[inline]
     pub fn is_at_rest(&self) -> bool {
         self.gate.load(Ordering::Relaxed) == 0
     }
 
+    /// Whether a message may run at once where it is sent, if this is the thread: nothing is there but messages.
+    #[inline]
+    pub fn may_run_here(&self) -> bool {
+        self.gate.load(Ordering::Relaxed) & !(QUEUED | SCHEDULED) == 0
+    }
+
     /// [`Host::run_here`].
     ///
     /// # Errors
-    /// [`NotHere`]; no turn has run.
+    /// [`NotHere`]; its turn has not run.
     pub fn run_here(self: &Arc<Self>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
         self.host.run_here(self, message, call)
     }
@@ -378,6 +394,10 @@ impl Mailbox {
 
     /// Whether what runs was woken since the last call.
     pub fn take_woken(&self) -> bool {
+        // Who wakes it later is found when the owner comes to rest.
+        if self.gate.load(Ordering::Relaxed) & WOKEN == 0 {
+            return false;
+        }
         let _inner = self.inner.lock();
         let gate = self.gate.load(Ordering::Relaxed);
         self.gate.store(gate & !WOKEN, Ordering::Release);

@@ -1,6 +1,6 @@
 //! An activation as its silo sees it.
 
-use super::{Control, desk::Desk};
+use super::{Control, desk::Desk, local::Told, worker::WorkerHandle};
 use crate::{
     activity::Activity,
     actor::KindEntry,
@@ -85,6 +85,11 @@ impl Activation {
 
     /// Tells the activation what to do, ahead of all messages. Freezing, ending and dropping close the mailbox at once.
     pub fn control(&self, control: Control) {
+        self.clone().take_control(control);
+    }
+
+    /// The same of one that is not needed any more.
+    pub fn take_control(self, control: Control) {
         let mut queued = Records::new();
         match &control {
             Control::Activate(memory) | Control::Prepare(memory) => self.mailbox.set_epoch(memory.epoch),
@@ -98,7 +103,11 @@ impl Activation {
             Control::Resume { .. } | Control::Start { .. } => self.mailbox.set_open(true),
             Control::Activate(_) | Control::Prepare(_) | Control::CancelFreeze => {}
         }
-        Desk::of(&self.mailbox).worker.control(self.clone(), control, queued);
+        WorkerHandle::control(Told {
+            activation: self,
+            control,
+            queued,
+        });
     }
 
     /// Closes the mailbox for good and takes what waits in it.

@@ -3,7 +3,7 @@
 use super::{
     Activation,
     desk::Desk,
-    local::Local,
+    local::{BUDGET, Local},
     places::Kept,
     slot::{Slot, State},
     watch::At,
@@ -28,11 +28,11 @@ type Idle = (Option<Arc<Mailbox>>, Box<dyn AnyActor>);
 const DEPTH: u32 = 16;
 
 impl Local {
-    /// A turn runs where it is sent. The last, when the coarse clock has ticked since the first.
-    fn use_up(&self, now: Moment) {
+    /// So many turns run where they are sent. The last, when the coarse clock has ticked since the first.
+    fn use_up(&self, now: Moment, turns: u32) {
         let first = self.here_tick.get().unwrap_or(now);
         self.here_tick.set(Some(first));
-        let left = self.here_left.get() - 1;
+        let left = self.here_left.get().saturating_sub(turns);
         self.here_left.set(if first == now { left } else { 0 });
     }
 
@@ -42,6 +42,9 @@ impl Local {
 
     pub(super) fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
         let number = mailbox.slot().ok_or(NotHere)?;
+        if !mailbox.is_at_rest() {
+            self.run_queued(number, mailbox)?;
+        }
         let mut places = self.places.borrow_mut();
         let place = places.get(number).ok_or(NotHere)?;
         match mem::take(&mut place.kept) {
@@ -54,7 +57,7 @@ impl Local {
                 self.likely.set(likely);
                 let lent = place.mailbox.take();
                 drop(places);
-                let (at, outer) = (self.enter_here(number, mailbox), save_turn());
+                let (at, outer) = self.enter_here(number, mailbox);
                 let kept = self.run_idle(mailbox, lent, actor, entry, call);
                 self.leave_here(at, outer);
                 match kept {
@@ -69,7 +72,7 @@ impl Local {
             }
             Kept::Slot(Some(mut slot)) if slot.is_free() => {
                 drop(places);
-                let (at, outer) = (self.enter_here(number, mailbox), save_turn());
+                let (at, outer) = self.enter_here(number, mailbox);
                 slot.enter();
                 let ran = slot.run_here(self, self.recent.get(), message, call);
                 self.left(&mut slot);
@@ -85,17 +88,56 @@ impl Local {
         }
     }
 
-    fn enter_here(&self, number: u32, mailbox: &Mailbox) -> At {
-        Desk::of(mailbox).meter.ran(1);
-        self.use_up(self.recent.get());
-        self.depth.set(self.depth.get() + 1);
-        self.shared.shown.nest(number)
+    /// Runs what is queued for an idle actor before a message that is to run here, if the actor is the last that was made ready:
+    /// whoever was before it waits no longer than if nothing had been queued.
+    ///
+    /// # Errors
+    /// [`NotHere`]: there is more to it, or the message may not run here any more.
+    fn run_queued(&self, number: u32, mailbox: &Arc<Mailbox>) -> Result<(), NotHere> {
+        let is_last = |last: &Arc<Mailbox>| Arc::ptr_eq(last, mailbox);
+        let most = BUDGET.min(self.here_left.get());
+        let mut places = self.places.borrow_mut();
+        let place = places.get(number).filter(|place| matches!(place.kept, Kept::Idle(_)));
+        let place = place.filter(|_| self.ready.borrow().back().is_some_and(is_last));
+        let place = place.ok_or(NotHere)?;
+        // It has come to rest with that, and is ready no more.
+        let taken = mailbox.take_few(most).ok_or(NotHere)?;
+        let (Kept::Idle(actor), Some(mailbox)) = (mem::take(&mut place.kept), self.ready.borrow_mut().pop_back())
+        else {
+            unreachable!("invariant: both were just seen");
+        };
+        let lent = place.mailbox.take();
+        drop(places);
+        let (at, outer) = self.begin_here(number);
+        let ended = self.run_round(number, mailbox, lent, actor, (taken, true), most);
+        self.end_here(at, outer);
+        let (turns, mailbox) = ended.map_err(|_| NotHere)?;
+        self.use_up(self.recent.get(), turns);
+        self.ran_here.set(self.ran_here.get() + turns);
+        (mailbox.is_at_rest() && self.here_left.get() > 0)
+            .then_some(())
+            .ok_or(NotHere)
     }
 
-    fn leave_here(&self, at: At, outer: Option<TurnScope>) {
+    fn begin_here(&self, number: u32) -> (At, Option<TurnScope>) {
+        self.depth.set(self.depth.get() + 1);
+        (self.shared.shown.nest(number), save_turn())
+    }
+
+    fn end_here(&self, at: At, outer: Option<TurnScope>) {
         restore_turn(outer);
         self.shared.shown.back(at);
         self.depth.set(self.depth.get() - 1);
+    }
+
+    fn enter_here(&self, number: u32, mailbox: &Mailbox) -> (At, Option<TurnScope>) {
+        Desk::of(mailbox).meter.ran(1);
+        self.use_up(self.recent.get(), 1);
+        self.begin_here(number)
+    }
+
+    fn leave_here(&self, at: At, outer: Option<TurnScope>) {
+        self.end_here(at, outer);
         self.ran_here.set(self.ran_here.get() + 1);
     }
 

@@ -3,7 +3,6 @@
 use super::{
     Activation, Control, Event, Outside,
     answer::fail,
-    desk::Desk,
     gather::Gathered,
     idle::Looks,
     places::{Kept, Place, Places},
@@ -233,13 +232,21 @@ impl Local {
             }
             Kept::Slot(Some(slot)) => {
                 drop(places);
-                self.visit_slot(number, slot, mailbox, false, quota)
+                self.visit_slot(number, slot, Some(mailbox), false, quota)
             }
             Kept::Slot(None) => unreachable!("invariant: a visit begins when none is under way"),
         }
     }
 
-    fn visit_slot(&self, number: u32, mut slot: Box<Slot>, mailbox: Arc<Mailbox>, forced: bool, quota: u32) -> u32 {
+    /// `mailbox`: its own, if that is at hand.
+    fn visit_slot(
+        &self,
+        number: u32,
+        mut slot: Box<Slot>,
+        mailbox: Option<Arc<Mailbox>>,
+        forced: bool,
+        quota: u32,
+    ) -> u32 {
         (self.shared.shown).enter(number, slot.message);
         slot.enter();
         let granted = BUDGET.min(quota);
@@ -251,7 +258,7 @@ impl Local {
         let turns = granted - budget;
         if turns > 0 {
             // A turn that waits is timed when it ends.
-            self.count(&Desk::of(&mailbox).meter, turns, timed.filter(|_| !slot.has_turn()));
+            self.count(slot.meter(), turns, timed.filter(|_| !slot.has_turn()));
         }
         self.visited(number, slot, mailbox, (visit, false), turns)
     }
@@ -261,7 +268,7 @@ impl Local {
         &self,
         number: u32,
         mut slot: Box<Slot>,
-        mailbox: Arc<Mailbox>,
+        mailbox: Option<Arc<Mailbox>>,
         (visit, due): (Visit, bool),
         turns: u32,
     ) -> u32 {
@@ -272,7 +279,7 @@ impl Local {
             self.remove(number, slot.activation.mailbox());
             return ran;
         }
-        let mailbox = self.put_back(number, slot, Some(mailbox));
+        let mailbox = self.put_back(number, slot, mailbox);
         match visit {
             _ if due => {}
             Visit::Rests { busy } if mailbox.rest(busy) => {}
@@ -340,7 +347,7 @@ impl Local {
             control,
             queued,
         } = told;
-        let mailbox = activation.mailbox().clone();
+        let mailbox = activation.mailbox();
         let (number, mut slot) = match mailbox.slot() {
             Some(number) if mailbox.runs() == activation.number() => {
                 let slot = self.take_out(number, activation.into_mailbox());
@@ -353,7 +360,7 @@ impl Local {
                 }
                 if let Some(other) = other {
                     tracing::error!(?activation, "an activation began before the last one had ended");
-                    self.remove(other, &mailbox);
+                    self.remove(other, mailbox);
                 }
                 let (number, places) = {
                     let mut places = self.places.borrow_mut();
@@ -363,12 +370,13 @@ impl Local {
                 mailbox.set_runs(activation.number());
                 mailbox.set_slot(Some(number));
                 let mut slot = self.new_slot();
-                slot.begin_for(activation, Some(mailbox.clone()), State::Empty);
+                let lent = Some(mailbox.clone());
+                slot.begin_for(activation, lent, State::Empty);
                 (number, slot)
             }
         };
         slot.obey(self, control, queued);
-        self.visit_slot(number, slot, mailbox, true, BUDGET);
+        self.visit_slot(number, slot, None, true, BUDGET);
     }
 
     /// Tells of a turn that waits since `began`, if it still does.

@@ -102,12 +102,13 @@ impl Pool {
             .or_else(|| self.least_loaded())
             .expect("invariant: a pool has a worker");
         worker.added();
-        let mailbox = mailbox.filter(|mailbox| worker.is_host_of(mailbox)).unwrap_or_else(|| {
-            let (capacity, now) = (self.mailbox_capacity, self.clock.recently());
-            Arc::new(Mailbox::new(actor.clone(), capacity, self.desk(worker, kind), now))
-        });
-        mailbox.set_open(open);
-        Activation::new(mailbox)
+        if let Some(mailbox) = mailbox.filter(|mailbox| worker.is_host_of(mailbox)) {
+            mailbox.set_open(open);
+            return Activation::new(mailbox);
+        }
+        let (capacity, now) = (self.mailbox_capacity, self.clock.recently());
+        let desk = self.desk(worker, kind);
+        Activation::last_of(Arc::new(Mailbox::with_first(actor.clone(), capacity, desk, now, open)))
     }
 
     /// Where a worker runs a kind.
@@ -147,6 +148,9 @@ impl Pool {
 
     /// The worker that has the least to do.
     fn least_loaded(&self) -> Option<&WorkerHandle> {
+        if let [only] = &*self.workers {
+            return Some(only);
+        }
         let all: usize = self.workers.iter().map(WorkerHandle::load).sum();
         let weight =
             |worker: &&WorkerHandle| weigh(worker.load(), all / self.workers.len(), worker.shown().busy_permille());

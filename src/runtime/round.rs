@@ -65,7 +65,9 @@ impl Round<'_> {
             if left < 32 || left.is_multiple_of(32) {
                 cell.left(u32::try_from(left).unwrap_or(u32::MAX));
             }
-            local.refill();
+            if local.depth.get() == 0 {
+                local.refill();
+            }
             let entry = match front.form() {
                 Form::Letter => None,
                 Form::Told | Form::Asked => kind.message_of(front.message(), last_message),
@@ -109,7 +111,7 @@ impl Local {
         &self,
         number: u32,
         mailbox: Arc<Mailbox>,
-        mut lent: Option<Arc<Mailbox>>,
+        lent: Option<Arc<Mailbox>>,
         actor: Box<dyn AnyActor>,
         quota: u32,
     ) -> u32 {
@@ -117,17 +119,45 @@ impl Local {
         let few = mailbox.take_few(most);
         // Else it comes to rest after its round.
         let rests = few.is_some();
-        let Some(mut taken) = few.or_else(|| Self::take_all(&mailbox)) else {
+        let Some(taken) = few.or_else(|| Self::take_all(&mailbox)) else {
             self.keep_idle(number, lent, actor);
             self.look_again(mailbox);
             return 0;
         };
         self.shared.shown.enter(number, NO_MESSAGE);
+        self.gathered.begin();
+        let ended = self.run_round(number, mailbox, lent, actor, (taken, rests), most);
+        self.gathered.hand_over(&self.clock);
+        let (turns, mailbox) = match ended {
+            Ok(ended) => ended,
+            Err(ran) => return ran,
+        };
+        self.shared.shown.leave();
+        if !rests {
+            self.look_again(mailbox);
+        }
+        self.ran(turns)
+    }
+
+    /// Runs what was taken out of an idle actor's mailbox, at most so many messages. `rests`: the mailbox has come to rest with that.
+    /// Answers how many were run, if the actor is idle again and back in its place, and its mailbox.
+    ///
+    /// # Errors
+    /// How many were run by a visit that needed a slot.
+    #[inline]
+    pub(super) fn run_round(
+        &self,
+        number: u32,
+        mailbox: Arc<Mailbox>,
+        mut lent: Option<Arc<Mailbox>>,
+        actor: Box<dyn AnyActor>,
+        (mut taken, rests): (Taken, bool),
+        most: u32,
+    ) -> Result<(u32, Arc<Mailbox>), u32> {
         let mut timers = None;
         swap_actor(&mut lent, &mut timers);
         let mut budget = most;
         let timed = self.is_timed().then(|| self.clock.now());
-        self.gathered.begin();
         mailbox.cell().turns_started(self.recent.get());
         let mut memory = self.take_memory();
         let mut likely = self.likely.get();
@@ -145,15 +175,10 @@ impl Local {
         if let Ok(actor) = ended {
             swap_actor(&mut lent, &mut timers);
             if taken.is_empty() && timers.is_none() {
-                self.gathered.hand_over(&self.clock);
                 mailbox.cell().turns_ended();
-                self.shared.shown.leave();
                 drop(taken);
                 self.keep_idle(number, lent, actor);
-                if !rests {
-                    self.look_again(mailbox);
-                }
-                return self.ran(turns);
+                return Ok((turns, mailbox));
             }
             swap_actor(&mut lent, &mut timers);
             ended = Ok(actor);
@@ -172,11 +197,10 @@ impl Local {
         let forced = slot.has_step();
         let so_far = budget;
         let visit = slot.visit(self, forced, &mut budget);
-        self.gathered.hand_over(&self.clock);
         if so_far > budget {
             self.count(slot.meter(), so_far - budget, None);
         }
-        self.visited(number, slot, mailbox, (visit, due), most - budget)
+        Err(self.visited(number, slot, Some(mailbox), (visit, due), most - budget))
     }
 
     #[cold]

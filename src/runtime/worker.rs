@@ -1,7 +1,7 @@
 //! A worker: one future per arbiter that runs the activations assigned to it.
 
 use super::{
-    Activation, Control, Outside,
+    Outside,
     desk::Desk,
     inbox::Inbox,
     local::{HERE, Local, Told},
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Moment, Sleep},
-    mailbox::{Home, Mailbox, NotHere, Records},
+    mailbox::{Home, Mailbox, NotHere},
     sync::{AtomicBool, Ordering},
 };
 use std::{
@@ -81,26 +81,39 @@ impl WorkerHandle {
         }))
     }
 
-    pub(super) fn control(&self, activation: Activation, control: Control, queued: Records) {
-        let mut told = Some(Told {
-            activation,
-            control,
-            queued,
-        });
-        let idle = self.0.here(|local| {
+    /// Tells an activation what to do, by its own worker.
+    pub(super) fn control(told: Told) {
+        let mut told = Some(told);
+        let idle = HERE.try_with(|here| {
+            let here = here.borrow();
+            let is_its = |told: &Told, local: &Local| Self::of(told).is(&local.shared);
+            let local = here
+                .as_ref()
+                .filter(|local| told.as_ref().is_some_and(|told| is_its(told, local)))?;
             let mut queue = local.told.borrow_mut();
-            if self.0.inbox.has_some() {
+            if local.shared.inbox.has_some() {
                 // What other threads have said before stays before.
-                self.0.inbox.with(|handed| queue.append(&mut handed.controls));
+                local.shared.inbox.with(|handed| queue.append(&mut handed.controls));
             }
             queue.extend(told.take());
-            local.idle.replace(false)
+            Some((local.idle.replace(false)).then(|| local.shared.clone()))
         });
-        match idle {
-            Some(true) => self.0.wake(),
-            Some(false) => {}
-            None => self.0.inbox.put(|handed| handed.controls.extend(told)),
+        if let Some(idle) = idle.ok().flatten() {
+            if let Some(shared) = idle {
+                shared.wake();
+            }
+        } else if let Some(told) = told {
+            let worker = Self::of(&told).clone();
+            worker.0.inbox.put(|handed| handed.controls.push_back(told));
         }
+    }
+
+    fn of(told: &Told) -> &Self {
+        &Desk::of(told.activation.mailbox()).worker
+    }
+
+    fn is(&self, shared: &Arc<Shared>) -> bool {
+        Arc::ptr_eq(&self.0, shared)
     }
 
     pub(super) fn is_host_of(&self, mailbox: &Mailbox) -> bool {

@@ -63,8 +63,9 @@ impl Node {
         match self.store.register_at_once(&self.me, actor)? {
             RegisterOutcome::Registered(Registered { epoch, state }) => {
                 let activation = self.pool().activation(actor, &kind.entry, true, mailbox);
-                activation.control(Control::Activate(Memory::saved(epoch, state)));
-                Some(activation.mailbox().clone())
+                let mailbox = activation.mailbox().clone();
+                activation.take_control(Control::Activate(Memory::saved(epoch, state)));
+                Some(mailbox)
             }
             // Whose it is, and whether it can be taken over, is found out off the path of messages.
             RegisterOutcome::Owned(_) => None,

@@ -147,9 +147,12 @@ impl Uplink for NodeUplink {
         self.0.upgrade()?.placed(actor)
     }
 
-    fn open_here(&self, actor: &ActorId, mailbox: Option<&Arc<Mailbox>>) -> Option<Arc<Mailbox>> {
+    fn open_here(&self, actor: &ActorId, mailbox: Option<&Arc<Mailbox>>) -> Option<(Hint, Arc<Mailbox>)> {
         let node = self.0.upgrade()?;
-        (node.seats).at_rest_or(actor, || node.begin(actor, || mailbox.cloned()))
+        let hint = node.placed(actor).filter(|hint| hint.silo == node.me)?;
+        let begin = || node.begin(actor, || mailbox.cloned());
+        let mailbox = node.seats.at_rest_or(actor, begin)?;
+        Some((hint, mailbox))
     }
 
     fn locate(&self, actor: &ActorId, attempt: u32, first: bool) -> Option<Hint> {

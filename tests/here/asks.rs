@@ -49,6 +49,38 @@ async fn an_earlier_tell_is_not_overtaken_by_an_ask_that_could_run_at_once() {
     silo.stop().await.expect("stops in order");
 }
 
+#[tokio::test]
+async fn what_is_queued_before_an_ask_runs_with_it_within_the_first_poll() {
+    let silo = one_arbiter(1000).await;
+    for place in [Place::Turn, Place::Task] {
+        let key = format!("queued-{place:?}");
+        let one = active(&silo, &key).await;
+        let job = async move {
+            for n in [1, 2] {
+                one.tell(Book(n)).await.expect("sent");
+            }
+            let first = poll(&mut pin!(one.ask(Book(3)))).await;
+            let booked = vec![0, 1, 2, 3];
+            assert!(
+                matches!(&first, Poll::Ready(Ok(found)) if *found == booked),
+                "{first:?}"
+            );
+            // One whose turn waits keeps those behind it waiting.
+            one.tell(Wait(key.clone(), 4)).await.expect("sent");
+            let mut behind = pin!(one.ask(Book(5)));
+            assert!(poll(&mut behind).await.is_pending());
+            open(&key);
+            assert_eq!(behind.await.expect("answered"), [0, 1, 2, 3, 4, 5]);
+            one.ask(Save).await.expect("saved");
+            // Whose panic is not the asker's.
+            one.tell(Panic(None)).await.expect("sent");
+            assert_eq!(one.ask(Book(6)).await.expect("answered"), [0, 1, 2, 3, 4, 5, 6]);
+        };
+        on_arbiter(&silo, place, job).await;
+    }
+    silo.stop().await.expect("stops in order");
+}
+
 /// Guarantee 11
 #[tokio::test]
 async fn a_panic_in_a_turn_that_runs_where_it_is_asked_for_belongs_to_the_one_that_was_asked() {
@@ -95,9 +127,10 @@ async fn turns_that_ask_each_other_deeper_than_they_run_within_each_other_are_an
 #[tokio::test]
 async fn a_loop_of_asks_that_run_at_once_gives_way() {
     let silo = one_arbiter(1000).await;
-    for place in [Place::Turn, Place::Task] {
-        let asked = active(&silo, &format!("asked-{place:?}")).await;
-        let other = active(&silo, &format!("other-{place:?}")).await;
+    let places = [Place::Turn, Place::Task];
+    for (place, tells) in places.into_iter().flat_map(|place| [(place, false), (place, true)]) {
+        let asked = active(&silo, &format!("asked-{place:?}-{tells}")).await;
+        let other = active(&silo, &format!("other-{place:?}-{tells}")).await;
         let job = async move {
             let timer = Arc::new(AtomicBool::new(false));
             let rung = timer.clone();
@@ -109,6 +142,9 @@ async fn a_loop_of_asks_that_run_at_once_gives_way() {
             open("loop");
             let (mut asks, mut other_ran) = (0u64, false);
             while !(other_ran && timer.load(Ordering::Acquire)) {
+                if tells {
+                    asked.tell(Save).await.expect("sent");
+                }
                 asked.ask(Save).await.expect("answered");
                 other_ran |= other_ran || poll(&mut booked).await.is_ready();
                 asks += 1;

@@ -54,6 +54,8 @@ impl<T> Blocks<T> {
 struct Names<T> {
     numbers: BTreeMap<T, u32>,
     names: Vec<T>,
+    /// Likely asked for again.
+    last: u32,
 }
 
 impl<T> Default for Names<T> {
@@ -61,13 +63,18 @@ impl<T> Default for Names<T> {
         Self {
             numbers: BTreeMap::new(),
             names: Vec::new(),
+            last: 0,
         }
     }
 }
 
 impl<T: Ord + Clone> Names<T> {
     fn number_of(&mut self, name: &T) -> u32 {
+        if self.names.get(self.last as usize) == Some(name) {
+            return self.last;
+        }
         if let Some(number) = self.numbers.get(name) {
+            self.last = *number;
             return *number;
         }
         let number = u32::try_from(self.names.len()).expect("invariant: fewer than 2^32 names");
