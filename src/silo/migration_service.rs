@@ -21,6 +21,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 /// How often moves are looked after, as long as there are any, even if nobody says that there is something to do.
 const INTERVAL: Duration = Duration::from_millis(20);
 
+/// How often it is looked whether moves that are held back may begin.
+const PACE: Duration = Duration::from_millis(1);
+
 /// How long an offer may stay unanswered.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -38,6 +41,8 @@ pub(super) struct MigrationSupervisor {
     node: Arc<Node>,
     /// Whether moves are looked after: not where there are none.
     ticks: bool,
+    /// Whether those that are held back are looked after.
+    paces: bool,
     _running: Running,
 }
 
@@ -47,6 +52,7 @@ impl MigrationSupervisor {
             _running: node.services.running(),
             node,
             ticks: false,
+            paces: false,
         }
     }
 }
@@ -99,7 +105,7 @@ impl Handler<Changed> for MigrationSupervisor {
     type Result = ();
 
     fn handle(&mut self, _: Changed, ctx: &mut Self::Context) {
-        self.go_on();
+        self.go_on(ctx);
         if !self.ticks {
             self.tick(ctx);
         }
@@ -132,7 +138,7 @@ impl Handler<Offered> for MigrationSupervisor {
 impl Handler<OfferAnswered> for MigrationSupervisor {
     type Result = ();
 
-    fn handle(&mut self, answered: OfferAnswered, _: &mut Self::Context) {
+    fn handle(&mut self, answered: OfferAnswered, ctx: &mut Self::Context) {
         let moves = &self.node.moves;
         let Some(offered) = moves.answered(&answered.from, answered.batch) else {
             return;
@@ -146,7 +152,7 @@ impl Handler<OfferAnswered> for MigrationSupervisor {
                 None => moves.offer_failed(offered.batch, &actor, MoveFailure::NoAnswer),
             }
         }
-        self.go_on();
+        self.go_on(ctx);
     }
 }
 
@@ -156,7 +162,7 @@ impl MigrationSupervisor {
         // Before: what comes up meanwhile says so.
         self.ticks = self.node.moves.len() > 0;
         self.look_after();
-        self.go_on();
+        self.go_on(ctx);
         if self.ticks {
             let clock = self.node.clock.clone();
             after(ctx, &clock, INTERVAL, Self::tick);
@@ -164,12 +170,20 @@ impl MigrationSupervisor {
     }
 
     /// Freezes what was accepted and offers what is wanted, as far as there is room.
-    fn go_on(&self) {
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
         self.node.moves.ran(self.node.pool().turns());
         while let Some((actor, to)) = self.node.moves.begin_next() {
             self.freeze(&actor, &to);
         }
         self.begin_moves();
+        if !self.paces && self.node.moves.is_held_back() {
+            self.paces = true;
+            let clock = self.node.clock.clone();
+            after(ctx, &clock, PACE, |supervisor: &mut Self, ctx| {
+                supervisor.paces = false;
+                supervisor.go_on(ctx);
+            });
+        }
     }
 
     fn freeze(&self, actor: &ActorId, to: &SiloId) {

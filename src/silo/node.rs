@@ -189,6 +189,7 @@ impl Node {
                 Limits {
                     attempts: parts.options.migration_attempts,
                     window: parts.options.migration_bytes,
+                    busy_rate: parts.options.busy_migration_rate,
                 },
             ),
             balancing: Balancing::new(parts.options.rebalance.unwrap_or_default()),

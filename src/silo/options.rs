@@ -83,6 +83,9 @@ pub struct SiloOptions {
     pub max_concurrent_migrations: usize,
     /// The most actors in a batch. Default 64.
     pub migration_batch: usize,
+    /// How many moves begin in a second, at the most, while this silo or one that they go to runs messages too, which would wait
+    /// for them otherwise. Default 20,000: about half of a processor at each end.
+    pub busy_migration_rate: u32,
     /// The most bytes of packages under way, all together; one that is larger goes alone. Default 16 MiB.
     pub migration_bytes: usize,
     /// How often a move is tried before it is given up. Default 6.
@@ -134,6 +137,7 @@ impl Default for SiloOptions {
             live_migration: true,
             max_concurrent_migrations: 10,
             migration_batch: 64,
+            busy_migration_rate: 20_000,
             migration_bytes: 16 * 1024 * 1024,
             migration_attempts: 6,
             rebalance: None,
@@ -163,6 +167,7 @@ impl SiloOptions {
             ("max_state_bytes", self.max_state_bytes),
             ("max_concurrent_migrations", self.max_concurrent_migrations),
             ("migration_batch", self.migration_batch),
+            ("busy_migration_rate", self.busy_migration_rate as usize),
             ("migration_bytes", self.migration_bytes),
             ("migration_attempts", self.migration_attempts as usize),
         ] {
@@ -262,6 +267,7 @@ mod tests {
             live_migration,
             max_concurrent_migrations,
             migration_batch,
+            busy_migration_rate,
             migration_bytes,
             migration_attempts,
             rebalance,
@@ -310,6 +316,7 @@ mod tests {
             ("dead_letter_capacity", dead_letter_capacity),
             ("max_concurrent_migrations", max_concurrent_migrations),
             ("migration_batch", migration_batch),
+            ("busy_migration_rate", busy_migration_rate as usize),
             ("max_state_bytes", max_state_bytes / 1024 / 1024),
             ("migration_bytes", migration_bytes / 1024 / 1024),
             ("migration_attempts", migration_attempts as usize),

@@ -133,13 +133,21 @@ impl Moves {
         self.state.lock().pace.told(serves, now);
     }
 
-    /// The next actor that is to be frozen, and where it goes: as long as what is under way has room for it, and for what it is
-    /// taken to weigh.
+    /// Whether moves wait for their time to begin.
+    pub(in crate::silo) fn is_held_back(&self) -> bool {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        let under_way = state.under_way.len();
+        !state.accepted.is_empty() && !state.pace.allows(under_way, now)
+    }
+
+    /// The next actor that is to be frozen, and where it goes: as long as it is time for it, and what is under way has room for
+    /// what it is taken to weigh.
     pub(in crate::silo) fn begin_next(&self) -> Option<(ActorId, SiloId)> {
         let since = self.clock.now();
         let mut state = self.state.lock();
         let under_way = state.under_way.len();
-        if !state.pace.has_room(under_way, since) {
+        if !state.pace.allows(under_way, since) {
             return None;
         }
         loop {
@@ -158,6 +166,7 @@ impl Moves {
             }
             let actor = state.accepted.pop_front()?;
             state.weight += weight;
+            state.pace.began();
             state.under_way.insert(actor.clone());
             if let Some(one) = state.all.get_mut(&actor) {
                 one.weight = weight;
@@ -244,16 +253,12 @@ impl Moves {
     pub(in crate::silo) fn ended(&self, actor: &ActorId, result: Result<usize, MoveFailure>) {
         let mut state = self.state.lock();
         let Some(one) = state.all.get_mut(actor) else { return };
-        let (Stage::Freezing { since, .. } | Stage::Frozen { since, .. }) = one.stage else {
+        if !matches!(one.stage, Stage::Freezing { .. } | Stage::Frozen { .. }) {
             return;
-        };
+        }
         let why = one.why.take();
         match result {
-            Ok(bytes) => {
-                let now = self.clock.now();
-                state.pace.took(now.since(since), now);
-                self.over(&mut state, actor, Ok(bytes));
-            }
+            Ok(bytes) => self.over(&mut state, actor, Ok(bytes)),
             Err(MoveFailure::CalledOff) => {
                 let why = why.unwrap_or(MoveFailure::CalledOff);
                 self.attempt_failed(&mut state, actor, why);

@@ -7,7 +7,7 @@
 //!             +----------- Later <------------------------ failed, to be tried again ---------+----------------+
 //! ```
 //! A batch counts towards the most at once until all of it has ended or waits for nothing but turns that are slow. What is
-//! under way is bounded in bytes, by what actors of a kind weighed of late, and beside work for others in number (see `pace`).
+//! under way is bounded in bytes, by what actors of a kind weighed of late; beside work for others moves begin at a bounded rate.
 
 mod course;
 mod outgoing;

@@ -1,6 +1,9 @@
 //! The moves that go out from a silo, as they are asked for, cancelled and looked at.
 
-use super::state::{Move, Stage, State};
+use super::{
+    pace::Pace,
+    state::{Move, Stage, State},
+};
 use crate::{
     clock::Clock,
     ident::{ActorId, SiloId},
@@ -25,6 +28,8 @@ pub(in crate::silo) struct Limits {
     pub(in crate::silo) attempts: u32,
     /// Bytes of packages under way, all together.
     pub(in crate::silo) window: usize,
+    /// That begin in a second beside work for others.
+    pub(in crate::silo) busy_rate: u32,
 }
 
 /// What is to be done for a move to be cancelled.
@@ -55,7 +60,7 @@ impl Moves {
             me,
             clock,
             limits,
-            state: Mutex::default(),
+            state: Mutex::new(State::new(Pace::new(limits.busy_rate))),
             changed: Notify::new(),
             counts: watch::Sender::new(MoveCounts::default()),
         }

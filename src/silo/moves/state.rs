@@ -58,7 +58,6 @@ pub(in crate::silo) struct Offered {
     pub(in crate::silo) actors: Vec<ActorId>,
 }
 
-#[derive(Default)]
 pub(super) struct State {
     pub(super) all: HashMap<ActorId, Move, crate::chance::Hashing>,
     /// That may begin now, in the order in which they were wanted. An actor whose move is at another stage is passed over.
@@ -84,6 +83,25 @@ pub(super) struct State {
 }
 
 impl State {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self {
+            all: HashMap::default(),
+            ready: VecDeque::new(),
+            later: BTreeMap::new(),
+            last_later: 0,
+            offered: BTreeMap::new(),
+            accepted: VecDeque::new(),
+            under_way: HashSet::default(),
+            weight: 0,
+            weights: HashMap::new(),
+            batches: HashMap::new(),
+            last_batch: 0,
+            given_up: HashMap::default(),
+            past: PastMoves::default(),
+            pace,
+        }
+    }
+
     pub(super) fn expected_weight(&self, actor: &ActorId) -> usize {
         self.weights.get(actor.kind()).copied().unwrap_or(UNKNOWN_WEIGHT)
     }

@@ -18,6 +18,7 @@ fn moves() -> (Moves, ManualClock) {
     let limits = Limits {
         attempts: 3,
         window: 1024 * KIB,
+        busy_rate: 1_000_000,
     };
     (Moves::new(SiloId::new("s", 1), clock, limits), hands)
 }
