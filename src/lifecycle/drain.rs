@@ -156,6 +156,11 @@ impl Drain {
         self.begun + self.timeout
     }
 
+    /// By when all actors should be on their way: early enough that those whose moves fail are tried again.
+    pub fn all_moving_by(&self) -> Moment {
+        self.begun + self.timeout * 4 / 10
+    }
+
     /// Until when a phase may take: cordoning a tenth of the time, migrating seven tenths, deactivating nine.
     fn share(&self, phase: Phase) -> Moment {
         let tenths = match phase {

@@ -103,6 +103,7 @@ impl Node {
         self.seats.watch(false);
         self.keep_activations();
         self.moves.forget_given_up();
+        self.moves.finish_by(None);
         self.turn_gate(Gate::Cordoned, Gate::Open);
         self.services.membership(Event::SetStatus(SiloStatus::Active));
         *self.drain.lock() = None;

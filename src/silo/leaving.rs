@@ -143,6 +143,8 @@ impl Node {
             }
             Command::Migrate => {
                 if !to_tell.moved {
+                    let by = self.drain.lock().as_ref().map(Drain::all_moving_by);
+                    self.moves.finish_by(by);
                     self.spawn(self.clone().free_leftovers());
                 }
                 self.want_away(to_tell).await;

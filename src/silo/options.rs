@@ -84,7 +84,8 @@ pub struct SiloOptions {
     /// The most actors in a batch. Default 64.
     pub migration_batch: usize,
     /// How many moves begin in a second, at the most, while this silo or one that they go to runs messages too, which would wait
-    /// for them otherwise. Default 20,000: about half of a processor at each end.
+    /// for them otherwise; more if a silo that leaves could not be done in time. Default 10,000: about a quarter of a processor at
+    /// each end.
     pub busy_migration_rate: u32,
     /// The most bytes of packages under way, all together; one that is larger goes alone. Default 16 MiB.
     pub migration_bytes: usize,
@@ -137,7 +138,7 @@ impl Default for SiloOptions {
             live_migration: true,
             max_concurrent_migrations: 10,
             migration_batch: 64,
-            busy_migration_rate: 20_000,
+            busy_migration_rate: 10_000,
             migration_bytes: 16 * 1024 * 1024,
             migration_attempts: 6,
             rebalance: None,

@@ -133,12 +133,17 @@ impl Moves {
         self.state.lock().pace.told(serves, now);
     }
 
+    /// All moves should have begun by then, or in their own time.
+    pub(in crate::silo) fn finish_by(&self, by: Option<Moment>) {
+        self.state.lock().pace.finish_by(by);
+    }
+
     /// Whether moves wait for their time to begin.
     pub(in crate::silo) fn is_held_back(&self) -> bool {
         let now = self.clock.now();
         let mut state = self.state.lock();
-        let under_way = state.under_way.len();
-        !state.accepted.is_empty() && !state.pace.allows(under_way, now)
+        let (all, under_way) = (state.all.len(), state.under_way.len());
+        !state.accepted.is_empty() && !state.pace.allows(all, under_way, now)
     }
 
     /// The next actor that is to be frozen, and where it goes: as long as it is time for it, and what is under way has room for
@@ -146,8 +151,8 @@ impl Moves {
     pub(in crate::silo) fn begin_next(&self) -> Option<(ActorId, SiloId)> {
         let since = self.clock.now();
         let mut state = self.state.lock();
-        let under_way = state.under_way.len();
-        if !state.pace.allows(under_way, since) {
+        let (all, under_way) = (state.all.len(), state.under_way.len());
+        if !state.pace.allows(all, under_way, since) {
             return None;
         }
         loop {

@@ -2,13 +2,17 @@
 //!
 //! What moves takes processor time at its source and at its target: as fast as it can, it keeps every thread of both busy, and a
 //! message to another actor waits for its share. So while a silo, or one that moves go to, runs messages of others, moves begin at
-//! a bounded rate, by a token bucket; where nobody else is served there is nobody to wait, and no bound.
+//! a bounded rate, by a token bucket; where nobody else is served there is nobody to wait, and no bound. A silo that leaves has a
+//! time by which all should have begun: the rate is never so low that they could not.
 
 use crate::clock::Moment;
 use std::time::Duration;
 
 /// How much time's worth of moves may begin at once.
 const AT_ONCE: Duration = Duration::from_millis(2);
+
+/// Moves in a second that are as good as no bound.
+const MOST: f64 = 1e9;
 
 /// For how long it counts that others were served: more than a steady client's time between two messages.
 const REMEMBERED: Duration = Duration::from_millis(200);
@@ -24,6 +28,8 @@ pub(super) struct Pace {
     counted: Moment,
     /// How many turns this silo had run when it was last looked at.
     turns: u64,
+    /// By when all should have begun.
+    by: Option<Moment>,
 }
 
 impl Pace {
@@ -35,7 +41,13 @@ impl Pace {
             tokens: most(rate),
             counted: Moment::default(),
             turns: 0,
+            by: None,
         }
+    }
+
+    /// All should have begun by then, or in their own time.
+    pub(super) fn finish_by(&mut self, by: Option<Moment>) {
+        self.by = by;
     }
 
     /// This silo has run so many turns. Answers whether it has served others of late.
@@ -55,14 +67,17 @@ impl Pace {
         }
     }
 
-    /// Whether one more may begin, `under_way` beside it.
-    pub(super) fn allows(&mut self, under_way: usize, now: Moment) -> bool {
+    /// Whether one more may begin, of `all`, with `under_way` beside it.
+    pub(super) fn allows(&mut self, all: usize, under_way: usize, now: Moment) -> bool {
         if under_way == 0 && !self.is_limited(now) {
             // Who served nobody then may do so now.
             self.until = None;
         }
+        // Without end when the time is over.
+        let needed = |by: Moment| (all - under_way) as f64 / by.since(now).as_secs_f64();
+        let rate = self.by.map_or(0.0, needed).max(self.rate).min(MOST);
         let since = now.since(std::mem::replace(&mut self.counted, now));
-        self.tokens = (self.tokens + self.rate * since.as_secs_f64()).min(most(self.rate));
+        self.tokens = (self.tokens + rate * since.as_secs_f64()).min(most(rate));
         !self.is_limited(now) || self.tokens >= 1.0
     }
 
@@ -90,7 +105,7 @@ mod tests {
     /// How many begin now.
     fn begin(pace: &mut Pace, under_way: usize, now: Moment) -> usize {
         let began = (0..10_000).take_while(|_| {
-            let allowed = pace.allows(under_way, now);
+            let allowed = pace.allows(100_000, under_way, now);
             if allowed {
                 pace.began();
             }
@@ -115,6 +130,26 @@ mod tests {
         assert_eq!(begin(&mut slow, 1, now), 1);
         assert_eq!(begin(&mut slow, 1, now + 999 * MILLI), 0);
         assert_eq!(begin(&mut slow, 1, now + 1_001 * MILLI), 1);
+    }
+
+    #[test]
+    fn all_have_begun_by_the_time_that_they_have() {
+        let mut pace = Pace::new(1_000);
+        let (mut now, mut left) = (Moment::default(), 50_000);
+        let by = now + 1_000 * MILLI;
+        pace.finish_by(Some(by));
+        while left > 0 {
+            now = now + MILLI;
+            pace.told(true, now);
+            while left > 0 && pace.allows(left, 0, now) {
+                pace.began();
+                left -= 1;
+            }
+            assert!(now <= by, "{left} are left");
+        }
+        assert!(now + 20 * MILLI > by, "no sooner than they have to");
+        pace.finish_by(None);
+        assert_eq!(begin(&mut pace, 1, by + MILLI), 2);
     }
 
     #[test]
