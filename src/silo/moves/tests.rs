@@ -14,11 +14,15 @@ const KIB: usize = 1024;
 const LONG: Duration = Duration::from_secs(10);
 
 fn moves() -> (Moves, ManualClock) {
+    moves_at(1_000_000)
+}
+
+fn moves_at(busy_rate: u32) -> (Moves, ManualClock) {
     let (clock, hands) = Clock::manual();
     let limits = Limits {
         attempts: 3,
         window: 1024 * KIB,
-        busy_rate: 1_000_000,
+        busy_rate,
     };
     (Moves::new(SiloId::new("s", 1), clock, limits), hands)
 }
@@ -337,4 +341,26 @@ fn what_has_not_begun_is_cancelled_when_no_more_is_to_move() {
     assert_eq!(moves.len(), 1);
     assert_eq!(begun(&moves), [""; 0]);
     assert_eq!(moves.counts().cancelled, 2);
+}
+
+#[test]
+fn beside_messages_to_others_moves_begin_at_their_rate_unless_time_is_short() {
+    let (moves, hands) = moves_at(1_000);
+    accepted(&moves, &["a", "b", "c", "d", "e", "f", "g"]);
+    assert!(moves.ran(1), "a message has run");
+    assert_eq!(begun(&moves), ["a", "b"]);
+    assert!(moves.is_held_back());
+    hands.advance(Duration::from_millis(1));
+    moves.told(true);
+    assert_eq!(begun(&moves), ["c"]);
+    // The silo leaves: four in four milliseconds.
+    moves.finish_by(Some(moves.clock.now() + Duration::from_millis(4)));
+    hands.advance(Duration::from_millis(1));
+    moves.told(true);
+    let some = begun(&moves).len();
+    assert!((1..4).contains(&some), "{some}");
+    hands.advance(Duration::from_millis(3));
+    moves.told(true);
+    assert_eq!(begun(&moves).len(), 4 - some, "the time is over");
+    assert!(!moves.is_held_back());
 }
