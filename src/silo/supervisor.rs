@@ -23,7 +23,7 @@ const RESTART: Duration = Duration::from_millis(200);
 const FORGET: Duration = Duration::from_millis(500);
 
 /// How many of them are forgotten at once, and how long others have their turn then: a drain leaves tens of thousands behind.
-const FORGOTTEN: usize = 500;
+const FORGOTTEN: usize = 1000;
 const BREATH: Duration = Duration::from_millis(5);
 
 /// In how many failure timeouts what was lost with a silo can come no more: every silo has long read of its death and closed its links,
