@@ -169,7 +169,9 @@ fn executables(messages: impl BufRead) -> HashMap<String, PathBuf> {
         .lines()
         .map_while(Result::ok)
         .filter_map(|line| serde_json::from_str::<Value>(&line).ok());
-    parsed
+    // A program's own tests have its name.
+    let programs = parsed.filter(|message| message["profile"]["test"] != true);
+    programs
         .filter_map(|message| {
             let path = message.get("executable")?.as_str()?;
             let name = message.get("target")?.get("name")?.as_str()?;
@@ -186,6 +188,7 @@ mod tests {
     fn executables_are_where_cargo_says() {
         let messages = concat!(
             "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"flights-v1\"},\"executable\":\"/t/x/flights-v1\"}\n",
+            "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"flights-v1\"},\"profile\":{\"test\":true},\"executable\":\"/t/x/deps/flights_v1-0\"}\n",
             "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"quark\"},\"executable\":null}\n",
             "not json\n{\"reason\":\"build-finished\",\"success\":true}\n"
         );
