@@ -110,6 +110,10 @@ impl Task {
 impl Shared {
     fn wake(&self, tasks: impl IntoIterator<Item = Arc<Task>>) {
         let mut woken = self.woken.lock();
+        // Nobody would take it out again, and it holds all this: reactors wake what waits for sockets when they end.
+        if self.has_ended() {
+            return drop(woken);
+        }
         woken.tasks.extend(tasks);
         let runner = woken.runner();
         drop(woken);
@@ -178,6 +182,10 @@ impl Shared {
         // Each finds itself on another thread, and its sockets go over to that one's reactor.
         let all: Vec<_> = self.all.lock().values().cloned().collect();
         let mut woken = self.woken.lock();
+        if self.has_ended() {
+            drop(woken);
+            return false;
+        }
         woken.in_charge = side;
         let asleep = all
             .into_iter()
@@ -407,6 +415,28 @@ mod tests {
             told.recv().expect("it runs");
             release
         }
+    }
+
+    /// Found by a leak check: a silo's reactor ended after its links, and woke one of them.
+    #[test]
+    fn a_task_that_is_woken_after_the_end_is_not_kept() {
+        let tasks = LinkTasks::new();
+        let (tell, told) = mpsc::channel();
+        tasks.spawn(Box::pin(poll_fn(move |cx| {
+            tell.send(cx.waker().clone()).expect("it is heard");
+            Poll::Pending
+        })));
+        assert!(
+            tasks
+                .0
+                .run(Side::Home, &mut Context::from_waker(Waker::noop()))
+                .is_pending()
+        );
+        let waker = told.recv().expect("it has run");
+        tasks.end();
+        waker.wake();
+        assert!(tasks.0.woken.lock().tasks.is_empty());
+        assert_eq!(Arc::strong_count(&tasks.0), 1);
     }
 
     #[test]
