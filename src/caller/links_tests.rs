@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     ident::{ActorId, ClientId, ProcessId, RequestId},
-    transport::{LinkOptions, LocalEnd, LoopbackNetwork},
+    transport::{LinkOptions, Listener, LocalEnd, LoopbackNetwork},
     wire::Call,
 };
 use bytes::Bytes;
@@ -102,15 +102,15 @@ fn senders_wait_while_much_waits_for_a_link_that_is_made() {
     assert!(links.is_writable(&silo(), &waker));
 }
 
-#[tokio::test]
-async fn senders_wait_whenever_a_link_that_is_up_is_not_read() {
-    let (clock, network) = (Clock::system(), LoopbackNetwork::new());
+/// Links of which the one to the silo is dialled, and where it listens.
+async fn listened(clock: &Clock) -> (Arc<Links>, Box<dyn Listener>) {
+    let network = LoopbackNetwork::new();
     let transport = |process| {
         let local = LocalEnd::new(process, "c");
         network.transport(local, clock.clone(), LinkOptions::default())
     };
     let far = transport(ProcessId::Silo(silo()));
-    let mut listening = far.listen("loopback:far").await.expect("listens");
+    let listening = far.listen("loopback:far").await.expect("listens");
     let runtime = tokio::runtime::Handle::current();
     let spawn: Spawner = Arc::new(move |task| {
         runtime.spawn(task);
@@ -118,6 +118,12 @@ async fn senders_wait_whenever_a_link_that_is_up_is_not_read() {
     let near = transport(ProcessId::Client(ClientId(1)));
     let links = Links::new(near.into(), clock.clone(), spawn);
     links.keep(&silo(), "loopback:far");
+    (links, listening)
+}
+
+#[tokio::test]
+async fn senders_wait_whenever_a_link_that_is_up_is_not_read() {
+    let (links, mut listening) = listened(&Clock::system()).await;
     let accepted = listening.accept().await.expect("is dialled").await;
     let mut accepted = accepted.expect("shakes hands");
     while !links.is_up(&silo()) {
@@ -153,20 +159,7 @@ fn waits_between_dials_are_spread_and_not_longer_than_they_were() {
 #[tokio::test]
 async fn a_peer_that_hangs_up_at_once_is_not_dialled_without_a_pause() {
     let (clock, hands) = Clock::manual();
-    let network = LoopbackNetwork::new();
-    let transport = |process| {
-        let local = LocalEnd::new(process, "c");
-        network.transport(local, clock.clone(), LinkOptions::default())
-    };
-    let far = transport(ProcessId::Silo(silo()));
-    let mut listening = far.listen("loopback:far").await.expect("listens");
-    let runtime = tokio::runtime::Handle::current();
-    let spawn: Spawner = Arc::new(move |task| {
-        runtime.spawn(task);
-    });
-    let near = transport(ProcessId::Client(ClientId(1)));
-    let links = Links::new(near.into(), clock.clone(), spawn);
-    links.keep(&silo(), "loopback:far");
+    let (_links, mut listening) = listened(&clock).await;
     for wait in [FIRST_WAIT, FIRST_WAIT * 2, FIRST_WAIT * 4] {
         let accepted = listening.accept().await.expect("is dialled").await;
         drop(accepted.expect("shakes hands"));
