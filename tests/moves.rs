@@ -314,6 +314,42 @@ async fn a_move_whose_turn_is_slow_is_cancelled_and_the_actor_goes_on() {
     stop([a, b]).await;
 }
 
+/// The rate holds moves back beside messages to others, but no actor is left behind for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silo_that_leaves_beside_messages_moves_all_in_time_whatever_the_rate() {
+    let cluster = cluster_name();
+    let in_five = Duration::from_secs(5);
+    let a = start_with(&cluster, "a", |options| {
+        options.busy_migration_rate = 1;
+        options.freeze_timeout = in_five;
+        options.migration_timeout = in_five;
+        options.shutdown_timeout = in_five;
+    })
+    .await;
+    let keys: Vec<String> = (0..200).map(|key| key.to_string()).collect();
+    for key in &keys {
+        a.actor::<Ledger>(key).ask(Read).await.expect("active");
+    }
+    let b = start(&cluster, "b").await;
+    know_each_other(&[&a, &b]).await;
+    let asked: Vec<_> = keys.iter().map(|key| b.actor::<Ledger>(key)).collect();
+    let asking = tokio::spawn(async move {
+        loop {
+            for ledger in &asked {
+                ledger.ask(Read).await.expect("no ask fails");
+            }
+        }
+    });
+    let report = a.stop().await.expect("stops in order");
+    assert_eq!(
+        (report.moved.len(), report.deactivated, report.forced),
+        (200, 0, vec![])
+    );
+    assert!(!asking.is_finished(), "no ask failed");
+    asking.abort();
+    b.stop().await.expect("stops in order");
+}
+
 /// A turn that outlasts the freeze timeout: called off, tried again, given up; the actor goes on and others move meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_actors_are_called_off_and_hold_nobody_up() {
