@@ -1,18 +1,19 @@
 //! Asks under way.
 
-use super::{CallError, Message, Port, Undelivered, once, scope};
+use super::{CallError, Message, Port, Undelivered, once, port::SentOut, scope};
 use crate::{
     clock::{Clock, Moment, Sleep},
     ident::{OnceId, TraceContext},
     mailbox::{
-        Answer, Asked, Call, Chain, Letter, Mailbox, Payload, Refused, Replied, ReplySender, ReplyWait, reply_pair,
-        reply_pair_at,
+        Answer, Asked, Body, Call, Chain, Letter, Mailbox, Outbound, Payload, Refused, Replied, ReplySender, ReplySlot,
+        ReplyTo, ReplyWait, reply_pair, reply_pair_at,
     },
     wire::{self, Failure, FailureCode, Ran},
 };
 use futures_util::future::BoxFuture;
 use std::{
     any::TypeId,
+    mem,
     ops::Deref,
     pin::Pin,
     sync::Arc,
@@ -97,12 +98,21 @@ fn look<R>(wait: &ReplyWait<R>, time: Duration, clock: &Clock) {
 struct Until {
     at: Option<Moment>,
     sleep: Option<Sleep>,
+    /// Whether somebody else wakes the task in time, until it was polled a second time.
+    watched: bool,
 }
 
 impl Until {
+    fn at(at: Option<Moment>) -> Self {
+        Self { at, ..Self::default() }
+    }
+
     /// Whether it is over; else the task is woken when it is.
     fn poll(&mut self, clock: &Clock, cx: &mut Context<'_>) -> bool {
         let Some(at) = self.at else { return false };
+        if mem::take(&mut self.watched) {
+            return false;
+        }
         if self.sleep.is_none() {
             if clock.has_come(at) {
                 return true;
@@ -203,10 +213,7 @@ impl<'a, M: Message> Ask<'a, M> {
     }
 
     pub(super) fn sent(port: &'a Arc<dyn Port>, wait: ReplyWait<M::Reply>, deadline: Option<Moment>, far: Far) -> Self {
-        let until = Until {
-            at: deadline,
-            sleep: None,
-        };
+        let until = Until::at(deadline);
         Self {
             port: Line::Borrowed(port),
             timeout: None,
@@ -319,14 +326,14 @@ impl<'a, M: Message> Ask<'a, M> {
                 Err(refused) => refused,
             },
         };
-        let until = Until {
-            at: deadline,
-            sleep: None,
-        };
+        let until = Until::at(deadline);
         match refused {
             Refused::Full(asked) => self.wait_for_room(asked.into_letter(), Some(wait), until),
-            Refused::Closed(asked) => match self.port.send(asked.into_letter()) {
-                Ok(()) => self.wait(wait, deadline, Far::No),
+            Refused::Closed(asked) => match send_far(&*self.port, asked) {
+                Ok(watched) => {
+                    let (until, far) = (Until { watched, ..until }, Far::No);
+                    self.state = State::Waiting { wait, until, far };
+                }
                 Err(Undelivered::Failed(_, failure)) => return Some(Err(failure)),
                 Err(Undelivered::Full(letter)) => self.wait_for_room(letter, Some(wait), until),
             },
@@ -341,7 +348,7 @@ impl<'a, M: Message> Ask<'a, M> {
     }
 
     fn wait(&mut self, wait: ReplyWait<M::Reply>, at: Option<Moment>, far: Far) {
-        let until = Until { at, sleep: None };
+        let until = Until::at(at);
         self.state = State::Waiting { wait, until, far };
     }
 
@@ -353,6 +360,30 @@ impl<'a, M: Message> Ask<'a, M> {
             until,
         }));
     }
+}
+
+/// Sends an ask whose actor is not known to be in this process. Answers whether it is woken in time before its deadline.
+#[allow(clippy::result_large_err, reason = "as of Port::send")]
+fn send_far<M: Message>(port: &dyn Port, asked: Asked<M, M::Reply>) -> Result<bool, Undelivered> {
+    let mut outbound = Outbound {
+        message: &asked.message,
+        reply: asked.reply.map(ReplySlot::from),
+        deadline: asked.deadline,
+        chain: &asked.chain,
+    };
+    match port.send_out(&mut outbound) {
+        SentOut::Yes => return Ok(false),
+        SentOut::Watched => return Ok(true),
+        SentOut::No | SentOut::Paced => {}
+    }
+    let reply = outbound.reply.map_or(ReplyTo::Nobody, ReplyTo::Here);
+    let letter = Letter {
+        body: Body::Typed(Box::new(asked.message)),
+        reply,
+        deadline: asked.deadline,
+        chain: asked.chain,
+    };
+    port.send(letter).map(|()| false)
 }
 
 pub(super) fn timed_out(port: &dyn Port, name: &str, ran: Ran) -> CallError {

@@ -49,7 +49,7 @@ pub use hearing::{Heard, PublishedBy};
 pub use named::{LoadError, Named};
 pub use once::seal;
 pub use outbox::{DISOWNED, FORGET, Forget, HEARD, OWN_MESSAGES, PostError, Posted, SETTLED, Settled, WAKE};
-pub use port::{Port, Undelivered, unusable_port};
+pub use port::{Port, SentOut, Undelivered, unusable_port};
 pub use reference::ActorRef;
 pub use reminders::{
     Asker, ReminderAnswer, ReminderAsk, ReminderError, ReminderInfo, Schedule, Tick, encode_tick, reminder_id,

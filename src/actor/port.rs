@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     ident::{ActorId, InvalidName},
-    mailbox::{Letter, Mailbox},
+    mailbox::{Letter, Mailbox, Outbound},
     wire::{Failure, FailureCode, Ran},
 };
 use futures_util::future::BoxFuture;
@@ -20,6 +20,13 @@ pub trait Port: Send + Sync + 'static {
     /// Opens the short way to an actor of which this process knows nothing yet, if it runs here or can at once.
     fn open(&self) -> Option<&Arc<Mailbox>> {
         None
+    }
+
+    /// Sends a message straight out, in the order of calls, if the actor's way leads to another process and nothing stands in it.
+    /// Never blocks.
+    fn send_out(&self, outbound: &mut Outbound<'_>) -> SentOut {
+        let _elsewhere = outbound;
+        SentOut::No
     }
 
     /// Takes the letter, in the order of calls, or gives it back. Never blocks.
@@ -43,6 +50,19 @@ pub trait Port: Send + Sync + 'static {
 
     /// How long an ask waits unless told otherwise.
     fn ask_timeout(&self) -> Duration;
+}
+
+/// What became of a message that might have gone straight out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SentOut {
+    /// It is on its way.
+    Yes,
+    /// The same, and who waits for its reply is woken in time before the deadline, to look at the time himself from then on.
+    Watched,
+    /// Nothing happened: it is for [`Port::send`].
+    No,
+    /// The same, and it would wait until some of what was sent before was handled: who can wait himself does so at less cost.
+    Paced,
 }
 
 /// A letter that was not taken.

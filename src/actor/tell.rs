@@ -3,11 +3,13 @@
 use super::{
     CallError, Message, Port, Undelivered,
     ask::{Line, Says},
-    once, scope,
+    once,
+    port::SentOut,
+    scope,
 };
 use crate::{
     ident::{ActorId, OnceId, TraceContext},
-    mailbox::{Chain, Letter, Payload, Refused, Told},
+    mailbox::{Chain, Letter, Outbound, Payload, Refused, Told},
     wire::{Failure, FailureCode, Ran},
 };
 use futures_util::future::BoxFuture;
@@ -125,7 +127,21 @@ impl<'a, M: Message> Tell<'a, M> {
     fn go_the_long_way(&mut self, refused: Refused<Told<M>>, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
         let sent = match refused {
             Refused::Full(told) => Err(Undelivered::Full(told.into_letter())),
-            Refused::Closed(told) => self.port.send(told.into_letter()),
+            Refused::Closed(told) => {
+                let mut outbound = Outbound {
+                    message: &told.0,
+                    reply: None,
+                    deadline: None,
+                    chain: &Chain::NONE,
+                };
+                match self.port.send_out(&mut outbound) {
+                    SentOut::Yes | SentOut::Watched => return Poll::Ready(Ok(())),
+                    SentOut::Paced if !scope::is_running(self.port.actor()) => {
+                        Err(Undelivered::Full(told.into_letter()))
+                    }
+                    SentOut::Paced | SentOut::No => self.port.send(told.into_letter()),
+                }
+            }
         };
         self.sent(sent, cx)
     }

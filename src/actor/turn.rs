@@ -478,6 +478,10 @@ impl<M: Message> TypedMessage for M {
         wire::encode(self)
     }
 
+    fn encode_into(&self, bytes: &mut Vec<u8>) -> Result<(), wire::EncodeError> {
+        wire::encode_into(bytes, self)
+    }
+
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
         self
     }

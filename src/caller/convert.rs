@@ -26,8 +26,8 @@ pub(super) fn near(deadline: Option<Moment>, clock: &Clock) -> Moment {
 }
 
 /// The time of a call that has come: exact if its deadline is near.
-pub fn arrival(call: &Call, clock: &Clock) -> Moment {
-    match call.time_left {
+pub fn arrival(time_left: Option<Duration>, clock: &Clock) -> Moment {
+    match time_left {
         Some(left) if left < FAR => clock.now(),
         _ => clock.recently(),
     }

@@ -2,11 +2,11 @@
 
 use super::{Delivered, Switchboard, switchboard::Followed};
 use crate::{
-    actor::{Port, Undelivered},
+    actor::{Port, SentOut, Undelivered},
     clock::{Clock, Moment},
     directory::{Step, Way},
     ident::{ActorId, OfActor},
-    mailbox::{Letter, Mailbox, Refused},
+    mailbox::{Letter, Mailbox, Outbound, Refused},
     wire::{Failure, FailureCode, Ran},
 };
 use futures_util::future::BoxFuture;
@@ -37,6 +37,8 @@ pub struct Line {
     /// Whether messages may go into `mailbox` without a look at the way: all that were sent before are there. Set under the
     /// lock of `state`; a sender who finds the mailbox closed goes by the way.
     is_direct: AtomicBool,
+    /// Whether nobody may have asked for the actor yet: a hint, which spares a look at `state`. Written under its lock.
+    may_be_new: AtomicBool,
     /// The actor's mailbox in this process, once it was seen.
     mailbox: OnceLock<Arc<Mailbox>>,
     state: Mutex<State>,
@@ -56,6 +58,7 @@ impl Line {
             actor,
             exchange,
             is_direct: AtomicBool::new(false),
+            may_be_new: AtomicBool::new(true),
             mailbox: OnceLock::new(),
             state: Mutex::default(),
             unheld_since: AtomicU64::new(HELD),
@@ -76,6 +79,7 @@ impl Line {
         self.set_direct(None);
         let mut steps = Vec::new();
         let result = event(&mut state.way, &mut steps);
+        self.may_be_new.store(true, Ordering::Relaxed);
         self.carry_out(board, &mut state, steps);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
@@ -248,7 +252,7 @@ impl Line {
             return Poll::Ready(());
         };
         let congested = (state.way.open_route()).is_some_and(|route| !board.is_writable(&route.silo, waker));
-        if state.way.has_room() && !congested {
+        if state.way.has_room() && !state.way.is_paced() && !congested {
             return Poll::Ready(());
         }
         if !state.waiting.iter().any(|other| other.will_wake(waker)) {
@@ -268,8 +272,12 @@ impl Port for Line {
     }
 
     fn open(&self) -> Option<&Arc<Mailbox>> {
+        if !self.may_be_new.load(Ordering::Relaxed) {
+            return None;
+        }
         let mut state = self.state.lock();
         if !state.way.is_new() {
+            self.may_be_new.store(false, Ordering::Relaxed);
             return None;
         }
         let board = self.exchange.board.upgrade()?;
@@ -281,6 +289,37 @@ impl Port for Line {
         state.way.sent_directly();
         self.set_direct(Some(mailbox));
         self.direct_mailbox()
+    }
+
+    fn send_out(&self, outbound: &mut Outbound<'_>) -> SentOut {
+        if outbound.chain.contains(&self.actor) {
+            return SentOut::No;
+        }
+        let Some(board) = self.exchange.board.upgrade() else {
+            return SentOut::No;
+        };
+        let mut state = self.state.lock();
+        let Some(route) = state.way.open_route() else {
+            return if state.way.is_paced() {
+                SentOut::Paced
+            } else {
+                SentOut::No
+            };
+        };
+        let to = &route.silo;
+        // Under the lock, as in `send_on`.
+        if board.closed().is_some() || !board.is_far(to) || board.is_congested(to) {
+            return SentOut::No;
+        }
+        let sent = board.send_out(&self.actor, to, outbound);
+        if sent == SentOut::No {
+            return sent;
+        }
+        state.way.sent_directly();
+        let mut steps = Vec::new();
+        state.way.pace(true, &mut steps);
+        self.carry_out(&board, &mut state, steps);
+        sent
     }
 
     fn send(&self, letter: Letter) -> Result<(), Undelivered> {

@@ -3,10 +3,11 @@
 use super::in_place_of;
 use crate::{
     clock::Clock,
-    ident::{ActorId, SiloId},
+    ident::{ActorId, RequestId, SiloId},
     transport::{FrameSender, SendError, Transport},
-    wire::Frame,
+    wire::{Envelope, Frame},
 };
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::{
@@ -42,7 +43,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// What a process learns from its links.
 pub trait LinkEvents: Send + Sync + 'static {
     /// Frames have come over the link to `silo`: to be taken one after the other, all of them.
-    fn frames(&self, silo: &SiloId, frames: &mut dyn Iterator<Item = Frame>);
+    fn frames(&self, silo: &SiloId, frames: &mut dyn Iterator<Item = Arrived>);
 
     /// There is a link to `silo`; not the first.
     fn link_renewed(&self, silo: &SiloId);
@@ -52,6 +53,15 @@ pub trait LinkEvents: Send + Sync + 'static {
 
     /// The frame was not and will not be sent.
     fn unsent(&self, silo: &SiloId, frame: Frame, why: Unsent);
+}
+
+/// A frame that has come.
+#[derive(Debug)]
+pub enum Arrived {
+    /// Nearly all are replies, and a frame is large.
+    Reply(RequestId, Bytes),
+    /// Any.
+    Frame(Box<Frame>),
 }
 
 /// Why a frame was not sent.
@@ -275,6 +285,21 @@ impl Links {
         self.report(silo, vec![unsent]);
     }
 
+    /// Sends a call whose message is no large one over a link that is up and takes it. `false`: nothing happened, and the whole call
+    /// is for [`Links::send`].
+    pub fn send_call(&self, silo: &SiloId, call: Envelope<'_>, body: &[u8]) -> bool {
+        let links = self.links.lock();
+        let Some(link) = links.get(silo).filter(|link| link.refused.is_empty()) else {
+            return false;
+        };
+        let State::Up(sender) = &link.state else { return false };
+        let sent = sender.send_call(call, body);
+        if sent && sender.queued_bytes() >= CREDIT {
+            self.may_be_congested.store(true, Ordering::Relaxed);
+        }
+        sent
+    }
+
     /// Tells what was not sent, later: the sender may hold locks that the listener needs.
     fn report(&self, silo: &SiloId, unsent: Vec<(Frame, Unsent)>) {
         if let (false, Some(events)) = (unsent.is_empty(), self.events()) {
@@ -444,8 +469,16 @@ async fn run(links: &Weak<Links>, silo: &SiloId, task: u64, connection: crate::t
                         return;
                     };
                     // Those that are there already come with it: a look at who listens costs as much as a frame.
-                    let mut first = Some(frame);
-                    let next = std::iter::from_fn(|| first.take().or_else(|| receiver.next_at_hand()));
+                    let mut first = Some(Box::new(frame));
+                    let next = std::iter::from_fn(|| {
+                        if let Some(frame) = first.take() {
+                            return Some(Arrived::Frame(frame));
+                        }
+                        if let Some((request, reply)) = receiver.reply_at_hand() {
+                            return Some(Arrived::Reply(request, reply));
+                        }
+                        Some(Arrived::Frame(Box::new(receiver.next_at_hand()?)))
+                    });
                     let mut frames = next.take_while(|_| !cut.load(Ordering::Acquire)).take(room);
                     let mut count = 0;
                     events.frames(silo, &mut frames.by_ref().inspect(|_| count += 1));

@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicUsize;
 struct Heard(Mutex<Vec<(Frame, Unsent)>>);
 
 impl LinkEvents for Heard {
-    fn frames(&self, _: &SiloId, frames: &mut dyn Iterator<Item = Frame>) {
+    fn frames(&self, _: &SiloId, frames: &mut dyn Iterator<Item = Arrived>) {
         frames.for_each(drop);
     }
     fn link_renewed(&self, _: &SiloId) {}

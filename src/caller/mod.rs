@@ -22,9 +22,10 @@ mod links;
 mod pending;
 mod query;
 mod switchboard;
+mod watch;
 
 pub use convert::{arrival, back_off, from_call, in_place_of, time_left};
 pub use line::Line;
-pub use links::{FRAMES_A_TURN, LinkEvents, Links, Spawner, Unsent};
+pub use links::{Arrived, FRAMES_A_TURN, LinkEvents, Links, Spawner, Unsent};
 pub use pending::Pending;
 pub use switchboard::{Delivered, Switchboard, Uplink};

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use slab::Slab;
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
+    task::Waker,
     time::Duration,
 };
 
@@ -46,6 +47,8 @@ struct Waiting {
     slot: ReplySlot,
     actor: ActorId,
     deadline: Option<Moment>,
+    /// Whether it is to be woken before its deadline.
+    watched: bool,
     /// The silo over whose link the message was sent, while that link decides about it.
     on: Option<SiloId>,
 }
@@ -83,6 +86,22 @@ impl Pending {
 
     /// A new ask. `on`: its message goes out over the link to that silo, unless it is sent later.
     pub fn register(&self, slot: ReplySlot, actor: ActorId, deadline: Option<Moment>, on: Option<SiloId>) -> RequestId {
+        self.add(slot, actor, deadline, on, false)
+    }
+
+    /// The same; [`Pending::wake_before`] wakes who waits for it.
+    pub fn register_watched(&self, slot: ReplySlot, actor: ActorId, deadline: Moment, on: SiloId) -> RequestId {
+        self.add(slot, actor, Some(deadline), Some(on), true)
+    }
+
+    fn add(
+        &self,
+        slot: ReplySlot,
+        actor: ActorId,
+        deadline: Option<Moment>,
+        on: Option<SiloId>,
+        watched: bool,
+    ) -> RequestId {
         let number = self.next.fetch_add(1, Ordering::Relaxed) % SHARDS;
         let mut shard = self.shards[number].lock();
         shard.last = shard.last.wrapping_add(1).max(1);
@@ -98,9 +117,23 @@ impl Pending {
             slot,
             actor,
             deadline,
+            watched,
             on,
         });
         request
+    }
+
+    /// Wakes those that are to be woken before their deadlines, if these come before `end`: once each.
+    pub fn wake_before(&self, end: Moment) {
+        for shard in &self.shards {
+            let mut wakers = Vec::new();
+            for (_, waiting) in &mut shard.lock().all {
+                if waiting.deadline.is_some_and(|deadline| deadline < end) && std::mem::take(&mut waiting.watched) {
+                    wakers.extend(waiting.slot.take_waker());
+                }
+            }
+            wakers.into_iter().for_each(Waker::wake);
+        }
     }
 
     /// The message goes out over the link to `silo`. `false`: nobody waits any more.

@@ -1,11 +1,13 @@
 //! The switchboard: all lines of a process.
 
+mod out;
 mod upkeep;
 
 use super::{
     Line, Links, Pending, Unsent,
     convert::{from_call, near, own_request, time_left},
     line::Exchange,
+    watch::Watch,
 };
 use crate::{
     actor::Port,
@@ -94,6 +96,7 @@ pub struct Switchboard {
     /// The actors to which messages may wait for a way.
     unsettled: [Mutex<HashSet<ActorId, crate::chance::Hashing>>; SHARDS],
     pending: Pending,
+    watch: Arc<Watch>,
     links: Arc<Links>,
     uplink: Arc<dyn Uplink>,
     /// Silos that leave: chosen for no way.
@@ -112,6 +115,7 @@ impl Switchboard {
     ) -> Arc<Self> {
         Arc::new_cyclic(|board| Self {
             process,
+            watch: Watch::new(clock.clone(), board.clone()),
             exchange: Arc::new(Exchange {
                 clock: clock.clone(),
                 ask_timeout,

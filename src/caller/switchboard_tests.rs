@@ -365,3 +365,110 @@ fn a_caller_of_ever_new_actors_keeps_a_bounded_number_of_lines() {
     // Those of 30 s, and of the rounds that it takes to see, to fence and to forget them.
     assert!(most <= 100 * 60, "{most} lines of {key}");
 }
+
+fn far() -> SiloId {
+    SiloId::new("far", 1)
+}
+
+/// A reference to an actor of another silo, which knows marks, with nothing on its way. What goes there is lost.
+fn at_far(board: &Arc<Switchboard>) -> ActorRef<Pinged> {
+    let hint = Hint {
+        silo: far(),
+        epoch: Epoch(1),
+    };
+    let line = board.line_or_new(&actor("a"));
+    line.change(board, |way, _| way.begin(hint));
+    let pinged = ActorRef::<Pinged>::new(line);
+    for _ in 0..Way::<Letter>::MARK_EVERY {
+        pinged
+            .tell(Ping)
+            .now_or_never()
+            .expect("there is room")
+            .expect("it goes");
+    }
+    board.handled(&far(), &actor("a"), 1);
+    pinged
+}
+
+#[derive(Default)]
+struct Woken(std::sync::atomic::AtomicUsize);
+
+impl futures_util::task::ArcWake for Woken {
+    fn wake_by_ref(this: &Arc<Self>) {
+        this.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl Woken {
+    fn times(&self) -> usize {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_tell_waits_itself_while_more_is_under_way_than_was_handled() {
+    let (board, own, _hands) = board();
+    let pinged = at_far(&board);
+    for _ in 0..Way::<Letter>::WINDOW {
+        pinged
+            .tell(Ping)
+            .now_or_never()
+            .expect("there is room")
+            .expect("it goes");
+    }
+    let woken = Arc::new(Woken::default());
+    let waker = futures_util::task::waker(woken.clone());
+    let cx = &mut std::task::Context::from_waker(&waker);
+    let mut waits = pin!(pinged.tell(Ping));
+    assert!(waits.as_mut().poll(cx).is_pending());
+    pinged.try_tell(Ping).expect("who cannot wait has it kept");
+    board.handled(&far(), &actor("a"), 2);
+    assert_eq!(woken.times(), 1);
+    assert!(waits.poll(cx).is_ready());
+    assert_eq!(*own.given_up.lock(), Vec::<String>::new());
+}
+
+#[test]
+fn asks_to_another_silo_share_one_alarm_and_end_at_their_deadlines() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let (board, _own, hands) = board();
+    let pinged = at_far(&board);
+    let woken = [(); 2].map(|()| Arc::new(Woken::default()));
+    let wakers = [0, 1].map(|n| futures_util::task::waker(woken[n].clone()));
+    let [cx, other_cx] = [0, 1].map(|n| std::task::Context::from_waker(&wakers[n]));
+    let (mut cx, mut other_cx) = (cx, other_cx);
+    let mut long = pin!(pinged.ask(Ping));
+    let mut short = pin!(pinged.ask(Ping).within(SECOND));
+    assert!(long.as_mut().poll(&mut cx).is_pending() && short.as_mut().poll(&mut other_cx).is_pending());
+    hands.advance(SECOND);
+    assert_eq!(
+        (woken[0].times(), woken[1].times()),
+        (0, 1),
+        "a near deadline has its own"
+    );
+    assert!(short.poll(&mut other_cx).is_ready());
+    for _ in 1..27 {
+        hands.advance(SECOND);
+    }
+    assert_eq!(woken[0].times(), 0);
+    for _ in 27..29 {
+        hands.advance(SECOND);
+    }
+    assert_eq!(woken[0].times(), 1, "in time");
+    assert!(long.as_mut().poll(&mut cx).is_pending());
+    hands.advance(SECOND - Duration::from_millis(1));
+    assert!(long.as_mut().poll(&mut cx).is_pending());
+    let before = woken[0].times();
+    hands.advance(Duration::from_millis(1));
+    assert!(woken[0].times() > before, "at its deadline");
+    assert!(long.poll(&mut cx).is_ready());
+    // Nobody looks when nobody waits, and again when somebody does.
+    hands.advance(Duration::from_secs(5));
+    board.sweep();
+    hands.advance(Duration::from_secs(5));
+    assert!(board.pending().is_empty());
+    assert_eq!(hands.next_alarm(), None);
+    let mut long = pin!(pinged.ask(Ping));
+    assert!(long.as_mut().poll(&mut cx).is_pending());
+    assert!(hands.next_alarm().is_some());
+}

@@ -2,12 +2,12 @@
 
 use super::builder::ask_view;
 use crate::{
-    caller::{Delivered, LinkEvents, Switchboard, Unsent, Uplink},
+    caller::{Arrived, Delivered, LinkEvents, Switchboard, Unsent, Uplink},
     clock::{Clock, Moment},
     ident::{ActorId, Hint, RequestId, SiloId},
     mailbox::{Letter, Mailbox},
     transport::Transport,
-    wire::{Failure, FailureCode, Frame, Located, Ran, SiloAddress},
+    wire::{Failure, FailureCode, Frame, Located, Outcome, Ran, SiloAddress},
 };
 use parking_lot::Mutex;
 use std::{
@@ -351,9 +351,12 @@ impl Core {
 pub(super) struct CoreLinks(pub(super) Weak<Core>);
 
 impl LinkEvents for CoreLinks {
-    fn frames(&self, silo: &SiloId, frames: &mut dyn Iterator<Item = Frame>) {
+    fn frames(&self, silo: &SiloId, frames: &mut dyn Iterator<Item = Arrived>) {
         if let Some(core) = self.0.upgrade() {
-            frames.for_each(|frame| core.from_callee(silo, frame));
+            frames.for_each(|arrived| match arrived {
+                Arrived::Reply(request, reply) => core.board().replied(request, Outcome::Reply(reply)),
+                Arrived::Frame(frame) => core.from_callee(silo, *frame),
+            });
         }
     }
 

@@ -41,12 +41,15 @@ fn fencing() -> Way<&'static str> {
     way
 }
 
-/// The same at a silo that does. Of the window a mark is behind `MARK_EVERY`; "a" waits.
+/// The same at a silo that does: 2 to 7 are under way, each behind `MARK_EVERY` more. "a" waits.
 fn paced() -> Way<&'static str> {
     let mut way = open();
     assert_eq!(sends(&mut way, MARK_EVERY), [(MARK_EVERY, vec![mark(1)])]);
     assert_eq!(handled(&mut way, 1), []);
-    assert_eq!(sends(&mut way, WINDOW), [(MARK_EVERY, vec![mark(2)])]);
+    let marks: Vec<_> = (1..=WINDOW / MARK_EVERY)
+        .map(|n| (n * MARK_EVERY, vec![mark(1 + n)]))
+        .collect();
+    assert_eq!(sends(&mut way, WINDOW), marks);
     assert_eq!(way.open_route(), None, "the window is used up");
     assert_eq!(say(&mut way, "a"), []);
     assert!(way.is_unsettled() && !way.is_idle());
@@ -86,8 +89,24 @@ fn a_way_whose_marks_are_answered_in_time_never_waits() {
 fn what_waits_for_room_goes_when_some_was_handled_and_a_new_mark_behind_it() {
     let mut way = paced();
     assert_eq!(handled(&mut way, 1), [], "it was answered before");
-    assert_eq!(handled(&mut way, 2), [send(s(), "a"), mark(3)]);
-    assert_eq!(say(&mut way, "b"), [send(s(), "b")]);
+    assert_eq!(handled(&mut way, 8), [], "none that was sent");
+    assert_eq!(handled(&mut way, 2), [send(s(), "a")]);
+    assert_eq!(sends(&mut way, MARK_EVERY - 1), [(MARK_EVERY - 1, vec![mark(8)])]);
+    assert_eq!(way.open_route(), None, "the window is used up");
+}
+
+#[test]
+fn a_mark_that_is_answered_answers_for_those_before_it() {
+    let mut way = paced();
+    assert_eq!(handled(&mut way, 6), [send(s(), "a")]);
+    assert_eq!(handled(&mut way, 6), [], "twice");
+    assert_eq!(handled(&mut way, 4), [], "late");
+    assert_eq!(sends(&mut way, 5 * MARK_EVERY - 1).len(), 5);
+    assert_eq!(
+        way.open_route(),
+        None,
+        "what is behind the last is not known to have been handled"
+    );
 }
 
 #[test]
@@ -98,12 +117,12 @@ fn what_waits_for_room_goes_in_order_and_only_as_far_as_there_is_room() {
         assert_eq!(say(&mut way, "b"), []);
     }
     let steps = handled(&mut way, 2);
-    let sent: Vec<_> = steps.into_iter().filter(|step| *step != mark(3)).collect();
+    let sent: Vec<_> = steps.into_iter().filter(|step| *step != mark(8)).collect();
     assert_eq!(sent.len(), room);
     assert_eq!((&sent[0], &sent[1]), (&send(s(), "a"), &send(s(), "b")));
     assert_eq!(way.open_route(), None, "one is left");
     assert_eq!(say(&mut way, "c"), []);
-    assert_eq!(handled(&mut way, 3), [send(s(), "b"), mark(4), send(s(), "c")]);
+    assert_eq!(handled(&mut way, 3), [send(s(), "b"), send(s(), "c")]);
 }
 
 #[test]
@@ -119,9 +138,9 @@ fn what_came_back_of_a_window_goes_before_what_waits_behind_it() {
 #[test]
 fn what_came_back_while_more_waits_for_room_goes_before_it_too() {
     let mut way = paced();
-    assert_eq!(bounce(&mut way, "first", None), [fence(s(), 3)]);
+    assert_eq!(bounce(&mut way, "first", None), [fence(s(), 8)]);
     assert_eq!(handled(&mut way, 2), [], "the fence decides");
-    assert_eq!(fenced(&mut way, 3, None), [LOCATE_LATER]);
+    assert_eq!(fenced(&mut way, 8, None), [LOCATE_LATER]);
     let steps = after(&mut way, |way, steps| way.located(hint(s(), 3), steps));
     assert_eq!(steps, [send(s(), "first"), send(s(), "a")]);
 }
@@ -134,8 +153,8 @@ fn a_window_follows_the_actor_that_moved_meanwhile() {
     assert_eq!(fenced(&mut way, 2, None), [send(t(), "a")]);
     let mut way = paced();
     let fences = after(&mut way, |way, steps| way.moved(hint(t(), 4), steps));
-    assert_eq!(fences, [fence(s(), 3)]);
-    assert_eq!(fenced(&mut way, 3, None), [send(t(), "a")]);
+    assert_eq!(fences, [fence(s(), 8)]);
+    assert_eq!(fenced(&mut way, 8, None), [send(t(), "a")]);
 }
 
 #[test]
@@ -144,8 +163,8 @@ fn what_waits_for_room_survives_a_lost_link() {
     assert_eq!(after(&mut way, |way, steps| way.link_lost(&s(), steps)), []);
     assert_eq!(handled(&mut way, 2), [], "it came by the old link");
     let fences = after(&mut way, |way, steps| way.link_renewed(&s(), steps));
-    assert_eq!(fences, [fence(s(), 3)]);
-    assert_eq!(fenced(&mut way, 3, None), [Step::Locate { attempt: 0 }]);
+    assert_eq!(fences, [fence(s(), 8)]);
+    assert_eq!(fenced(&mut way, 8, None), [Step::Locate { attempt: 0 }]);
     let steps = after(&mut way, |way, steps| way.located(hint(s(), 3), steps));
     assert_eq!(steps, [send(s(), "a")]);
 }
@@ -172,9 +191,9 @@ fn what_waits_for_room_at_a_silo_that_leaves_waits_until_it_is_flushed() {
 fn another_silo_has_to_show_that_it_knows_marks() {
     let mut way = paced();
     let _ = after(&mut way, |way, steps| way.moved(hint(t(), 4), steps));
-    assert_eq!(fenced(&mut way, 3, None), [send(t(), "a")]);
+    assert_eq!(fenced(&mut way, 8, None), [send(t(), "a")]);
     let did = sends(&mut way, WINDOW - 1);
-    assert_eq!(did.last(), Some(&(WINDOW - 1, vec![fence(t(), 5)])));
+    assert_eq!(did.last(), Some(&(WINDOW - 1, vec![fence(t(), 10)])));
 }
 
 #[test]

@@ -88,9 +88,10 @@ pub struct Way<I> {
     /// How many messages were sent on the route since its last `Fenced`, and how many of them came back.
     sent: u64,
     came_back: u64,
-    /// How many of them are not known to have been handled, and how many of these the mark under way is behind; 0 if none is. The
-    /// mark's number is `k`, or it is not waited for any more.
+    /// How many of them are not known to have been handled.
     ahead: u64,
+    /// How many marks are under way, each behind `MARK_EVERY` messages more than the one before. The number of the last is `k`, or they
+    /// are not waited for any more.
     marked: u64,
     /// Whether the silo of the route has answered a mark: one of an older version does not.
     marks: bool,
@@ -151,6 +152,11 @@ impl<I> Way<I> {
         self.stage == Stage::Open || self.held.len() < Self::MAX_HELD
     }
 
+    /// Whether more waits until some of what was sent was handled.
+    pub fn is_paced(&self) -> bool {
+        self.stage == Stage::Paced
+    }
+
     /// Whether the way can be forgotten without harm: a new one would do the same.
     pub fn is_idle(&self) -> bool {
         match self.stage {
@@ -182,9 +188,11 @@ impl<I> Way<I> {
         let Some(route) = self.route.as_ref().filter(|_| self.stage == Stage::Open) else {
             return;
         };
-        if is_far && self.marked == 0 && self.ahead >= Self::MARK_EVERY {
+        // One that is not answered is enough to show that the silo does not know marks.
+        let may_mark = is_far && (self.marks || self.marked == 0);
+        if may_mark && self.ahead >= (self.marked + 1) * Self::MARK_EVERY {
             self.k += 1;
-            self.marked = self.ahead;
+            self.marked += 1;
             steps.push(Step::Mark {
                 to: route.silo.clone(),
                 k: self.k,
@@ -206,10 +214,15 @@ impl<I> Way<I> {
             return;
         }
         self.marks = true;
-        if k != self.k {
-            return;
-        }
-        self.ahead -= std::mem::take(&mut self.marked);
+        // What is under way behind a fence, or behind a lost link, is not waited for.
+        let is_waited_for = matches!(self.stage, Stage::Open | Stage::Paced);
+        let later = self
+            .k
+            .checked_sub(k)
+            .filter(|later| is_waited_for && *later < self.marked);
+        let Some(later) = later else { return };
+        self.ahead -= (self.marked - later) * Self::MARK_EVERY;
+        self.marked = later;
         if self.stage == Stage::Paced {
             self.stage = Stage::Open;
             self.send_held(steps);

@@ -99,8 +99,28 @@ pub trait TypedMessage: Any + Send {
     /// # Errors
     /// If it cannot be serialized.
     fn encode(&self) -> Result<Bytes, EncodeError>;
+    /// Appends what travels to `bytes`.
+    ///
+    /// # Errors
+    /// If it cannot be serialized; `bytes` ends with a part of it.
+    fn encode_into(&self, bytes: &mut Vec<u8>) -> Result<(), EncodeError> {
+        bytes.extend_from_slice(&self.encode()?);
+        Ok(())
+    }
     /// The value.
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
+}
+
+/// A message of this process with all that belongs to it, by reference: what goes out at once is never made a [`Letter`].
+pub struct Outbound<'a> {
+    /// The message.
+    pub message: &'a dyn TypedMessage,
+    /// Who waits for the reply; taken when it goes out.
+    pub reply: Option<ReplySlot>,
+    /// The moment after which it must not start.
+    pub deadline: Option<Moment>,
+    /// The actors whose turns wait for it.
+    pub chain: &'a Chain,
 }
 
 /// Who waits for a reply.

@@ -33,7 +33,7 @@ mod waits;
 
 pub use bounded::{Host, Mailbox, NotHere, Refused};
 pub use chain::Chain;
-pub use letter::{Body, Letter, ReplyTo, TypedMessage};
+pub use letter::{Body, Letter, Outbound, ReplyTo, TypedMessage};
 pub use payload::{Asked, Call, Form, Payload, Told};
 pub use records::{Front, PayloadType, Records};
 pub use reply::{Answer, Home, Replied, ReplySender, ReplySlot, ReplyValue, ReplyWait, reply_pair, reply_pair_at};

@@ -65,6 +65,13 @@ impl<R> Block<R> {
         matches!(*self.state.lock(), State::Abandoned)
     }
 
+    fn take_waker(&self) -> Option<Waker> {
+        match &mut *self.state.lock() {
+            State::Open(waker) => waker.take(),
+            _ => None,
+        }
+    }
+
     /// What is said last; `false` if nobody waits any more.
     fn end(&self, last: State<R>) -> bool {
         let mut state = self.state.lock();
@@ -172,6 +179,7 @@ trait AnyBlock: Send + Sync {
     fn answer(&self, reply: Result<ReplyValue, Failure>) -> bool;
     fn drop_unanswered(&self);
     fn is_abandoned(&self) -> bool;
+    fn take_waker(&self) -> Option<Waker>;
 }
 
 impl<R: Send + 'static> AnyBlock for Block<R> {
@@ -193,6 +201,10 @@ impl<R: Send + 'static> AnyBlock for Block<R> {
     fn is_abandoned(&self) -> bool {
         self.is_abandoned()
     }
+
+    fn take_waker(&self) -> Option<Waker> {
+        self.take_waker()
+    }
 }
 
 /// The end of an ask that answers, whatever the type of its reply. Dropped, it tells the other end that there will be no answer.
@@ -207,6 +219,13 @@ impl ReplySlot {
     /// Whether the caller has given up.
     pub fn is_abandoned(&self) -> bool {
         self.0.as_ref().is_some_and(|block| block.is_abandoned())
+    }
+}
+
+impl ReplySlot {
+    /// What wakes the caller, who then waits anew.
+    pub fn take_waker(&self) -> Option<Waker> {
+        self.0.as_ref()?.take_waker()
     }
 }
 

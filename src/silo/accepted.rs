@@ -49,7 +49,8 @@ pub(super) struct Accepted {
 struct State {
     last: u64,
     by_link: BTreeMap<LinkId, AcceptedLink>,
-    by_process: BTreeMap<ProcessId, LinkId>,
+    /// The same.
+    by_process: BTreeMap<ProcessId, AcceptedLink>,
     parked: BTreeMap<ClientId, VecDeque<(Moment, Frame)>>,
     parked_count: usize,
     refusing: bool,
@@ -68,7 +69,7 @@ impl Accepted {
         if state.refusing {
             return None;
         }
-        let old = (state.by_process.get(&process)).and_then(|link| state.by_link.get(link).cloned());
+        let old = state.by_process.get(&process).cloned();
         if old.as_ref().is_some_and(|old| old.number > number) {
             return None;
         }
@@ -88,7 +89,7 @@ impl Accepted {
             acknowledged: Arc::default(),
         };
         state.by_link.insert(link.link, link.clone());
-        state.by_process.insert(process.clone(), link.link);
+        state.by_process.insert(process.clone(), link.clone());
         if let ProcessId::Client(client) = process {
             let parked = state.parked.remove(&client).unwrap_or_default();
             state.parked_count -= parked.len();
@@ -106,7 +107,7 @@ impl Accepted {
     pub(super) fn remove(&self, link: LinkId) {
         let mut state = self.state.lock();
         if let Some(old) = state.by_link.remove(&link)
-            && state.by_process.get(&old.process) == Some(&link)
+            && (state.by_process.get(&old.process)).is_some_and(|newest| newest.link == link)
         {
             state.by_process.remove(&old.process);
         }
@@ -115,11 +116,11 @@ impl Accepted {
     /// Closes the link of a process, unread.
     pub(super) fn cut(&self, process: &ProcessId) -> Option<LinkId> {
         let mut state = self.state.lock();
-        let link = state.by_process.remove(process)?;
-        let old = state.by_link.remove(&link)?;
+        let old = state.by_process.remove(process)?;
+        state.by_link.remove(&old.link);
         old.cut.store(true, Ordering::Release);
         old.sender.abort();
-        Some(link)
+        Some(old.link)
     }
 
     /// Sends a frame over a link, if it is still there.
@@ -137,7 +138,7 @@ impl Accepted {
     /// Sends a frame over the link that a process has dialled. `Some`: there is none, here is the frame.
     pub(super) fn send_to(&self, process: &ProcessId, frame: Frame) -> Option<Frame> {
         let state = self.state.lock();
-        match state.by_process.get(process).and_then(|link| state.by_link.get(link)) {
+        match state.by_process.get(process) {
             Some(link) => {
                 deliver(link, frame);
                 None

@@ -42,13 +42,14 @@ impl Node {
     /// Puts a letter into the mailbox of an actor that runs here, if that is all there is to it; or lets one of which nothing is
     /// known here run at once, if the store answers at once that it is this silo's now. Answers that mailbox, or gives the letter
     /// back: then its seat has to say. `mailbox`: the actor's, if this process has one.
-    pub(super) fn rest_or_begin(
+    pub(super) fn rest_or_begin<T>(
         self: &Arc<Self>,
         actor: &ActorId,
         letter: Letter,
         mailbox: impl FnOnce() -> Option<Arc<Mailbox>>,
-    ) -> Result<Arc<Mailbox>, Letter> {
-        self.seats.push_at_rest_or(actor, letter, || self.begin(actor, mailbox))
+        pushed: impl FnOnce(&Arc<Mailbox>) -> T,
+    ) -> Result<T, Letter> {
+        (self.seats).push_at_rest_or(actor, letter, || self.begin(actor, mailbox), pushed)
     }
 
     /// Registers an actor of which nothing is known here and makes its activation, if the store answers at once. With its seat

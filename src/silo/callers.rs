@@ -99,7 +99,7 @@ impl Uplink for NodeUplink {
             drop(letter);
             return Delivered::Done;
         };
-        let letter = match node.rest_or_begin(actor, letter, || mailbox.cloned()) {
+        let letter = match node.rest_or_begin(actor, letter, || mailbox.cloned(), Arc::clone) {
             Ok(direct) => return Delivered::Direct(direct),
             Err(letter) => letter,
         };

@@ -1,13 +1,13 @@
 //! What a silo does when the cluster changes, in the order in which it learns of it, on the thread that reads its links:
 //! links of a dead silo are closed unread before anything is concluded from its death.
 
-use super::Node;
+use super::{Node, accepted::AcceptedLink};
 use crate::{
     actor::Audience,
     caller::{FRAMES_A_TURN, Unsent},
     ident::{ProcessId, SiloId},
     membership::View,
-    transport::Connection,
+    transport::{Connection, FrameReceiver},
     wire::{Frame, SiloAddress},
 };
 use std::sync::{Arc, Weak, atomic::Ordering};
@@ -102,6 +102,20 @@ impl Node {
         self.board().silo_died(silo);
     }
 
+    /// Takes the frames of a link that are there already.
+    fn at_hand(self: &Arc<Self>, link: &AcceptedLink, receiver: &mut FrameReceiver, room: &mut usize) {
+        while *room > 0 && !link.cut.load(Ordering::Acquire) && link.sender.is_writable() {
+            if let Some(call) = receiver.call_at_hand() {
+                self.plainly_called(link, call);
+            } else if let Some(frame) = receiver.next_at_hand() {
+                self.from_caller(link, frame);
+            } else {
+                return;
+            }
+            *room -= 1;
+        }
+    }
+
     /// A process has dialled this silo and shaken hands.
     pub(super) fn link_accepted(self: &Arc<Self>, connection: Connection) {
         let Connection {
@@ -130,9 +144,11 @@ impl Node {
         self.spawn(driver);
         let node = self.clone();
         self.spawn(async move {
-            for count in 1_usize.. {
-                if count.is_multiple_of(FRAMES_A_TURN) {
+            let mut room = FRAMES_A_TURN;
+            loop {
+                if room == 0 {
                     tokio::task::yield_now().await;
+                    room = FRAMES_A_TURN;
                 }
                 // Who does not take its answers is not heard until it does: its credit is the link's high-water mark.
                 if !link.sender.is_writable() && link.sender.writable().await.is_err() {
@@ -140,7 +156,11 @@ impl Node {
                 }
                 match receiver.recv().await {
                     Ok(Some(_)) if link.cut.load(Ordering::Acquire) => break,
-                    Ok(Some(frame)) => node.from_caller(&link, frame),
+                    Ok(Some(frame)) => {
+                        node.from_caller(&link, frame);
+                        room -= 1;
+                        node.at_hand(&link, &mut receiver, &mut room);
+                    }
                     Ok(None) => break,
                     Err(error) => {
                         tracing::debug!(process = %link.process, %error, "a link ended");

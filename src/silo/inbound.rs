@@ -2,9 +2,10 @@
 
 use super::{Gate, Node, accepted::AcceptedLink, migration_service::OfferAnswered};
 use crate::{
-    caller::{LinkEvents, Unsent, arrival, from_call},
-    ident::{ProcessId, RequestId, SiloId},
-    wire::{Call, Failure, FailureCode, Frame, MoveFailure, Ran},
+    caller::{Arrived, LinkEvents, Unsent, arrival, from_call},
+    ident::{ActorId, ProcessId, RequestId, SiloId},
+    mailbox::{Body, Chain, Letter, ReplyTo},
+    wire::{Call, Failure, FailureCode, Frame, MoveFailure, Outcome, PlainCall, Ran},
 };
 use std::{
     sync::{Arc, Weak},
@@ -72,13 +73,42 @@ impl Node {
             tracing::warn!(process = %link.process, from = %call.from, "a call names another process as its caller; ignored");
             return;
         }
-        let now = arrival(&call, &self.clock);
+        let now = arrival(call.time_left, &self.clock);
         let (actor, letter) = from_call(call, now);
+        self.take_in(link, &actor, letter);
+    }
+
+    /// The same for nearly all calls.
+    pub(super) fn plainly_called(self: &Arc<Self>, link: &AcceptedLink, call: PlainCall<'_>) {
+        let reply = if call.request == RequestId::NONE {
+            ReplyTo::Nobody
+        } else if *call.from == link.process {
+            ReplyTo::Process {
+                process: link.process.clone(),
+                request: call.request,
+            }
+        } else {
+            return self.called(link, call.whole());
+        };
+        let deadline = (call.time_left).map(|left| arrival(call.time_left, &self.clock) + left);
+        let letter = Letter {
+            body: Body::Encoded {
+                name: call.message.clone(),
+                bytes: call.body,
+            },
+            reply,
+            deadline,
+            chain: Chain::NONE,
+        };
+        self.take_in(link, call.actor, letter);
+    }
+
+    fn take_in(self: &Arc<Self>, link: &AcceptedLink, actor: &ActorId, letter: Letter) {
         if self.gate() == Gate::Shut {
             let text = format!("{} has ended; the message did not run", self.me);
-            return self.fail(&actor, letter, Failure::new(FailureCode::ShuttingDown, Ran::No, text));
+            return self.fail(actor, letter, Failure::new(FailureCode::ShuttingDown, Ran::No, text));
         }
-        self.arrive(link.link, &actor, letter);
+        self.arrive(link.link, actor, letter);
     }
 
     /// A link that another process dialled has ended.
@@ -183,9 +213,12 @@ impl Node {
 pub(super) struct NodeLinks(pub(super) Weak<Node>);
 
 impl LinkEvents for NodeLinks {
-    fn frames(&self, silo: &SiloId, frames: &mut dyn Iterator<Item = Frame>) {
+    fn frames(&self, silo: &SiloId, frames: &mut dyn Iterator<Item = Arrived>) {
         if let Some(node) = self.0.upgrade() {
-            frames.for_each(|frame| node.from_callee(silo, frame));
+            frames.for_each(|arrived| match arrived {
+                Arrived::Reply(request, reply) => node.board().replied(request, Outcome::Reply(reply)),
+                Arrived::Frame(frame) => node.from_callee(silo, *frame),
+            });
         }
     }
 

@@ -114,35 +114,46 @@ impl Seats {
         actor: &ActorId,
         begin: impl FnOnce() -> Option<Arc<Mailbox>>,
     ) -> Option<Arc<Mailbox>> {
-        self.in_at_rest(&mut self.shard(actor).lock(), actor, begin)
+        let shard = &mut *self.shard(actor).lock();
+        match shard.at_rest.get(actor) {
+            Some(mailbox) => Some(mailbox.clone()),
+            None => self.begin_at_rest(shard, actor, begin),
+        }
     }
 
-    /// Puts a message into [`Seats::at_rest_or`]; answers that mailbox, or gives the message back.
-    pub(super) fn push_at_rest_or(
+    /// Puts a message into [`Seats::at_rest_or`]; shows that mailbox to `pushed`, or gives the message back.
+    pub(super) fn push_at_rest_or<T>(
         &self,
         actor: &ActorId,
         letter: Letter,
         begin: impl FnOnce() -> Option<Arc<Mailbox>>,
-    ) -> Result<Arc<Mailbox>, Letter> {
-        let mut shard = self.shard(actor).lock();
-        let Some(mailbox) = self.in_at_rest(&mut shard, actor, begin) else {
-            return Err(letter);
+        pushed: impl FnOnce(&Arc<Mailbox>) -> T,
+    ) -> Result<T, Letter> {
+        let shard = &mut *self.shard(actor).lock();
+        let begun;
+        let mailbox = match shard.at_rest.get(actor) {
+            Some(mailbox) => mailbox,
+            None => match self.begin_at_rest(shard, actor, begin) {
+                Some(mailbox) => {
+                    begun = mailbox;
+                    &begun
+                }
+                None => return Err(letter),
+            },
         };
         match mailbox.push(letter) {
-            Ok(()) => Ok(mailbox),
+            Ok(()) => Ok(pushed(mailbox)),
             Err(Refused::Full(letter) | Refused::Closed(letter)) => Err(letter),
         }
     }
 
-    fn in_at_rest(
+    /// Of an actor that has no mailbox at rest.
+    fn begin_at_rest(
         &self,
         shard: &mut Shard,
         actor: &ActorId,
         begin: impl FnOnce() -> Option<Arc<Mailbox>>,
     ) -> Option<Arc<Mailbox>> {
-        if let Some(mailbox) = shard.at_rest.get(actor) {
-            return Some(mailbox.clone());
-        }
         if shard.places.get(actor).is_some() {
             return None;
         }
@@ -364,8 +375,8 @@ impl Node {
 
     /// A message for an actor over one of the links that lead here, its own callers' among them.
     pub(super) fn arrive(self: &Arc<Self>, link: LinkId, actor: &ActorId, letter: Letter) {
-        let letter = match self.rest_or_begin(actor, letter, || self.board().mailbox_of(actor)) {
-            Ok(_) => return,
+        let letter = match self.rest_or_begin(actor, letter, || self.board().mailbox_of(actor), |_| ()) {
+            Ok(()) => return,
             Err(letter) => letter,
         };
         let may_register = self.may_register(actor);
@@ -504,13 +515,13 @@ mod tests {
             mailbox.set_open(true);
             Some(mailbox.clone())
         };
-        assert!(seats.push_at_rest_or(&one, letter(), || None).is_err());
+        assert!(seats.push_at_rest_or(&one, letter(), || None, |_| ()).is_err());
         assert_eq!(seats.tally(), Tally::default());
         seats.watch(true);
-        assert!(seats.push_at_rest_or(&one, letter(), begin).is_ok());
+        assert!(seats.push_at_rest_or(&one, letter(), begin, |_| ()).is_ok());
         assert!(
             seats
-                .push_at_rest_or(&one, letter(), || unreachable!("it runs"))
+                .push_at_rest_or(&one, letter(), || unreachable!("it runs"), |_| ())
                 .is_ok()
         );
         assert_eq!(mailbox.len(), 2);
@@ -531,7 +542,7 @@ mod tests {
         mailbox.set_open(false);
         assert!(
             seats
-                .push_at_rest_or(&one, letter(), || unreachable!("it runs"))
+                .push_at_rest_or(&one, letter(), || unreachable!("it runs"), |_| ())
                 .is_err()
         );
     }

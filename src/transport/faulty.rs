@@ -4,7 +4,7 @@ use super::link::{Link, Unsent};
 use crate::{
     faults::{self, Fate},
     ident::ActorId,
-    wire::Frame,
+    wire::{Envelope, Frame},
 };
 use parking_lot::Mutex;
 
@@ -17,6 +17,20 @@ impl Faulty {
     pub(super) fn send(&self, link: &Link, frame: &Frame) -> Result<(), Unsent> {
         let fate = faults::fate(name(frame));
         faults::sends(name(frame), actor(frame));
+        self.meet(fate, link, frame)
+    }
+
+    /// The same with a call that was never made whole.
+    pub(super) fn send_call(&self, link: &Link, call: Envelope<'_>, body: &[u8]) -> Result<(), Unsent> {
+        let fate = faults::fate("call");
+        faults::sends("call", Some(call.actor));
+        if matches!(fate, Fate::Sent) && self.0.lock().is_none() {
+            return link.send_call(call, body);
+        }
+        self.meet(fate, link, &Frame::Call(call.call(body.to_vec().into())))
+    }
+
+    fn meet(&self, fate: Fate, link: &Link, frame: &Frame) -> Result<(), Unsent> {
         let mut behind = self.0.lock();
         match fate {
             Fate::Sent => {}

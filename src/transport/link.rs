@@ -4,7 +4,7 @@ use super::{
     Connection, Ended, FrameReceiver, FrameSender, Peer,
     queue::{Lane, Queue},
 };
-use crate::wire::{Frame, FrameError, Limits, Outgoing};
+use crate::wire::{Envelope, Frame, FrameError, Limits, Outgoing};
 use futures_util::{FutureExt, task::AtomicWaker};
 use parking_lot::Mutex;
 use std::{
@@ -52,7 +52,7 @@ pub(super) enum Unsent {
 pub(super) struct Link {
     options: LinkOptions,
     state: Mutex<State>,
-    /// Bytes that were sent and not yet written.
+    /// Bytes that were sent and not yet written. Written with `state` locked.
     queued: AtomicUsize,
     aborted: AtomicBool,
     /// The receiver while it waits for bytes, to hear of an abort.
@@ -128,12 +128,20 @@ pub(super) fn link(
 
 impl Link {
     pub(super) fn send(&self, frame: &Frame) -> Result<(), Unsent> {
+        self.push(|queue| queue.push(frame, &self.options.limits))
+    }
+
+    /// The same with a call whose message is no large one.
+    pub(super) fn send_call(&self, call: Envelope<'_>, body: &[u8]) -> Result<(), Unsent> {
+        self.push(|queue| queue.push_call(call, body, &self.options.limits))
+    }
+
+    fn push(&self, push: impl FnOnce(&mut Queue) -> Result<(Lane, usize), FrameError>) -> Result<(), Unsent> {
         let mut state = self.state.lock();
         if state.phase != Phase::Open {
             return Err(Unsent::Closed);
         }
-        let pushed = state.queue.push(frame, &self.options.limits);
-        let (lane, bytes) = pushed.map_err(|cause| Unsent::Unsendable(Box::new(cause)))?;
+        let (lane, bytes) = push(&mut state.queue).map_err(|cause| Unsent::Unsendable(Box::new(cause)))?;
         let idle = self.queued(&mut state, lane, bytes);
         drop(state);
         if let Some(idle) = idle {
@@ -145,7 +153,7 @@ impl Link {
     /// Counts what was queued; the writer is to be woken.
     fn queued(&self, state: &mut State, lane: Lane, bytes: usize) -> Option<Waker> {
         state.sent[lane as usize] += bytes as u64;
-        self.queued.fetch_add(bytes, Ordering::Relaxed);
+        self.queued.store(self.queued_bytes() + bytes, Ordering::Relaxed);
         state.idle.take()
     }
 
@@ -268,10 +276,11 @@ impl Link {
     /// For the writer: so many bytes were taken by the stream.
     pub(super) fn wrote(&self, bytes: usize) {
         let high = self.options.high_water_bytes;
+        let state = self.state.lock();
+        let before = self.queued_bytes();
         // An abort may have set it to 0 meanwhile.
-        let subtract = |queued: usize| Some(queued.saturating_sub(bytes));
-        let before = self.queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, subtract);
-        let before = before.unwrap_or_else(|queued| queued);
+        self.queued.store(before.saturating_sub(bytes), Ordering::Relaxed);
+        drop(state);
         if before >= high && before.saturating_sub(bytes) < high {
             self.changed.notify_waiters();
         }

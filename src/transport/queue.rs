@@ -1,6 +1,6 @@
 //! What waits to be written on a link, in the order in which it goes out.
 
-use crate::wire::{Frame, FrameError, Limits, Outgoing};
+use crate::wire::{Envelope, Frame, FrameError, Limits, Outgoing};
 use bytes::Buf;
 use std::collections::VecDeque;
 
@@ -54,8 +54,25 @@ impl Queue {
             }
             return Ok((Lane::InOrder, bytes));
         }
+        self.push_in_order(|last| last.push(frame, limits))
+    }
+
+    /// Appends a call whose message is no large one.
+    pub(super) fn push_call(
+        &mut self,
+        call: Envelope<'_>,
+        body: &[u8],
+        limits: &Limits,
+    ) -> Result<(Lane, usize), FrameError> {
+        self.push_in_order(|last| last.push_call(call, body, limits))
+    }
+
+    fn push_in_order(
+        &mut self,
+        push: impl FnOnce(&mut Outgoing) -> Result<(), FrameError>,
+    ) -> Result<(Lane, usize), FrameError> {
         let before = self.last.remaining();
-        self.last.push(frame, limits)?;
+        push(&mut self.last)?;
         let bytes = self.last.remaining() - before;
         if self.last.remaining() >= BATCH_BYTES {
             self.end_batch();

@@ -1,8 +1,11 @@
 //! The receiving end of a link.
 
 use super::{TransportError, link::Link};
-use crate::wire::{Decoder, Frame, FrameError, Limits, Step};
-use bytes::BytesMut;
+use crate::{
+    ident::RequestId,
+    wire::{Decoder, Frame, FrameError, Limits, PlainCall, Step},
+};
+use bytes::{Bytes, BytesMut};
 use std::{fmt, future::poll_fn, io, pin::pin, sync::Arc, task::Poll};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -40,7 +43,7 @@ impl FrameReceiver {
 
     /// The next frame, if it is there already; what else there is to tell [`FrameReceiver::recv`] tells.
     pub fn next_at_hand(&mut self) -> Option<Frame> {
-        if self.closed || self.bad.is_some() || self.link.is_aborted() {
+        if self.is_over() {
             return None;
         }
         match self.decoder.step(&mut self.buffer) {
@@ -50,6 +53,26 @@ impl FrameReceiver {
             Err(error) => self.bad = Some(error),
         }
         None
+    }
+
+    /// The next frame, if it is there already and a plain call.
+    pub fn call_at_hand(&mut self) -> Option<PlainCall<'_>> {
+        if self.is_over() {
+            return None;
+        }
+        self.decoder.plain_call(&mut self.buffer)
+    }
+
+    /// The next frame, if it is there already and a reply that is no failure.
+    pub fn reply_at_hand(&mut self) -> Option<(RequestId, Bytes)> {
+        if self.is_over() {
+            return None;
+        }
+        self.decoder.plain_reply(&mut self.buffer)
+    }
+
+    fn is_over(&self) -> bool {
+        self.closed || self.bad.is_some() || self.link.is_aborted()
     }
 
     /// The next frame; `None` when the peer has closed the link with a goodbye. Cancel-safe.

@@ -1,7 +1,7 @@
 //! The sending end of a link.
 
 use super::link::{Link, Unsent};
-use crate::wire::{Frame, FrameError};
+use crate::wire::{Envelope, Frame, FrameError, Outgoing};
 use std::{fmt, sync::Arc};
 
 /// A frame that was not sent.
@@ -49,6 +49,16 @@ impl Handle {
     fn send(&self, frame: &Frame) -> Result<(), Unsent> {
         self.faulty.send(&self.link, frame)
     }
+
+    #[cfg(not(feature = "testkit"))]
+    fn send_call(&self, call: Envelope<'_>, body: &[u8]) -> Result<(), Unsent> {
+        self.link.send_call(call, body)
+    }
+
+    #[cfg(feature = "testkit")]
+    fn send_call(&self, call: Envelope<'_>, body: &[u8]) -> Result<(), Unsent> {
+        self.faulty.send_call(&self.link, call, body)
+    }
 }
 
 impl Drop for Handle {
@@ -89,6 +99,12 @@ impl FrameSender {
     /// The same with a frame that stays where it is. Answers whether it was sent; if not, [`FrameSender::send`] says why.
     pub fn send_ref(&self, frame: &Frame) -> bool {
         self.0.send(frame).is_ok()
+    }
+
+    /// The same with a call that was never made whole, and whose message, which is copied, has less than [`Outgoing::BY_REFERENCE`].
+    pub fn send_call(&self, call: Envelope<'_>, body: &[u8]) -> bool {
+        debug_assert!(body.len() < Outgoing::BY_REFERENCE, "a large one is not copied");
+        self.0.send_call(call, body).is_ok()
     }
 
     /// Bytes that are queued and not yet handed to the system.

@@ -292,6 +292,89 @@ pub struct Call {
     pub body: Bytes,
 }
 
+/// A call without its message, by reference: nearly all are written so, and never made whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    /// [`Call::actor`].
+    pub actor: &'a ActorId,
+    /// [`Call::message`].
+    pub message: &'a str,
+    /// [`Call::request`].
+    pub request: RequestId,
+    /// [`Call::from`].
+    pub from: &'a ProcessId,
+    /// [`Call::time_left`].
+    pub time_left: Option<Duration>,
+    /// [`Call::chain`].
+    pub chain: &'a [ActorId],
+    /// [`Call::trace`].
+    pub trace: Option<TraceContext>,
+}
+
+impl Envelope<'_> {
+    /// The call with this message.
+    pub fn call(&self, body: Bytes) -> Call {
+        Call {
+            actor: self.actor.clone(),
+            message: self.message.into(),
+            request: self.request,
+            from: self.from.clone(),
+            time_left: self.time_left,
+            chain: self.chain.to_vec(),
+            trace: self.trace,
+            body,
+        }
+    }
+}
+
+/// A call that has come, as nearly all do: without a chain or a trace, and with names that its link has just brought before.
+#[derive(Debug)]
+pub struct PlainCall<'a> {
+    /// [`Call::actor`].
+    pub actor: &'a ActorId,
+    /// [`Call::message`].
+    pub message: &'a Arc<str>,
+    /// [`Call::request`].
+    pub request: RequestId,
+    /// [`Call::from`].
+    pub from: &'a ProcessId,
+    /// [`Call::time_left`].
+    pub time_left: Option<Duration>,
+    /// [`Call::body`].
+    pub body: Bytes,
+}
+
+impl PlainCall<'_> {
+    /// The same as any call.
+    pub fn whole(self) -> Call {
+        Call {
+            actor: self.actor.clone(),
+            message: self.message.clone(),
+            request: self.request,
+            from: self.from.clone(),
+            time_left: self.time_left,
+            chain: Vec::new(),
+            trace: None,
+            body: self.body,
+        }
+    }
+}
+
+impl Call {
+    /// All but the message.
+    pub fn envelope(&self) -> Envelope<'_> {
+        Envelope {
+            actor: &self.actor,
+            message: &self.message,
+            request: self.request,
+            from: &self.from,
+            time_left: self.time_left,
+            chain: &self.chain,
+            trace: self.trace,
+        }
+    }
+}
+
 /// How an ask ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {

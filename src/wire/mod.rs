@@ -22,15 +22,15 @@ pub use actors::{ACTOR_QUERY, ACTORS_QUERY, ActorFound, ActorLine, ActorsAsked, 
 pub use codec::{Decoder, Outgoing, PIECE_BYTES, Step};
 pub use failure::{Failure, FailureCode, Ran};
 pub use frame::{
-    BounceReason, Call, Frame, Located, OfferItem, Outcome, Package, PackedSubscription, PackedTimer, Refusal,
-    SiloAddress,
+    BounceReason, Call, Envelope, Frame, Located, OfferItem, Outcome, Package, PackedSubscription, PackedTimer,
+    PlainCall, Refusal, SiloAddress,
 };
 pub use frame_error::FrameError;
 pub use keeping::{Kept, decode_keeping};
 pub use limits::Limits;
 pub use moving::{MoveCounts, MoveFailure, MoveRequest, MoveState, MoveStatus, Moved};
-pub(crate) use msgpack::with_field;
 pub use msgpack::{DecodeError, EncodeError, MAX_DEPTH, decode, encode};
+pub(crate) use msgpack::{Scratch, encode_into, with_field};
 pub use operating::{
     LEAVE_QUERY, LETTERS_QUERY, LeaveAnswered, LeaveAsked, LetterLine, LettersAnswered, LettersAsked, MOVE_QUERY,
     MoveAnswered, MoveAsked, SHAPES_QUERY,

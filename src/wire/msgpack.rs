@@ -69,26 +69,51 @@ pub enum DecodeError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
-    thread_local! {
-        /// Where documents are written before their length is known: they are mostly small, and a block of the right size is one
-        /// allocation.
-        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    let mut scratch = Scratch::take();
+    encode_into(scratch.bytes(), value)?;
+    Ok(scratch.into_bytes())
+}
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Where a document is written before its length is known: they are mostly small, and a block of the right size is one allocation,
+/// or none, if it is copied to where it goes.
+pub(crate) struct Scratch(Vec<u8>);
+
+impl Scratch {
+    /// That of this thread; another one while that is in use: a value may encode others within its own `Serialize`.
+    pub(crate) fn take() -> Self {
+        Self(SCRATCH.try_with(Cell::take).unwrap_or_default())
     }
-    // Taken out: a value may encode others within its own `Serialize`.
-    let mut bytes = SCRATCH.take();
-    let encoded = encode_into(&mut bytes, value);
-    if encoded.is_ok() && bytes.len() > LARGE {
-        return Ok(bytes.into());
+
+    /// What was written.
+    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.0
     }
-    let document = encoded.map(|()| Bytes::copy_from_slice(&bytes));
-    bytes.clear();
-    bytes.shrink_to(LARGE);
-    SCRATCH.set(bytes);
-    document
+
+    /// The same, to be kept.
+    pub(crate) fn into_bytes(mut self) -> Bytes {
+        if self.0.len() > LARGE {
+            return std::mem::take(&mut self.0).into();
+        }
+        Bytes::copy_from_slice(&self.0)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.0);
+        bytes.clear();
+        bytes.shrink_to(LARGE);
+        // None any more: the thread is ending.
+        let _ended = SCRATCH.try_with(|scratch| scratch.set(bytes));
+    }
 }
 
 /// Appends the encoding to `bytes`. After an error `bytes` ends with a part of it.
-pub(super) fn encode_into<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) -> Result<(), EncodeError> {
+pub(crate) fn encode_into<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) -> Result<(), EncodeError> {
     let type_name = std::any::type_name::<T>();
     let start = bytes.len();
     value

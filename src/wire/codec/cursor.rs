@@ -60,7 +60,7 @@ impl<'a> Cursor<'a> {
         let (kind, key) = (self.name_bytes("the kind")?, self.name_bytes("the key")?);
         let bytes = self.since(start);
         if let Some(known) = names.recent.actor(bytes) {
-            return Ok(known);
+            return Ok(known.clone());
         }
         let (kind, key) = (self.text("the kind", kind)?, self.text("the key", key)?);
         let actor = self.actor_id(names, kind, key)?;
@@ -83,7 +83,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn message(&mut self, names: &mut Interner) -> Result<Arc<str>, FrameError> {
         let name = self.name_bytes("the message's name")?;
         if let Some(same) = names.same_message(name) {
-            return Ok(same);
+            return Ok(same.clone());
         }
         let name = self.text("the message's name", name)?;
         names.message(name).map_err(|source| self.bad_name(source))
@@ -97,7 +97,7 @@ impl<'a> Cursor<'a> {
                 let incarnation = self.u64("the sender's incarnation")?;
                 let bytes = self.since(start);
                 if let Some(known) = names.recent.process(bytes) {
-                    return Ok(known);
+                    return Ok(known.clone());
                 }
                 let name = self.text("the sender's name", name)?;
                 let name = names.get("silo name", name).map_err(|source| self.bad_name(source))?;
@@ -105,9 +105,44 @@ impl<'a> Cursor<'a> {
                 names.recent.keep_process(bytes, &process);
                 Ok(process)
             }
-            [1] => Ok(ProcessId::Client(ClientId(self.u64("the sender's id")?))),
+            [1] => {
+                let process = ProcessId::Client(ClientId(self.u64("the sender's id")?));
+                let bytes = self.since(start);
+                if names.recent.process(bytes).is_none() {
+                    names.recent.keep_process(bytes, &process);
+                }
+                Ok(process)
+            }
             _ => Err(self.malformed("the sender", "is neither a silo nor a client")),
         }
+    }
+
+    /// The actor, if its name has just come before.
+    pub(super) fn known_actor<'n>(&mut self, names: &'n Interner) -> Option<&'n ActorId> {
+        let start = self.rest;
+        self.name_bytes("the kind").ok()?;
+        self.name_bytes("the key").ok()?;
+        names.recent.actor(self.since(start))
+    }
+
+    /// The message's name, if it is that of the last one.
+    pub(super) fn known_message<'n>(&mut self, names: &'n Interner) -> Option<&'n Arc<str>> {
+        names.same_message(self.name_bytes("the message's name").ok()?)
+    }
+
+    /// The sender, if it is that of the last call.
+    pub(super) fn known_process<'n>(&mut self, names: &'n Interner) -> Option<&'n ProcessId> {
+        let start = self.rest;
+        match self.take("the sender").ok()? {
+            [0] => {
+                self.name_bytes("the sender's name").ok()?;
+                self.u64("the sender's incarnation").ok()?;
+            }
+            _ => {
+                self.u64("the sender's id").ok()?;
+            }
+        }
+        names.recent.process(self.since(start))
     }
 
     pub(super) fn time_left(&mut self) -> Result<Option<Duration>, FrameError> {
@@ -117,6 +152,9 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn chain(&mut self, names: &mut Interner, limits: &Limits) -> Result<Vec<ActorId>, FrameError> {
         let actors = usize::from(u16::from_le_bytes(self.take("the chain")?));
+        if actors == 0 {
+            return Ok(Vec::new());
+        }
         limits.check_chain(actors, || "the chain of a call that comes in".into())?;
         (0..actors).map(|_| self.actor(names)).collect()
     }

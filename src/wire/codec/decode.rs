@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     ident::{Epoch, RequestId, TraceContext},
-    wire::{Call, Frame, FrameError, Limits, OfferItem, Outcome, Package, decode},
+    wire::{Call, Frame, FrameError, Limits, OfferItem, Outcome, Package, PlainCall, decode},
 };
 use bytes::{Buf, Bytes, BytesMut};
 use std::borrow::Cow;
@@ -81,6 +81,55 @@ impl Decoder {
                 }
             }
         }
+    }
+
+    /// Takes the next frame off the front of the buffer if it is a call that can be read without a new name. Else nothing is taken:
+    /// [`Decoder::step`] tells what is there.
+    pub fn plain_call(&mut self, buffer: &mut BytesMut) -> Option<PlainCall<'_>> {
+        let (header, total) = self.whole(kind::CALL, buffer)?;
+        let end = Header::BYTES + header.head as usize;
+        let head = &mut Cursor {
+            kind: header.kind,
+            rest: &buffer[Header::BYTES..end],
+        };
+        let actor = head.known_actor(&self.names)?;
+        let message = head.known_message(&self.names)?;
+        let from = head.known_process(&self.names)?;
+        let time_left = head.time_left().ok()?;
+        // No chain and no trace.
+        if head.rest != [0; size_of::<u16>()] {
+            return None;
+        }
+        buffer.advance(end);
+        Some(PlainCall {
+            actor,
+            message,
+            request: RequestId(header.number),
+            from,
+            time_left,
+            body: buffer.split_to(total - end).freeze(),
+        })
+    }
+
+    /// Takes the next frame off the front of the buffer if it is a reply, and no failure. Else nothing is taken, as above.
+    pub fn plain_reply(&mut self, buffer: &mut BytesMut) -> Option<(RequestId, Bytes)> {
+        let (header, total) = self.whole(kind::REPLY, buffer)?;
+        if header.flags & FLAG != 0 {
+            return None;
+        }
+        let end = Header::BYTES + header.head as usize;
+        buffer.advance(end);
+        Some((RequestId(header.number), buffer.split_to(total - end).freeze()))
+    }
+
+    /// The next frame's header and its bytes, if it is there, of this kind, and can be read as it stands.
+    fn whole(&self, kind: u8, buffer: &[u8]) -> Option<(Header, usize)> {
+        let Ok(Length::Frame(total)) = Header::measure(buffer, &self.limits) else {
+            return None;
+        };
+        let header = Header::from_frame(&buffer[..total]).ok()?;
+        let is_plain = header.kind == kind && header.layout == 0 && !self.pieces.are_missing();
+        is_plain.then_some((header, total))
     }
 
     fn frame(&mut self, frame: Bytes) -> Result<Frame, FrameError> {

@@ -10,8 +10,8 @@ use super::{
     outgoing::Outgoing,
 };
 use crate::{
-    ident::{ActorId, Epoch, ProcessId, RequestId},
-    wire::{Call, Frame, FrameError, Limits, Outcome, Package, msgpack},
+    ident::{ActorId, Epoch, ProcessId, RequestId, TraceContext},
+    wire::{Envelope, Frame, FrameError, Limits, Outcome, Package, msgpack},
 };
 use bytes::Bytes;
 use serde::Serialize;
@@ -24,8 +24,8 @@ pub(super) const FLAG: u8 = 1;
 enum Fixed<'a> {
     Nothing,
     Actor(&'a ActorId),
-    Call(&'a Call),
-    Forward(&'a Call),
+    Call(Envelope<'a>),
+    Forward(Envelope<'a>),
 }
 
 const NO_EXTENSION: Option<&()> = None;
@@ -37,6 +37,16 @@ impl Outgoing {
     /// The frame breaks a limit, which the error names with the actor and the message. Nothing was appended.
     pub fn push(&mut self, frame: &Frame, limits: &Limits) -> Result<(), FrameError> {
         self.undo_unless(|out| out.push_frame(frame, limits))
+    }
+
+    /// Appends the frame of a call, with a copy of its message; errors as those of [`Outgoing::push`].
+    pub fn push_call(&mut self, call: Envelope<'_>, body: &[u8], limits: &Limits) -> Result<(), FrameError> {
+        self.undo_unless(|out| {
+            let header = header(kind::CALL, call.request.0, Epoch::ZERO);
+            Put { out, limits }.head(header, Fixed::Call(call), call_head(call.trace).as_ref(), body.len())?;
+            out.tail().extend_from_slice(body);
+            Ok(())
+        })
     }
 
     /// Appends the frame of a package; errors as those of [`Outgoing::push`].
@@ -64,12 +74,17 @@ impl Outgoing {
         match frame {
             Frame::Call(call) => {
                 let header = header(kind::CALL, call.request.0, Epoch::ZERO);
-                put.call(header, Fixed::Call(call), call_head(call).as_ref(), &call.body)
+                put.call(
+                    header,
+                    Fixed::Call(call.envelope()),
+                    call_head(call.trace).as_ref(),
+                    &call.body,
+                )
             }
             Frame::Forward { stream, n, call } => put.call(
                 header(kind::FORWARD, *n, *stream),
-                Fixed::Forward(call),
-                call_head(call).as_ref(),
+                Fixed::Forward(call.envelope()),
+                call_head(call.trace).as_ref(),
                 &call.body,
             ),
             Frame::Bounce { call, hint, why } => {
@@ -77,7 +92,7 @@ impl Outgoing {
                 let header = header(kind::BOUNCE, call.request.0, Epoch::ZERO);
                 put.call(
                     header,
-                    Fixed::Call(call),
+                    Fixed::Call(call.envelope()),
                     Some(&BounceHead {
                         hint,
                         why: *why,
@@ -189,8 +204,8 @@ impl Outgoing {
     }
 }
 
-fn call_head(call: &Call) -> Option<CallHead> {
-    let trace = Some(call.trace?);
+fn call_head(trace: Option<TraceContext>) -> Option<CallHead> {
+    let trace = Some(trace?);
     Some(CallHead { trace })
 }
 
@@ -249,9 +264,9 @@ impl Put<'_> {
     fn package(&mut self, package: &Package) -> Result<(), FrameError> {
         let mut payload = size_of::<u32>() + package.memory.len();
         for call in &package.waiting {
-            check_call(call, self.limits)?;
-            let extension = call_head(call).map_or(0, |_| CallHead::BYTES);
-            payload += Header::BYTES + call_bytes(call) + extension + call.body.len();
+            check_call(&call.envelope(), self.limits)?;
+            let extension = call_head(call.trace).map_or(0, |_| CallHead::BYTES);
+            payload += Header::BYTES + call_bytes(&call.envelope()) + extension + call.body.len();
         }
         let extension = PackageHead {
             version: Cow::Borrowed(&package.version),
@@ -268,7 +283,12 @@ impl Put<'_> {
         self.out.push_payload(&package.memory);
         for call in &package.waiting {
             let header = header(kind::CALL, call.request.0, Epoch::ZERO);
-            self.call(header, Fixed::Call(call), call_head(call).as_ref(), &call.body)?;
+            self.call(
+                header,
+                Fixed::Call(call.envelope()),
+                call_head(call.trace).as_ref(),
+                &call.body,
+            )?;
         }
         Ok(())
     }
@@ -293,7 +313,7 @@ impl Put<'_> {
             }
             Fixed::Call(call) | Fixed::Forward(call) => {
                 check_call(call, self.limits)?;
-                tail.reserve(Header::BYTES + size_of::<u64>() + call_bytes(call) + call.body.len().min(1024));
+                tail.reserve(Header::BYTES + size_of::<u64>() + call_bytes(call) + payload.min(1024));
                 tail.resize(start + Header::BYTES, 0);
                 if let Fixed::Forward(call) = &fixed {
                     tail.extend_from_slice(&call.request.0.to_le_bytes());
@@ -333,11 +353,11 @@ fn check_actor(actor: &ActorId, subject: impl Fn() -> String) -> Result<(), Fram
     Limits::check_name(actor.key_bytes(), || format!("a key in {}", subject()))
 }
 
-fn check_call(call: &Call, limits: &Limits) -> Result<(), FrameError> {
+fn check_call(call: &Envelope<'_>, limits: &Limits) -> Result<(), FrameError> {
     let subject = || format!("the message {} for {}", call.message, call.actor);
-    check_actor(&call.actor, subject)?;
+    check_actor(call.actor, subject)?;
     Limits::check_name(call.message.as_bytes(), || format!("the name of {}", subject()))?;
-    if let ProcessId::Silo(silo) = &call.from {
+    if let ProcessId::Silo(silo) = call.from {
         Limits::check_name(silo.name().as_bytes(), || format!("the sender's name in {}", subject()))?;
     }
     limits.check_chain(call.chain.len(), || format!("the chain of {}", subject()))?;
@@ -349,12 +369,12 @@ fn actor_bytes(actor: &ActorId) -> usize {
 }
 
 /// What [`put_call`] writes.
-fn call_bytes(call: &Call) -> usize {
-    let from = match &call.from {
+fn call_bytes(call: &Envelope<'_>) -> usize {
+    let from = match call.from {
         ProcessId::Silo(silo) => size_of::<u16>() + silo.name().len() + size_of::<u64>(),
         ProcessId::Client(_) => size_of::<u64>(),
     };
-    actor_bytes(&call.actor)
+    actor_bytes(call.actor)
         + size_of::<u16>()
         + call.message.len()
         + size_of::<u8>()
@@ -375,10 +395,10 @@ fn put_actor(bytes: &mut Vec<u8>, actor: &ActorId) {
     put_name(bytes, actor.key_bytes());
 }
 
-fn put_call(bytes: &mut Vec<u8>, call: &Call) {
-    put_actor(bytes, &call.actor);
+fn put_call(bytes: &mut Vec<u8>, call: &Envelope<'_>) {
+    put_actor(bytes, call.actor);
     put_name(bytes, call.message.as_bytes());
-    match &call.from {
+    match call.from {
         ProcessId::Silo(silo) => {
             bytes.push(0);
             put_name(bytes, silo.name().as_bytes());

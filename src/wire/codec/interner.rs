@@ -19,8 +19,8 @@ impl Interner {
     const MAX_BYTES: usize = 128;
 
     /// The name of a message, if the last one had the same.
-    pub(super) fn same_message(&self, name: &[u8]) -> Option<Arc<str>> {
-        self.message.as_ref().filter(|last| last.as_bytes() == name).cloned()
+    pub(super) fn same_message(&self, name: &[u8]) -> Option<&Arc<str>> {
+        self.message.as_ref().filter(|last| last.as_bytes() == name)
     }
 
     /// The name of a message, which the next one may have too.

@@ -69,6 +69,8 @@ pub(super) mod kind;
 mod outgoing;
 mod pieces;
 #[cfg(test)]
+mod plain_tests;
+#[cfg(test)]
 mod properties;
 mod recent;
 #[cfg(test)]

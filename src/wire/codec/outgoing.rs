@@ -15,8 +15,8 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// From this size on a payload is not copied.
-    const BY_REFERENCE: usize = 16 * 1024;
+    /// From this size on a payload is not copied, in bytes.
+    pub const BY_REFERENCE: usize = 16 * 1024;
     /// Memory that is kept for the next frames.
     const KEPT: usize = 256 * 1024;
 

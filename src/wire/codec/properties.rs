@@ -40,7 +40,7 @@ fn epoch() -> impl Strategy<Value = Epoch> {
     any::<u64>().prop_map(Epoch)
 }
 
-fn request() -> impl Strategy<Value = RequestId> {
+pub(super) fn request() -> impl Strategy<Value = RequestId> {
     any::<u64>().prop_map(RequestId)
 }
 
@@ -49,7 +49,7 @@ fn hint() -> BoxedStrategy<Hint> {
 }
 
 /// Small ones and ones that are sent by reference.
-fn body() -> BoxedStrategy<Bytes> {
+pub(super) fn body() -> BoxedStrategy<Bytes> {
     prop_oneof![
         6 => vec(any::<u8>(), 0..100).prop_map(Bytes::from),
         1 => (any::<u8>(), 16_000..40_000_usize).prop_map(|(byte, size)| Bytes::from(vec![byte; size])),
@@ -57,7 +57,7 @@ fn body() -> BoxedStrategy<Bytes> {
     .boxed()
 }
 
-fn call() -> BoxedStrategy<Call> {
+pub(super) fn call() -> BoxedStrategy<Call> {
     let from = prop_oneof![
         silo().prop_map(ProcessId::Silo),
         any::<u64>().prop_map(|id| ProcessId::Client(ClientId(id))),
@@ -247,7 +247,7 @@ pub(super) fn frame() -> impl Strategy<Value = Frame> {
     prop_oneof![calls, asks, fences, moves]
 }
 
-fn bytes_of(frame: &Frame) -> Vec<u8> {
+pub(super) fn bytes_of(frame: &Frame) -> Vec<u8> {
     let mut out = Outgoing::new();
     out.push(frame, &Limits::default()).expect("within the limits");
     out.copy_to_bytes(out.remaining()).to_vec()
@@ -257,7 +257,7 @@ fn step(bytes: &[u8]) -> Result<Step, FrameError> {
     Decoder::new(Limits::default()).step(&mut BytesMut::from(bytes))
 }
 
-fn simple_call() -> Call {
+pub(super) fn simple_call() -> Call {
     Call {
         actor: ActorId::new("cart", "alice").expect("valid"),
         message: "cart.add".into(),

@@ -23,9 +23,9 @@ impl<T: Clone, const N: usize> Places<T, N> {
         usize::try_from(end.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32).unwrap_or(0) % N
     }
 
-    fn get(&self, bytes: &[u8]) -> Option<T> {
+    fn get(&self, bytes: &[u8]) -> Option<&T> {
         match &self.0[Self::place(bytes)] {
-            Some((known, thing)) if **known == *bytes => Some(thing.clone()),
+            Some((known, thing)) if **known == *bytes => Some(thing),
             _ => None,
         }
     }
@@ -45,7 +45,7 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    pub(super) fn actor(&self, bytes: &[u8]) -> Option<ActorId> {
+    pub(super) fn actor(&self, bytes: &[u8]) -> Option<&ActorId> {
         self.actors.get(bytes)
     }
 
@@ -53,7 +53,7 @@ impl Recent {
         self.actors.keep(bytes, actor);
     }
 
-    pub(super) fn process(&self, bytes: &[u8]) -> Option<ProcessId> {
+    pub(super) fn process(&self, bytes: &[u8]) -> Option<&ProcessId> {
         self.processes.get(bytes)
     }
 
@@ -76,7 +76,7 @@ mod tests {
             let bytes = format!("..cart..{n}");
             assert_eq!(recent.actor(bytes.as_bytes()), None);
             recent.keep_actor(bytes.as_bytes(), id);
-            assert_eq!(recent.actor(bytes.as_bytes()).as_ref(), Some(id));
+            assert_eq!(recent.actor(bytes.as_bytes()), Some(id));
             // Of the same place.
             assert_eq!(recent.actor(format!("xxcart..{n}").as_bytes()), None);
         }
