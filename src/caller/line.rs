@@ -239,7 +239,8 @@ impl Line {
         Some(Failure::new(FailureCode::Cycle, Ran::No, text))
     }
 
-    fn poll_room(&self, waker: &Waker) -> Poll<()> {
+    /// `waited`: who waits was polled before. Nobody waits for all that is held to go: others could hold more for ever.
+    fn poll_room(&self, waker: &Waker, waited: bool) -> Poll<()> {
         let mut state = self.state.lock();
         if let Some(mailbox) = self.direct_mailbox() {
             return if mailbox.poll_room(waker) {
@@ -252,7 +253,8 @@ impl Line {
             return Poll::Ready(());
         };
         let congested = (state.way.open_route()).is_some_and(|route| !board.is_writable(&route.silo, waker));
-        if state.way.has_room() && !state.way.is_paced() && !congested {
+        let has_room = state.way.has_room() && (waited || !state.way.is_paced());
+        if has_room && !congested {
             return Poll::Ready(());
         }
         if !state.waiting.iter().any(|other| other.will_wake(waker)) {
@@ -334,7 +336,10 @@ impl Port for Line {
 
     fn room(self: Arc<Self>) -> BoxFuture<'static, ()> {
         let line = self;
-        Box::pin(poll_fn(move |cx| line.poll_room(cx.waker())))
+        let mut waited = false;
+        Box::pin(poll_fn(move |cx| {
+            line.poll_room(cx.waker(), std::mem::replace(&mut waited, true))
+        }))
     }
 
     fn end_overdue(&self) {
