@@ -33,24 +33,16 @@ impl Terms {
     #[inline(always)]
     pub(super) fn now(port: &dyn Port, timeout: Option<Duration>, trace: Option<TraceContext>) -> Self {
         let asked = timeout.map(|timeout| port.clock().now() + timeout);
-        let mut terms = match scope::inherited() {
-            None => Self {
-                own: asked,
-                chain: Chain::NONE,
-            },
-            Some((None, chain)) => Self { own: asked, chain },
-            Some((Some(left), chain)) => {
-                let asked = asked.unwrap_or_else(|| port.clock().recently() + port.ask_timeout());
-                Self {
-                    own: Some(left.min(asked)),
-                    chain,
-                }
-            }
+        // Part by part: as one value they would be copied as a whole, before they are written through.
+        let (left, mut chain) = scope::inherited().unwrap_or((None, Chain::NONE));
+        let own = match left {
+            None => asked,
+            Some(left) => Some(left.min(asked.unwrap_or_else(|| port.clock().recently() + port.ask_timeout()))),
         };
         if let Some(trace) = trace {
-            terms.chain = terms.chain.traced(trace);
+            chain = chain.traced(trace);
         }
-        terms
+        Self { own, chain }
     }
 
     pub(super) fn deadline(&self, port: &dyn Port) -> Moment {

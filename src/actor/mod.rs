@@ -14,6 +14,7 @@ mod blocking;
 mod cell;
 mod check;
 mod context;
+mod current;
 mod effects;
 mod error;
 mod frame;
@@ -56,7 +57,7 @@ pub use reminders::{
 };
 pub use save::{Grant, SaveError, Saving};
 pub use scope::{
-    TurnScope, clear_turn, restore_turn, save_turn, swap_actor, swap_turn, take_lost, take_outliving, with_timers,
+    Nested, TurnScope, clear_turn, leave_turn, nest_turn, run_as, swap_turn, take_lost, take_outliving, with_timers,
 };
 pub use state::{Back, Forms, FormsOf, NoSchema, Older, Read, State, StateError, ToWrite, Written};
 pub use tell::Tell;

@@ -1,6 +1,6 @@
 //! What a running turn passes on to the calls it makes.
 
-use super::Timers;
+use super::{Timers, current};
 use crate::{
     clock::Moment,
     ident::{ActorId, TraceContext},
@@ -9,19 +9,9 @@ use crate::{
 };
 use std::{
     cell::{Cell, RefCell},
-    mem,
-    sync::Arc,
+    mem, ptr,
     task::Waker,
 };
-
-/// What the runtime runs on this thread now, if it does.
-struct Scope {
-    /// Of the actor that runs.
-    mailbox: Option<Arc<Mailbox>>,
-    turn: TurnScope,
-    /// The actor's; rarely there.
-    timers: Option<Box<Timers>>,
-}
 
 /// The turn that runs: until when its caller waits, and who waits for it.
 #[derive(Debug, Default)]
@@ -36,16 +26,38 @@ pub struct TurnScope {
     wake_by: Option<Moment>,
 }
 
+/// The turns that run on a thread, each within the one before it: none is moved for another.
+struct Turns {
+    outermost: TurnScope,
+    nested: Vec<TurnScope>,
+}
+
+impl Turns {
+    /// The innermost.
+    #[inline]
+    fn current(&mut self) -> &mut TurnScope {
+        self.nested.last_mut().unwrap_or(&mut self.outermost)
+    }
+
+    fn nest(&mut self) {
+        self.nested.push(TurnScope::NONE);
+    }
+
+    fn leave(&mut self) {
+        // Dropped where it is.
+        self.nested.truncate(self.nested.len().saturating_sub(1));
+    }
+}
+
 thread_local! {
     /// Whether the turn of `CURRENT` is as the next plain tell wants it: spares a look at it.
     static PLAIN: Cell<bool> = const { Cell::new(false) };
     /// Whether the turn of `CURRENT` belongs to a trace: spares a look at it.
     static TRACED: Cell<bool> = const { Cell::new(false) };
-    static CURRENT: RefCell<Scope> = const { RefCell::new(Scope {
-        mailbox: None,
-        turn: TurnScope::NONE,
-        timers: None,
-    }) };
+    /// The turns that run on this thread, if any does.
+    static CURRENT: RefCell<Turns> = const { RefCell::new(Turns { outermost: TurnScope::NONE, nested: Vec::new() }) };
+    /// The timers of the actor that runs on this thread; rarely there.
+    static TIMERS: Cell<Option<Box<Timers>>> = const { Cell::new(None) };
 }
 
 thread_local! {
@@ -110,31 +122,47 @@ impl TurnScope {
     }
 }
 
-/// Exchanges which actor runs on this thread, and its timers.
-pub fn swap_actor(mailbox: &mut Option<Arc<Mailbox>>, timers: &mut Option<Box<Timers>>) {
-    CURRENT.with_borrow_mut(|current| {
-        mem::swap(&mut current.mailbox, mailbox);
-        mem::swap(&mut current.timers, timers);
-    });
+/// Does something as the actor of `mailbox`, with its timers.
+#[inline(always)]
+pub fn run_as<R>(mailbox: &Mailbox, timers: &mut Option<Box<Timers>>, act: impl FnOnce() -> R) -> R {
+    let outer = TIMERS.replace(timers.take());
+    let result = current::run_as(mailbox, act);
+    *timers = TIMERS.replace(outer);
+    result
 }
 
-/// Takes the turn that runs on this thread, if there is anything to it, before another runs within it.
-pub fn save_turn() -> Option<TurnScope> {
-    if PLAIN.get() {
-        return None;
+/// Does something with the turn that runs on this thread.
+#[inline]
+fn with_turn<T>(act: impl FnOnce(&mut TurnScope) -> T) -> T {
+    CURRENT.with_borrow_mut(|turns| act(turns.current()))
+}
+
+/// Whether the turn around one that runs within it was put aside.
+#[must_use = "the turn around is to go on"]
+pub struct Nested(bool);
+
+/// Puts the turn that runs on this thread aside, if there is anything to it, before another runs within it.
+pub fn nest_turn() -> Nested {
+    let nested = !PLAIN.get() && in_turn();
+    if nested {
+        CURRENT.with_borrow_mut(Turns::nest);
+        PLAIN.with(|plain| plain.set(true));
+        TRACED.with(|traced| traced.set(false));
     }
-    CURRENT.with_borrow_mut(|current| current.mailbox.is_some().then(|| mem::take(&mut current.turn)))
+    Nested(nested)
 }
 
-/// Puts back what [`save_turn`] took.
-pub fn restore_turn(saved: Option<TurnScope>) {
-    match saved {
-        None if PLAIN.get() => {}
-        None => clear_turn(),
-        Some(turn) => {
+/// The turn that ran within another has ended or waits: goes on with that one.
+pub fn leave_turn(nested: Nested) {
+    match nested {
+        Nested(false) if PLAIN.get() => {}
+        Nested(false) => clear_turn(),
+        Nested(true) => {
             PLAIN.with(|plain| plain.set(false));
-            TRACED.with(|traced| traced.set(turn.callers.trace().is_some()));
-            CURRENT.with_borrow_mut(|current| current.turn = turn);
+            CURRENT.with_borrow_mut(|turns| {
+                turns.leave();
+                TRACED.with(|traced| traced.set(turns.current().callers.trace().is_some()));
+            });
         }
     }
 }
@@ -146,7 +174,7 @@ pub fn swap_turn(turn: &mut TurnScope) {
     }
     PLAIN.with(|plain| plain.set(false));
     TRACED.with(|traced| traced.set(turn.callers.trace().is_some()));
-    CURRENT.with_borrow_mut(|current| mem::swap(&mut current.turn, turn));
+    with_turn(|current| mem::swap(current, turn));
 }
 
 /// What runs on this thread next is no turn that anybody waits for.
@@ -167,8 +195,8 @@ pub(super) fn set_turn(deadline: Option<Moment>, callers: Chain) {
 fn reset_turn(deadline: Option<Moment>, callers: Chain) {
     PLAIN.with(|plain| plain.set(deadline.is_none() && callers.is_empty()));
     TRACED.with(|traced| traced.set(callers.trace().is_some()));
-    CURRENT.with_borrow_mut(|current| {
-        current.turn = TurnScope {
+    with_turn(|current| {
+        *current = TurnScope {
             deadline,
             callers,
             ..TurnScope::NONE
@@ -179,53 +207,56 @@ fn reset_turn(deadline: Option<Moment>, callers: Chain) {
 /// The caller of the turn that runs on this thread waits until then.
 pub(super) fn set_deadline(deadline: Option<Moment>) {
     PLAIN.with(|plain| plain.set(false));
-    CURRENT.with_borrow_mut(|current| current.turn.deadline = deadline);
+    with_turn(|turn| turn.deadline = deadline);
 }
 
 /// Asks that the turn which is polled with `waker` be polled again at `at`, if nothing else does. `false` if `waker` is not
 /// the turn's own: somebody between has to be woken.
 pub(super) fn wake_turn_by(at: Moment, waker: &Waker) -> bool {
     PLAIN.with(|plain| plain.set(false));
-    CURRENT.with_borrow_mut(|current| {
-        let own = (current.mailbox.as_ref()).is_some_and(|mailbox| waker.data() == Arc::as_ptr(mailbox).cast());
-        if own {
-            let turn = &mut current.turn;
+    let own = current::with(|mailbox| mailbox.is_some_and(|mailbox| waker.data() == ptr::from_ref(mailbox).cast()));
+    if own {
+        with_turn(|turn| {
             turn.wake_by = Some(turn.wake_by.map_or(at, |by| by.min(at)));
-        }
-        own
-    })
+        });
+    }
+    own
 }
 
 /// Does something with the timers of the actor that runs on this thread.
 pub fn with_timers<T>(act: impl FnOnce(&mut Option<Box<Timers>>) -> T) -> T {
-    CURRENT.with_borrow_mut(|current| act(&mut current.timers))
+    let mut timers = TIMERS.take();
+    let result = act(&mut timers);
+    TIMERS.set(timers);
+    result
 }
 
 /// What a call made now inherits: the deadline of the turn, and the chain. `None` outside of turns.
 #[inline]
 pub(super) fn inherited() -> Option<(Option<Moment>, Chain)> {
-    CURRENT.with_borrow_mut(|current| {
-        let mailbox = current.mailbox.as_ref()?;
+    current::with(|mailbox| {
+        let mailbox = mailbox?;
         PLAIN.with(|plain| plain.set(false));
-        let turn = &mut current.turn;
-        let chain = (turn.chain).get_or_insert_with(|| turn.callers.with(mailbox.actor().clone()));
-        Some((turn.deadline, chain.clone()))
+        with_turn(|turn| {
+            let chain = (turn.chain).get_or_insert_with(|| turn.callers.with(mailbox.actor().clone()));
+            Some((turn.deadline, chain.clone()))
+        })
     })
 }
 
 /// Whether this thread runs a turn of the actor.
 pub(super) fn is_running(actor: &ActorId) -> bool {
-    CURRENT.with_borrow(|current| current.mailbox.as_ref().is_some_and(|mailbox| mailbox.actor() == actor))
+    current::with(|mailbox| mailbox.is_some_and(|mailbox| mailbox.actor() == actor))
 }
 
 /// Whether this thread runs a turn.
 pub(super) fn in_turn() -> bool {
-    CURRENT.with_borrow(|current| current.mailbox.is_some())
+    current::with(|mailbox| mailbox.is_some())
 }
 
 /// The deadline of the turn that runs on this thread.
 pub(super) fn deadline() -> Option<Moment> {
-    CURRENT.with_borrow(|current| current.turn.deadline)
+    with_turn(|turn| turn.deadline)
 }
 
 /// The trace that the turn which runs on this thread belongs to.
@@ -234,13 +265,10 @@ pub(super) fn trace() -> Option<TraceContext> {
     if !TRACED.get() {
         return None;
     }
-    CURRENT.with_borrow(|current| current.turn.callers.trace())
+    with_turn(|turn| turn.callers.trace())
 }
 
 /// For texts.
 pub(super) fn running_actor() -> String {
-    CURRENT.with_borrow(|current| match &current.mailbox {
-        Some(mailbox) => mailbox.actor().to_string(),
-        None => "an actor".to_owned(),
-    })
+    current::with(|mailbox| mailbox.map_or_else(|| "an actor".to_owned(), |mailbox| mailbox.actor().to_string()))
 }

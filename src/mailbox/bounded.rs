@@ -30,6 +30,13 @@ pub trait Host: Any + Send + Sync {
     /// The mailbox has something to do. Called once until it has come to rest again ([`Mailbox::rest`]).
     fn inject(&self, mailbox: &Arc<Mailbox>);
 
+    /// Takes a message for an actor whose mailbox is at rest, to be run before all that comes into it; `put` adds it to what it is
+    /// given. `false`, and that is not called, if this is not the host's thread or there is more to the actor.
+    fn take_single(&self, mailbox: &Arc<Mailbox>, put: &mut dyn FnMut(&mut Records)) -> bool {
+        let _not = (mailbox, put);
+        false
+    }
+
     /// Runs a message that is nowhere in a queue as a turn of its own, here and now; those that are queued before it. `message` is its
     /// type and `call` a [`super::Call`] with it.
     ///
@@ -91,10 +98,11 @@ pub struct Mailbox {
     /// Flags and the number queued. Written under the lock.
     gate: AtomicU32,
     capacity: u32,
+    /// On the senders' line: each reads it.
+    host: Arc<dyn Host>,
     inner: Lock<Inner>,
 
     actor: ActorId,
-    host: Arc<dyn Host>,
     /// By which its silo owns the actor, if it does.
     epoch: AtomicU64,
     /// The number of the activation that was made last, and of the one that the owner has.
@@ -191,15 +199,37 @@ impl Mailbox {
         self.push_within(self.capacity + 1, letter)
     }
 
+    /// Gives a message to the host's own thread, if nothing is here. It waits there, and counts here; a sender on another thread that comes
+    /// in that very moment may not see it yet, and get in as one more than there is room for.
+    #[inline]
+    fn give<P: Payload>(self: &Arc<Self>, payload: P) -> Result<(), P> {
+        // With more room than for one nobody waits for room behind it alone, and is missed.
+        if !self.is_at_rest() || self.capacity < 2 {
+            return Err(payload);
+        }
+        let mut payload = Some(payload);
+        self.host.take_single(self, &mut |records| {
+            if let Some(payload) = payload.take() {
+                records.push(payload);
+            }
+        });
+        payload.map_or(Ok(()), Err)
+    }
+
     #[inline]
     fn push_within<P: Payload>(self: &Arc<Self>, capacity: u32, payload: P) -> Result<(), Refused<P>> {
+        let payload = match self.give(payload) {
+            Ok(()) => return Ok(()),
+            Err(payload) => payload,
+        };
         let mut inner = self.inner.lock();
         let gate = self.gate.load(Ordering::Relaxed);
         if gate & CLOSED != 0 {
             return Err(Refused::Closed(payload));
         }
         let queued = gate & QUEUED;
-        if queued + inner.taken >= capacity {
+        // One more may have been given to the owner's thread since the last were taken.
+        if queued + inner.taken + 1 >= capacity {
             // The owner's own count is on the owner's cache line, so it is read when it must be.
             inner.taken = self.activity.waiting();
             if queued + inner.taken >= capacity {

@@ -9,6 +9,7 @@
 //!   senders, any thread                                     the owner's thread
 //!   push: lock, bound, append record, unlock                take: lock, swap the whole queue for an empty one, unlock
 //!     was neither scheduled nor busy? -> Host::inject         run up to a budget of records, publish what is left
+//!   on the owner's own thread, at rest: Host::take_single     (waits with the owner, counted as taken)
 //!                                                           rest: lock, look again, unlock
 //!                                                         take_few: take and rest in one, if that is all
 //! ```

@@ -14,7 +14,13 @@ use super::{
     Form, Letter, Payload,
     buffers::{self, Buffer},
 };
-use std::{any::TypeId, fmt, marker::PhantomData, mem, ptr};
+use std::{
+    any::TypeId,
+    fmt,
+    marker::PhantomData,
+    mem::{self, MaybeUninit},
+    ptr,
+};
 
 /// What is known of a payload in a buffer.
 pub struct PayloadType {
@@ -135,15 +141,31 @@ impl Records {
             mem::swap(self, other);
             return;
         }
-        let moved = &other.memory[other.start as usize..other.end as usize];
+        self.copy(&other.memory[other.start as usize..other.end as usize]);
+        self.len += mem::take(&mut other.len);
+        (other.start, other.end) = (0, 0);
+    }
+
+    /// Adds the first of this at the end of `other`, if there is one.
+    #[inline]
+    pub fn move_first(&mut self, other: &mut Self) {
+        let Some(front) = self.front() else { return };
+        let words = front.of.words;
+        let start = self.start as usize;
+        other.copy(&self.memory[start..start + 1 + words as usize]);
+        other.len += 1;
+        self.remove(words);
+    }
+
+    /// Adds payloads with their types as mere memory, which their old owner does not count any more.
+    #[inline]
+    fn copy(&mut self, moved: &[MaybeUninit<u64>]) {
         if self.memory.len() - (self.end as usize) < moved.len() {
             self.make_room(moved.len());
         }
         let end = self.end as usize + moved.len();
         self.memory[self.end as usize..end].copy_from_slice(moved);
         self.end = end as u32;
-        self.len += mem::take(&mut other.len);
-        (other.start, other.end) = (0, 0);
     }
 
     /// All as letters, in order.

@@ -3,7 +3,7 @@
 use super::{meter::Meter, worker::WorkerHandle};
 use crate::{
     actor::{KindEntry, Services},
-    mailbox::{Home, Host, Mailbox, NotHere},
+    mailbox::{Home, Host, Mailbox, NotHere, Records},
 };
 use std::{
     any::{Any, TypeId},
@@ -45,6 +45,10 @@ impl Host for Desk {
 
     fn inject(&self, mailbox: &Arc<Mailbox>) {
         self.worker.0.inject(mailbox);
+    }
+
+    fn take_single(&self, mailbox: &Arc<Mailbox>, put: &mut dyn FnMut(&mut Records)) -> bool {
+        self.worker.0.take_single(mailbox, put)
     }
 
     fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {

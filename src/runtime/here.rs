@@ -1,15 +1,16 @@
 //! Turns that run where they are sent: of an idle actor, for a caller on its worker's own thread.
 
 use super::{
-    Activation,
+    answer::send,
     desk::Desk,
+    letters::run_letter,
     local::{BUDGET, Local},
-    places::Kept,
+    places::{Kept, Place},
     slot::{Slot, State},
     watch::At,
 };
 use crate::{
-    actor::{AnyActor, Begin, MessageEntry, Rare, Source, TurnScope, restore_turn, save_turn, swap_actor},
+    actor::{AnyActor, Begin, MessageEntry, Nested, Rare, Source, Timers, leave_turn, nest_turn, run_as},
     clock::Moment,
     mailbox::{Mailbox, NotHere},
 };
@@ -20,9 +21,6 @@ use std::{
     sync::Arc,
     task::Context,
 };
-
-/// An actor that is idle again, and the mailbox of its place.
-type Idle = (Option<Arc<Mailbox>>, Box<dyn AnyActor>);
 
 /// How deep turns run within each other.
 const DEPTH: u32 = 16;
@@ -42,6 +40,9 @@ impl Local {
 
     pub(super) fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
         let number = mailbox.slot().ok_or(NotHere)?;
+        if mailbox.cell().waiting() > 0 {
+            self.run_single_before(number, mailbox)?;
+        }
         if !mailbox.is_at_rest() {
             self.run_queued(number, mailbox)?;
         }
@@ -50,31 +51,27 @@ impl Local {
         match mem::take(&mut place.kept) {
             Kept::Idle(actor) => {
                 let mut likely = self.likely.get();
-                let Some(entry) = Desk::of(mailbox).kind.message_of(message, &mut likely) else {
+                let desk = Desk::of(mailbox);
+                let Some(entry) = desk.kind.message_of(message, &mut likely) else {
                     place.kept = Kept::Idle(actor);
                     return Err(NotHere);
                 };
                 self.likely.set(likely);
-                let lent = place.mailbox.take();
                 drop(places);
-                let (at, outer) = self.enter_here(number, mailbox);
-                let kept = self.run_idle(mailbox, lent, actor, entry, call);
+                let (at, outer) = self.enter_here(number, desk);
+                let kept = self.run_idle(number, mailbox, desk, actor, Some(entry), Source::Here(call));
                 self.leave_here(at, outer);
                 match kept {
-                    Ok((lent, actor)) => {
-                        if let Some(place) = self.places.borrow_mut().get(number) {
-                            place.keep_idle(lent, actor);
-                        }
-                    }
+                    Ok(actor) => self.keep_idle(number, actor),
                     Err(slot) => self.ran_slot(number, slot),
                 }
                 Ok(())
             }
             Kept::Slot(Some(mut slot)) if slot.is_free() => {
                 drop(places);
-                let (at, outer) = self.enter_here(number, mailbox);
+                let (at, outer) = self.enter_here(number, Desk::of(mailbox));
                 slot.enter();
-                let ran = slot.run_here(self, self.recent.get(), message, call);
+                let ran = slot.within(|slot| slot.run_here(self, self.recent.get(), message, call));
                 self.left(&mut slot);
                 self.leave_here(at, outer);
                 self.ran_slot(number, slot);
@@ -97,21 +94,23 @@ impl Local {
         let is_last = |last: &Arc<Mailbox>| Arc::ptr_eq(last, mailbox);
         let most = BUDGET.min(self.here_left.get());
         let mut places = self.places.borrow_mut();
-        let place = places.get(number).filter(|place| matches!(place.kept, Kept::Idle(_)));
-        let place = place.filter(|_| self.ready.borrow().back().is_some_and(is_last));
+        let is_idle = |place: &&mut Place| matches!(place.kept, Kept::Idle(_)) && !place.has_single(mailbox);
+        let place = places.get(number).filter(is_idle);
+        let place = place.filter(|_| self.waiting.ready.borrow().back().is_some_and(is_last));
         let place = place.ok_or(NotHere)?;
         // It has come to rest with that, and is ready no more.
-        let taken = mailbox.take_few(most).ok_or(NotHere)?;
-        let (Kept::Idle(actor), Some(mailbox)) = (mem::take(&mut place.kept), self.ready.borrow_mut().pop_back())
+        let mut taken = mailbox.take_few(most).ok_or(NotHere)?;
+        let (Kept::Idle(actor), Some(mailbox)) =
+            (mem::take(&mut place.kept), self.waiting.ready.borrow_mut().pop_back())
         else {
             unreachable!("invariant: both were just seen");
         };
-        let lent = place.mailbox.take();
         drop(places);
         let (at, outer) = self.begin_here(number);
-        let ended = self.run_round(number, mailbox, lent, actor, (taken, true), most);
+        let ended = self.run_round(number, &mailbox, actor, (&mut taken, true), most);
         self.end_here(at, outer);
-        let (turns, mailbox) = ended.map_err(|_| NotHere)?;
+        let (turns, actor) = ended.map_err(|_| NotHere)?;
+        self.keep_idle(number, actor);
         self.use_up(self.recent.get(), turns);
         self.ran_here.set(self.ran_here.get() + turns);
         (mailbox.is_at_rest() && self.here_left.get() > 0)
@@ -119,85 +118,140 @@ impl Local {
             .ok_or(NotHere)
     }
 
-    fn begin_here(&self, number: u32) -> (At, Option<TurnScope>) {
-        self.depth.set(self.depth.get() + 1);
-        (self.shared.shown.nest(number), save_turn())
+    /// Runs the single of an idle actor before a message that is to run here, if it is the only one.
+    ///
+    /// # Errors
+    /// [`NotHere`]: there is more to it, or the message may not run here any more.
+    fn run_single_before(&self, number: u32, mailbox: &Arc<Mailbox>) -> Result<(), NotHere> {
+        let mut message = self.early.try_borrow_mut().map_err(|_| NotHere)?;
+        if !self.waiting.take_only_single(number, &mut message) {
+            return Err(NotHere);
+        }
+        let kept = (self.places.borrow_mut().get(number)).map(|place| mem::take(&mut place.kept));
+        let (Some(Kept::Idle(actor)), Some(front)) = (kept, message.front()) else {
+            unreachable!("invariant: an actor does nothing until its single is run");
+        };
+        let desk = Desk::of(mailbox);
+        let (at, outer) = self.enter_here(number, desk);
+        let ended = self.run_single(number, mailbox, desk, actor, front);
+        self.leave_here(at, outer);
+        match ended {
+            Ok(actor) => self.keep_idle(number, actor),
+            Err(slot) => self.ran_slot(number, slot),
+        }
+        (self.here_left.get() > 0).then_some(()).ok_or(NotHere)
     }
 
-    fn end_here(&self, at: At, outer: Option<TurnScope>) {
-        restore_turn(outer);
+    fn begin_here(&self, number: u32) -> (At, Nested) {
+        self.depth.set(self.depth.get() + 1);
+        (self.shared.shown.nest(number), nest_turn())
+    }
+
+    fn end_here(&self, at: At, outer: Nested) {
+        leave_turn(outer);
         self.shared.shown.back(at);
         self.depth.set(self.depth.get() - 1);
     }
 
-    fn enter_here(&self, number: u32, mailbox: &Mailbox) -> (At, Option<TurnScope>) {
-        Desk::of(mailbox).meter.ran(1);
+    fn enter_here(&self, number: u32, desk: &Desk) -> (At, Nested) {
+        desk.meter.ran(1);
         self.use_up(self.recent.get(), 1);
         self.begin_here(number)
     }
 
-    fn leave_here(&self, at: At, outer: Option<TurnScope>) {
+    fn leave_here(&self, at: At, outer: Nested) {
         self.end_here(at, outer);
         self.ran_here.set(self.ran_here.get() + 1);
     }
 
-    /// Runs a message of a caller on this thread, if the actor is idle and that is all there is to it; nearly always it is
-    /// again after that. Else a slot is needed.
-    fn run_idle(
+    /// Runs a message of an actor that is idle, if that is all there is to it; nearly always it is again after that. Else a slot is
+    /// needed. `entry`: of the message; `None` of a letter. Inlined: of a caller here it is known what the source is.
+    #[inline(always)]
+    pub(super) fn run_idle(
         &self,
+        number: u32,
         mailbox: &Arc<Mailbox>,
-        mut lent: Option<Arc<Mailbox>>,
+        desk: &Desk,
         actor: Box<dyn AnyActor>,
-        entry: &MessageEntry,
-        call: &mut dyn Any,
-    ) -> Result<Idle, Box<Slot>> {
+        entry: Option<&MessageEntry>,
+        source: Source<'_>,
+    ) -> Result<Box<dyn AnyActor>, Box<Slot>> {
         let (cell, mut timers) = (mailbox.cell(), None);
-        swap_actor(&mut lent, &mut timers);
         cell.turns_started(self.recent.get());
-        self.shared.shown.turn(entry.number());
         let mut memory = self.take_memory();
-        let begin = Begin {
-            actor,
-            source: Source::Here(call),
-            kind: &Desk::of(mailbox).kind,
-            clock: &self.clock,
-            memory: &mut memory,
-        };
         // Nothing unless the actor is not answered: to look for that once more would cost each turn.
         let mut rare = ManuallyDrop::new(Rare::Nothing);
-        let idle = entry.run(begin, &mut Context::from_waker(&waker_ref(mailbox)), &mut rare);
-        self.keep_memory(memory);
-        if !matches!(*rare, Rare::Waits(_)) {
-            cell.turns_ended();
-        }
-        let activation = || Activation::running(mailbox.clone());
-        match idle {
-            Some(actor) => {
-                swap_actor(&mut lent, &mut timers);
-                if timers.is_none() {
-                    return Ok((lent, actor));
+        let idle = run_as(mailbox, &mut timers, || {
+            let waker = waker_ref(mailbox);
+            let cx = &mut Context::from_waker(&waker);
+            let begin = Begin {
+                actor,
+                source,
+                kind: &desk.kind,
+                clock: &self.clock,
+                memory: &mut memory,
+            };
+            match entry {
+                Some(entry) => {
+                    self.shared.shown.turn(entry.number());
+                    entry.run(begin, cx, &mut rare)
                 }
-                let mut slot = self.new_slot();
-                slot.begin_for(activation(), lent, State::Idle(actor));
-                slot.timers = timers;
-                slot.enter();
-                self.left(&mut slot);
-                Err(slot)
+                None => run_letter(self, begin, cx, &mut rare),
             }
-            None => {
-                let mut slot = self.new_slot();
-                slot.begin_for(activation(), lent, State::Gone);
-                // Of the turn around this one, until the scope is left.
-                slot.timers = timers;
-                slot.after(self, mem::take(&mut *rare));
-                self.left(&mut slot);
-                Err(slot)
+        });
+        self.keep_memory(memory);
+        match (idle, timers) {
+            (Some(actor), None) => {
+                cell.turns_ended();
+                Ok(actor)
             }
+            (idle, timers) => self.ended_otherwise(number, mailbox, idle, timers, mem::take(&mut *rare)),
         }
     }
 
+    /// There is more to a turn's end than that its actor is idle again.
+    #[inline(never)]
+    fn ended_otherwise(
+        &self,
+        number: u32,
+        mailbox: &Arc<Mailbox>,
+        idle: Option<Box<dyn AnyActor>>,
+        timers: Option<Box<Timers>>,
+        rare: Rare,
+    ) -> Result<Box<dyn AnyActor>, Box<Slot>> {
+        if !matches!(rare, Rare::Waits(_)) {
+            mailbox.cell().turns_ended();
+        }
+        let (state, rare) = match (idle, rare) {
+            // Of an ask from another process: all else is as it was.
+            (
+                None,
+                Rare::Ended {
+                    actor,
+                    wants: false,
+                    remote,
+                },
+            ) => {
+                send(&*self.outside, remote);
+                if timers.is_none() {
+                    return Ok(actor);
+                }
+                (State::Idle(actor), None)
+            }
+            (None, rare) => (State::Gone, Some(rare)),
+            (Some(actor), _) => (State::Idle(actor), None),
+        };
+        let mut slot = self.slot_of(number, mailbox.clone(), state);
+        slot.timers = timers;
+        if let Some(rare) = rare {
+            slot.within(|slot| slot.after(self, rare));
+        }
+        self.left(&mut slot);
+        Err(slot)
+    }
+
     /// After a turn that ran where it was sent.
-    fn ran_slot(&self, number: u32, slot: Box<Slot>) {
+    pub(super) fn ran_slot(&self, number: u32, slot: Box<Slot>) {
         let (free, over, has_step) = (slot.is_free(), slot.is_over(), slot.has_step());
         if over {
             return self.remove(number, slot.activation.mailbox());

@@ -34,9 +34,6 @@ const MOST: usize = 1024;
 /// The least time between two looks.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// Fewer places are not worth giving back.
-const SMALL: usize = 1024;
-
 /// Rings when a worker is to look; heard without a lock or a clock.
 struct Bell {
     rung: AtomicBool,
@@ -157,16 +154,16 @@ impl Local {
     /// Gives back the memory of activations that are gone, if they are most. Between visits only.
     fn give_back(&self) {
         self.places.borrow_mut().compact(|place, number| {
-            if let Some(mailbox) = &place.mailbox {
-                mailbox.set_slot(Some(number));
+            let Some(mailbox) = &place.mailbox else { return };
+            if place.has_single(mailbox)
+                && let Some(old) = mailbox.slot()
+            {
+                self.waiting.renumber(old, number);
             }
+            mailbox.set_slot(Some(number));
         });
         self.forget_waits();
-        let mut ready = self.ready.borrow_mut();
-        if ready.capacity() > SMALL && ready.len() < ready.capacity() / 4 {
-            let room = ready.len() * 2;
-            ready.shrink_to(room);
-        }
+        self.waiting.shrink();
     }
 }
 

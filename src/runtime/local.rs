@@ -6,6 +6,7 @@ use super::{
     gather::Gathered,
     idle::Looks,
     places::{Kept, Place, Places},
+    singles::Waiting,
     slot::{Due, Slot, State, Visit, drop_fenced},
     wait::Wait,
     watch::NO_MESSAGE,
@@ -68,7 +69,9 @@ pub(super) struct Local {
     pub(super) shared: Arc<Shared>,
     pub(super) outside: Arc<dyn Outside>,
     pub(super) clock: Clock,
-    pub(super) ready: RefCell<VecDeque<Arc<Mailbox>>>,
+    pub(super) waiting: Waiting,
+    /// A single that runs before its turn; borrowed while it does.
+    pub(super) early: RefCell<Records>,
     /// Memory for what other threads hand over.
     pub(super) handed: Cell<Handed>,
     /// Whom to wake on other workers' threads once the visit is over.
@@ -111,7 +114,8 @@ impl Local {
             shared,
             outside,
             clock,
-            ready: RefCell::default(),
+            waiting: Waiting::default(),
+            early: RefCell::default(),
             handed: Cell::default(),
             gathered: Gathered::default(),
             idle: Cell::new(false),
@@ -131,22 +135,17 @@ impl Local {
         })
     }
 
-    pub(super) fn next_ready(&self) -> Option<Arc<Mailbox>> {
-        if self.is_held() {
-            return None;
-        }
-        self.ready.borrow_mut().pop_front()
-    }
-
     pub(super) fn is_held(&self) -> bool {
         self.recent.set(self.clock.recently());
         self.shared.is_held(&self.clock, self.recent.get())
     }
 
+    #[inline]
     pub(super) fn take_memory(&self) -> Option<Memory> {
         self.memory.take().or_else(|| self.memories.borrow_mut().pop())
     }
 
+    #[inline]
     pub(super) fn keep_memory(&self, memory: Option<Memory>) {
         if let Some(memory) = memory
             && let Some(second) = self.memory.replace(Some(memory))
@@ -164,11 +163,20 @@ impl Local {
 
     /// Whether nothing is to be done.
     pub(super) fn is_empty(&self) -> bool {
-        self.ready.borrow().is_empty() && self.told.borrow().is_empty()
+        self.waiting.is_empty() && self.told.borrow().is_empty()
     }
 
     pub(super) fn new_slot(&self) -> Box<Slot> {
         self.spare.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// A slot for an activation that needed none until now.
+    pub(super) fn slot_of(&self, number: u32, mailbox: Arc<Mailbox>, state: State) -> Box<Slot> {
+        let own = (self.places.borrow_mut().get(number)).and_then(|place| place.mailbox.take());
+        let own = own.unwrap_or_else(|| mailbox.clone());
+        let mut slot = self.new_slot();
+        slot.begin_for(Activation::running(mailbox), own, state);
+        slot
     }
 
     /// Takes an activation out of its place, to tell it something; `None` if that runs already, further out.
@@ -178,10 +186,11 @@ impl Local {
         match std::mem::take(&mut place.kept) {
             Kept::Slot(slot) => slot,
             Kept::Idle(actor) => {
-                let lent = place.mailbox.take();
                 drop(places);
-                let mut slot = self.new_slot();
-                slot.begin_for(Activation::running(mailbox), lent, State::Idle(actor));
+                let mut slot = self.slot_of(number, mailbox, State::Idle(actor));
+                if slot.activation.mailbox().cell().waiting() > 0 {
+                    self.waiting.remove_single(number, &mut slot.taken);
+                }
                 Some(slot)
             }
         }
@@ -224,11 +233,15 @@ impl Local {
         };
         let mut places = self.places.borrow_mut();
         let place = places.get(number).expect("invariant: what runs has its place");
+        if place.has_single(&mailbox) {
+            // It was sent before what is in the mailbox.
+            self.waiting.ready.borrow_mut().push_back(mailbox);
+            return 0;
+        }
         match std::mem::take(&mut place.kept) {
             Kept::Idle(actor) => {
-                let lent = place.mailbox.take();
                 drop(places);
-                self.visit_idle(number, mailbox, lent, actor, quota)
+                self.visit_idle(number, mailbox, actor, quota)
             }
             Kept::Slot(Some(slot)) => {
                 drop(places);
@@ -253,7 +266,7 @@ impl Local {
         let mut budget = granted;
         let timed = self.is_timed().then(|| self.clock.now());
         self.gathered.begin();
-        let visit = slot.visit(self, forced, &mut budget);
+        let visit = slot.within(|slot| slot.visit(self, forced, &mut budget));
         self.gathered.hand_over(&self.clock);
         let turns = granted - budget;
         if turns > 0 {
@@ -283,7 +296,7 @@ impl Local {
         match visit {
             _ if due => {}
             Visit::Rests { busy } if mailbox.rest(busy) => {}
-            _ => self.ready.borrow_mut().push_back(mailbox),
+            _ => self.waiting.ready.borrow_mut().push_back(mailbox),
         }
         ran
     }
@@ -336,6 +349,11 @@ impl Local {
     pub(super) fn remove(&self, number: u32, mailbox: &Mailbox) {
         mailbox.set_slot(None);
         let place = self.places.borrow_mut().remove(number);
+        if place.has_single(mailbox) {
+            let mut message = Records::new();
+            self.waiting.remove_single(number, &mut message);
+            mailbox.put_back(&mut message);
+        }
         self.shared.removed();
         drop(place);
     }
@@ -370,8 +388,8 @@ impl Local {
                 mailbox.set_runs(activation.number());
                 mailbox.set_slot(Some(number));
                 let mut slot = self.new_slot();
-                let lent = Some(mailbox.clone());
-                slot.begin_for(activation, lent, State::Empty);
+                let own = mailbox.clone();
+                slot.begin_for(activation, own, State::Empty);
                 (number, slot)
             }
         };
@@ -447,6 +465,14 @@ impl Local {
 
     /// Drops what runs; what waits is answered.
     pub(super) fn end(&self) {
+        self.waiting.take_singles(|number, message| {
+            let mut places = self.places.borrow_mut();
+            let mailbox = places.get(number).and_then(|place| place.mailbox.as_ref());
+            let mailbox = mailbox.expect("invariant: an actor does nothing until its single is run");
+            let mut messages = Records::new();
+            messages.push(message.into_letter());
+            mailbox.put_back(&mut messages);
+        });
         let places = self.places.borrow_mut().drain();
         for place in places.into_iter().flatten() {
             let Some(mailbox) = place.mailbox else { continue };
@@ -462,7 +488,7 @@ impl Local {
             }
         }
         self.told.borrow_mut().clear();
-        self.ready.borrow_mut().clear();
+        self.waiting.ready.borrow_mut().clear();
         self.gathered.end();
         self.looks.stop();
         self.waits.borrow_mut().clear();

@@ -64,6 +64,42 @@ fn what_two_threads_send_runs_whatever_the_worker_is_at() {
     });
 }
 
+/// A single is taken while the mailbox is seen to be at rest, and another thread's message comes into it.
+#[test]
+fn a_single_and_a_message_of_another_thread_both_run() {
+    explore("a single beside an ask: a worker and a caller", 2, || {
+        let (bench, worker): (Bench, Worker) = Bench::new(Duration::ZERO);
+        let bench = Arc::new(bench);
+        let there = bench.clone();
+        let here = async move {
+            let actor = there.actor("a");
+            assert_eq!(value(ask(&actor, Book(1)).await), 1);
+            let left = Arc::new(AtomicU32::new(2));
+            let done = {
+                let bench = there.clone();
+                move || {
+                    // Not one of loom's: it is no part of what is explored.
+                    if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                        bench.worker.stop();
+                    }
+                }
+            };
+            let other = thread::spawn({
+                let (actor, done) = (actor.clone(), done.clone());
+                move || {
+                    assert!(value(block_on(ask(&actor, Book(2)))) >= 2);
+                    done();
+                }
+            });
+            assert!(value(ask(&actor, Book(3)).await) >= 2);
+            done();
+            other
+        };
+        let ((), other) = block_on(futures_util::future::join(worker.run(), here));
+        other.join().expect("it ends");
+    });
+}
+
 /// The interleaving: the worker sees that it is not told to stop; another thread tells it to, and finds nobody parked to wake;
 /// the worker parks, for ever.
 #[test]

@@ -53,6 +53,9 @@ mod places;
 mod pool;
 mod retry;
 mod round;
+mod singles;
+#[cfg(test)]
+mod singles_tests;
 mod slot;
 #[cfg(test)]
 mod timer_tests;

@@ -4,7 +4,7 @@
 
 use super::slot::Slot;
 use crate::{actor::AnyActor, mailbox::Mailbox};
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 /// Places in a block.
 const BLOCK: usize = 256;
@@ -23,7 +23,7 @@ pub(super) enum Kept {
 /// The place of one activation, or of none.
 #[derive(Default)]
 pub(super) struct Place {
-    /// `None` while it runs, and of no activation.
+    /// `None` of no activation, and while a visit has it.
     pub(super) mailbox: Option<Arc<Mailbox>>,
     pub(super) kept: Kept,
 }
@@ -82,7 +82,7 @@ impl Places {
 
     /// Gives back a place, and answers what was in it.
     pub(super) fn remove(&mut self, number: u32) -> Place {
-        let place = self.get(number).map(std::mem::take).unwrap_or_default();
+        let place = self.get(number).map(mem::take).unwrap_or_default();
         self.len -= 1;
         self.free.push(number);
         place
@@ -90,12 +90,12 @@ impl Places {
 
     /// Takes all out.
     pub(super) fn drain(&mut self) -> Vec<Box<[Place]>> {
-        std::mem::take(self).blocks
+        mem::take(self).blocks
     }
 
     /// Gives back the memory of places that are free, if they are most, while nothing runs. Calls `moved` with what has another
     /// number then.
-    pub(super) fn compact(&mut self, moved: impl Fn(&Place, u32)) {
+    pub(super) fn compact(&mut self, mut moved: impl FnMut(&Place, u32)) {
         if self.capacity() <= SMALL || self.len >= self.capacity() / 4 {
             return;
         }
@@ -121,18 +121,42 @@ impl Places {
 }
 
 impl Place {
-    /// An idle actor comes back to its place.
+    /// Takes the actor and its mailbox, if it is idle and that is all.
     #[inline]
-    pub(super) fn keep_idle(&mut self, lent: Option<Arc<Mailbox>>, actor: Box<dyn AnyActor>) {
-        let kept = Kept::Idle(actor);
-        let idle = Self { mailbox: lent, kept };
+    pub(super) fn take_idle(&mut self) -> Option<(Arc<Mailbox>, Box<dyn AnyActor>)> {
+        match mem::take(self) {
+            Self {
+                mailbox: Some(mailbox),
+                kept: Kept::Idle(actor),
+            } => Some((mailbox, actor)),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// Puts back what was taken by [`Place::take_idle`].
+    #[inline]
+    pub(super) fn put_idle(&mut self, mailbox: Arc<Mailbox>, actor: Box<dyn AnyActor>) {
+        let (mailbox, kept) = (Some(mailbox), Kept::Idle(actor));
         match self {
             // Nearly always nothing was there, and that is not worth a drop.
             Self {
                 mailbox: None,
                 kept: Kept::Slot(None),
-            } => std::mem::forget(std::mem::replace(self, idle)),
-            _ => *self = idle,
+            } => mem::forget(mem::replace(self, Self { mailbox, kept })),
+            _ => *self = Self { mailbox, kept },
+        }
+    }
+
+    /// An idle actor comes back to its place.
+    #[inline]
+    pub(super) fn keep_idle(&mut self, actor: Box<dyn AnyActor>) {
+        let kept = Kept::Idle(actor);
+        match self.kept {
+            Kept::Slot(None) => mem::forget(mem::replace(&mut self.kept, kept)),
+            _ => self.kept = kept,
         }
     }
 

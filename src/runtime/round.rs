@@ -4,7 +4,6 @@
 //! put back, and all else that a visit needs is the worker's.
 
 use super::{
-    Activation,
     answer::send,
     desk::Desk,
     letters::run_letter,
@@ -13,7 +12,7 @@ use super::{
     watch::NO_MESSAGE,
 };
 use crate::{
-    actor::{AnyActor, Begin, Memory, Rare, Source, swap_actor},
+    actor::{AnyActor, Begin, Memory, Rare, Source, Timers, run_as},
     mailbox::{Form, Mailbox, Records, Taken},
 };
 use futures_util::task::waker_ref;
@@ -22,6 +21,9 @@ use std::{
     sync::Arc,
     task::Context,
 };
+
+/// The actor of a round, idle again, or what became of it.
+type RoundEnd = Result<Box<dyn AnyActor>, Rare>;
 
 /// The messages of one actor that are run now.
 pub(super) struct Round<'a> {
@@ -42,7 +44,7 @@ impl Round<'_> {
         mut actor: Box<dyn AnyActor>,
         memory: &mut Option<Memory>,
         budget: &mut u32,
-    ) -> Result<Box<dyn AnyActor>, Rare> {
+    ) -> RoundEnd {
         let Self {
             mailbox,
             taken,
@@ -106,41 +108,37 @@ impl Round<'_> {
 }
 
 impl Local {
-    /// Visits an actor that is idle and nothing else; `lent` is the mailbox of its place. Answers how many messages were run.
-    pub(super) fn visit_idle(
-        &self,
-        number: u32,
-        mailbox: Arc<Mailbox>,
-        lent: Option<Arc<Mailbox>>,
-        actor: Box<dyn AnyActor>,
-        quota: u32,
-    ) -> u32 {
+    /// Visits an actor that is idle and nothing else. Answers how many messages were run.
+    pub(super) fn visit_idle(&self, number: u32, mailbox: Arc<Mailbox>, actor: Box<dyn AnyActor>, quota: u32) -> u32 {
         let most = BUDGET.min(quota);
         let few = mailbox.take_few(most);
         // Else it comes to rest after its round.
         let rests = few.is_some();
-        let Some(taken) = few.or_else(|| Self::take_all(&mailbox)) else {
-            self.keep_idle(number, lent, actor);
+        let Some(mut taken) = few.or_else(|| Self::take_all(&mailbox)) else {
+            self.keep_idle(number, actor);
             self.look_again(mailbox);
             return 0;
         };
         self.shared.shown.enter(number, NO_MESSAGE);
         self.gathered.begin();
-        let ended = self.run_round(number, mailbox, lent, actor, (taken, rests), most);
+        let ended = self.run_round(number, &mailbox, actor, (&mut taken, rests), most);
         self.gathered.hand_over(&self.clock);
-        let (turns, mailbox) = match ended {
-            Ok(ended) => ended,
-            Err(ran) => return ran,
-        };
-        self.shared.shown.leave();
-        if !rests {
-            self.look_again(mailbox);
+        drop(taken);
+        match ended {
+            Ok((turns, actor)) => {
+                self.keep_idle(number, actor);
+                self.shared.shown.leave();
+                if !rests {
+                    self.look_again(mailbox);
+                }
+                self.ran(turns)
+            }
+            Err(ran) => ran,
         }
-        self.ran(turns)
     }
 
-    /// Runs what was taken out of an idle actor's mailbox, at most so many messages. `rests`: the mailbox has come to rest with that.
-    /// Answers how many were run, if the actor is idle again and back in its place, and its mailbox.
+    /// Runs what was taken for an idle actor, at most so many messages. `rests`: the mailbox has come to rest with that. Answers how
+    /// many were run, and the actor, if it is idle again and that is all.
     ///
     /// # Errors
     /// How many were run by a visit that needed a slot.
@@ -148,59 +146,68 @@ impl Local {
     pub(super) fn run_round(
         &self,
         number: u32,
-        mailbox: Arc<Mailbox>,
-        mut lent: Option<Arc<Mailbox>>,
+        mailbox: &Arc<Mailbox>,
         actor: Box<dyn AnyActor>,
-        (mut taken, rests): (Taken, bool),
+        (taken, rests): (&mut Records, bool),
         most: u32,
-    ) -> Result<(u32, Arc<Mailbox>), u32> {
+    ) -> Result<(u32, Box<dyn AnyActor>), u32> {
         let mut timers = None;
-        swap_actor(&mut lent, &mut timers);
         let mut budget = most;
         let timed = self.is_timed().then(|| self.clock.now());
         mailbox.cell().turns_started(self.recent.get());
         let mut memory = self.take_memory();
         let mut likely = self.likely.get();
         let round = Round {
-            mailbox: &mailbox,
-            taken: &mut taken,
+            mailbox,
+            taken: &mut *taken,
             last_message: &mut likely,
         };
-        let mut ended = round.run(self, actor, &mut memory, &mut budget);
+        let ended = run_as(mailbox, &mut timers, || {
+            round.run(self, actor, &mut memory, &mut budget)
+        });
         self.likely.set(likely);
         self.keep_memory(memory);
         let turns = most - budget;
         let waits = matches!(ended, Err(Rare::Waits(_)));
-        self.count(&Desk::of(&mailbox).meter, turns, timed.filter(|_| !waits));
-        if let Ok(actor) = ended {
-            swap_actor(&mut lent, &mut timers);
-            if taken.is_empty() && timers.is_none() {
-                mailbox.cell().turns_ended();
-                drop(taken);
-                self.keep_idle(number, lent, actor);
-                return Ok((turns, mailbox));
-            }
-            swap_actor(&mut lent, &mut timers);
-            ended = Ok(actor);
-        }
-        // There is more to it: it goes on as a visit of a slot, whose scope this is.
-        let due = rests && !mailbox.stay();
-        let mut slot = self.new_slot();
-        slot.begin_for(Activation::running(mailbox.clone()), lent, State::Gone);
-        slot.timers = timers;
-        slot.taken = taken.into_records();
+        self.count(&Desk::of(mailbox).meter, turns, timed.filter(|_| !waits));
         match ended {
-            Ok(actor) => slot.state = State::Idle(actor),
-            Err(rare) => slot.after(self, rare),
+            Ok(actor) if taken.is_empty() && timers.is_none() => {
+                mailbox.cell().turns_ended();
+                Ok((turns, actor))
+            }
+            ended => Err(self.go_on_as_slot(number, mailbox, (ended, timers), (taken, rests), (most, budget))),
         }
-        // What a turn left to be done was not polled yet.
-        let forced = slot.has_step();
+    }
+
+    /// There is more to the actor of a round than to be idle again: goes on with it as a visit of a slot. Answers how many messages were
+    /// run, with those of the round.
+    #[cold]
+    fn go_on_as_slot(
+        &self,
+        number: u32,
+        mailbox: &Arc<Mailbox>,
+        (ended, timers): (RoundEnd, Option<Box<Timers>>),
+        (taken, rests): (&mut Records, bool),
+        (most, mut budget): (u32, u32),
+    ) -> u32 {
+        let due = rests && !mailbox.stay();
+        let mut slot = self.slot_of(number, mailbox.clone(), State::Gone);
+        slot.timers = timers;
+        slot.taken = mem::take(taken);
         let so_far = budget;
-        let visit = slot.visit(self, forced, &mut budget);
+        let visit = slot.within(|slot| {
+            match ended {
+                Ok(actor) => slot.state = State::Idle(actor),
+                Err(rare) => slot.after(self, rare),
+            }
+            // What a turn left to be done was not polled yet.
+            let forced = slot.has_step();
+            slot.visit(self, forced, &mut budget)
+        });
         if so_far > budget {
             self.count(slot.meter(), so_far - budget, None);
         }
-        Err(self.visited(number, slot, Some(mailbox), (visit, due), most - budget))
+        self.visited(number, slot, Some(mailbox.clone()), (visit, due), most - budget)
     }
 
     #[cold]
@@ -210,9 +217,10 @@ impl Local {
     }
 
     /// Puts back an actor that is idle and nothing else.
-    fn keep_idle(&self, number: u32, lent: Option<Arc<Mailbox>>, actor: Box<dyn AnyActor>) {
+    #[inline(always)]
+    pub(super) fn keep_idle(&self, number: u32, actor: Box<dyn AnyActor>) {
         if let Some(place) = self.places.borrow_mut().get(number) {
-            place.keep_idle(lent, actor);
+            place.keep_idle(actor);
         }
     }
 
@@ -220,7 +228,7 @@ impl Local {
     #[cold]
     fn look_again(&self, mailbox: Arc<Mailbox>) {
         if !mailbox.rest(false) {
-            self.ready.borrow_mut().push_back(mailbox);
+            self.waiting.ready.borrow_mut().push_back(mailbox);
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     actor::{
         ActivationError, AnyActor, Begin, DeactivateReason, Frame, Memory as FrameMemory, Rare, SaveError, Source,
-        Timers, TurnScope, panic_text, swap_actor, swap_turn,
+        Timers, TurnScope, panic_text, run_as, swap_turn,
     },
     clock::Moment,
     ident::ActorId,
@@ -110,9 +110,9 @@ pub(super) struct Slot {
     pub(super) taken: Records,
     /// Which of the kind's messages came last: likely the next.
     last_message: u32,
-    /// Lent to the scope while it is visited.
+    /// Of its place, where it is not while it is visited. Lent to the scope then.
     mailbox: Option<Arc<Mailbox>>,
-    /// As well.
+    /// Lent to the scope while it is visited.
     pub(super) timers: Option<Box<Timers>>,
     /// Of the turn under way.
     turn: TurnScope,
@@ -154,9 +154,9 @@ pub(super) enum Due {
 
 impl Slot {
     /// Begins to be of an activation. It was as new until now.
-    pub(super) fn begin_for(&mut self, activation: Activation, lent: Option<Arc<Mailbox>>, state: State) {
+    pub(super) fn begin_for(&mut self, activation: Activation, mailbox: Arc<Mailbox>, state: State) {
         self.activation = Of(Some(activation));
-        self.mailbox = lent;
+        self.mailbox = Some(mailbox);
         self.message = NO_MESSAGE;
         self.state = state;
     }
@@ -204,18 +204,25 @@ impl Slot {
         self.activation.actor()
     }
 
-    /// What it runs is in scope on this thread, until [`Slot::leave`].
+    /// The turn under way is in scope on this thread, until [`Slot::leave`].
     pub(super) fn enter(&mut self) {
-        swap_actor(&mut self.mailbox, &mut self.timers);
         if matches!(self.state, State::Busy(_)) {
             self.turn.woken();
             swap_turn(&mut self.turn);
         }
     }
 
-    /// Takes its scope back. Answers when the worker is to look after it, if it does not know yet.
+    /// Does something as its actor.
+    pub(super) fn within<R>(&mut self, act: impl FnOnce(&mut Self) -> R) -> R {
+        let mailbox = self.mailbox.take().expect("invariant: a slot in use has its place's");
+        let mut timers = self.timers.take();
+        let result = run_as(&mailbox, &mut timers, || act(self));
+        (self.mailbox, self.timers) = (Some(mailbox), timers);
+        result
+    }
+
+    /// Takes the turn's scope back. Answers when the worker is to look after it, if it does not know yet.
     pub(super) fn leave(&mut self) -> Option<Moment> {
-        swap_actor(&mut self.mailbox, &mut self.timers);
         let is_busy = matches!(self.state, State::Busy(_));
         if self.timers.is_none() && !is_busy {
             return None;

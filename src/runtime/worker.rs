@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Moment, Sleep},
-    mailbox::{Home, Mailbox, NotHere},
+    mailbox::{Home, Mailbox, NotHere, Records},
     sync::{AtomicBool, Ordering},
 };
 use std::{
@@ -246,7 +246,7 @@ impl Shared {
             return;
         }
         let idle = self.here(|local| {
-            local.ready.borrow_mut().push_back(mailbox.clone());
+            local.waiting.ready.borrow_mut().push_back(mailbox.clone());
             local.idle.replace(false)
         });
         match idle {
@@ -254,6 +254,17 @@ impl Shared {
             Some(false) => {}
             None => self.inbox.put(|handed| handed.ready.push(mailbox.clone())),
         }
+    }
+
+    /// [`Local::take_single`], if this is the worker's thread.
+    pub(super) fn take_single(&self, mailbox: &Mailbox, put: &mut dyn FnMut(&mut Records)) -> bool {
+        let idle = self.here(|local| local.take_single(mailbox, put).then(|| local.idle.replace(false)));
+        match idle.flatten() {
+            Some(true) => self.wake(),
+            Some(false) => {}
+            None => return false,
+        }
+        true
     }
 
     pub(super) fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
@@ -329,8 +340,7 @@ impl Worker {
         while poll_fn(|cx| self.poll_work(&local, &mut alarm, &mut spun, cx)).await {
             let mut quota = QUOTA;
             loop {
-                if let Some(mailbox) = local.next_ready() {
-                    let ran = local.visit(mailbox, quota);
+                if let Some(ran) = local.go_on(quota) {
                     quota = quota.saturating_sub(ran);
                     spun |= ran > 0;
                 } else if local.told.borrow().is_empty() || local.is_held() {
@@ -355,7 +365,7 @@ impl Worker {
         if shared.inbox.has_some() {
             let mut handed = local.handed.take();
             shared.inbox.take(&mut handed);
-            local.ready.borrow_mut().extend(handed.ready.drain(..));
+            local.waiting.ready.borrow_mut().extend(handed.ready.drain(..));
             for waker in handed.wakers.drain(..) {
                 waker.wake();
             }
@@ -368,7 +378,7 @@ impl Worker {
         }
         let mut done = 0;
         while done < QUOTA {
-            let others_wait = || !local.ready.borrow().is_empty() || shared.inbox.has_some();
+            let others_wait = || !local.waiting.is_empty() || shared.inbox.has_some();
             if done > 0 && done.is_multiple_of(CONTROLS) && others_wait() {
                 break;
             }
