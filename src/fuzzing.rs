@@ -9,7 +9,7 @@ use crate::{
     store::{MemberRow, decode_record, encode_record},
     version::{self, VersionPolicy},
     wire::{
-        self, Decoder, Failure, Frame, FrameError, Limits, Outgoing, Package, StatusReport, Step,
+        self, Decoder, Failure, Frame, FrameError, Limits, Outcome, Outgoing, Package, StatusReport, Step,
         handshake::{Introduction, PREFIX_BYTES, Prefix, Proven, Reject},
     },
 };
@@ -26,11 +26,16 @@ pub fn frames(bytes: &[u8]) {
     };
     let mut decoder = Decoder::new(limits());
     let mut buffer = BytesMut::new();
+    let (mut plain, mut plain_buffer) = (Decoder::new(limits()), BytesMut::new());
     for piece in stream.chunks(usize::from(*piece) + 1) {
         buffer.extend_from_slice(piece);
+        plain_buffer.extend_from_slice(piece);
         loop {
             match decoder.step(&mut buffer) {
-                Ok(Step::Frame(frame)) => survives(&frame),
+                Ok(Step::Frame(frame)) => {
+                    assert_eq!(read_plainly(&mut plain, &mut plain_buffer).as_ref(), Some(&frame));
+                    survives(&frame);
+                }
                 Ok(Step::Need(more)) => {
                     assert!(more > 0, "nothing is missing");
                     break;
@@ -38,6 +43,21 @@ pub fn frames(bytes: &[u8]) {
                 Ok(Step::End) | Err(_) => return,
             }
         }
+    }
+}
+
+/// The next frame, by reference if it can be read so.
+fn read_plainly(decoder: &mut Decoder, buffer: &mut BytesMut) -> Option<Frame> {
+    if let Some(call) = decoder.plain_call(buffer) {
+        return Some(Frame::Call(call.whole()));
+    }
+    if let Some((request, reply)) = decoder.plain_reply(buffer) {
+        let outcome = Outcome::Reply(reply);
+        return Some(Frame::Reply { request, outcome });
+    }
+    match decoder.step(buffer) {
+        Ok(Step::Frame(frame)) => Some(frame),
+        _ => None,
     }
 }
 
