@@ -5,8 +5,8 @@ use crate::{
     clock::{Clock, Moment, Sleep},
     ident::{OnceId, TraceContext},
     mailbox::{
-        Answer, Asked, Body, Call, Chain, Letter, Mailbox, Outbound, Payload, Refused, Replied, ReplySender, ReplySlot,
-        ReplyTo, ReplyWait, reply_pair, reply_pair_at,
+        Answer, Asked, Body, Call, Chain, Home, Letter, Mailbox, Outbound, Payload, Refused, Replied, ReplySlot,
+        ReplyTo, ReplyWait, reply_pair_for,
     },
     wire::{self, Failure, FailureCode, Ran},
 };
@@ -61,18 +61,16 @@ pub(super) enum Far {
     Looks(Duration),
 }
 
-/// The two ends of an ask to an actor of this process, and how it waits.
-pub(super) fn far_reply_pair<R>(mailbox: Option<&Arc<Mailbox>>) -> (ReplySender<R>, ReplyWait<R>, Far) {
-    let Some(mailbox) = mailbox else {
-        let (sender, wait) = reply_pair();
-        return (sender, wait, Far::No);
-    };
-    let home = mailbox.host().other_home();
+/// How the caller of an ask to an actor of this process waits, and where, if that is another worker's thread.
+pub(super) fn far(mailbox: Option<&Arc<Mailbox>>) -> (Far, Option<Arc<dyn Home>>) {
+    let Some(mailbox) = mailbox else { return (Far::No, None) };
     let spin = mailbox.host().spin();
     // A worker looks by itself after its turns.
-    let looks = !spin.is_zero() && !mailbox.host().is_here() && !scope::in_turn();
-    let (sender, wait) = reply_pair_at(home);
-    (sender, wait, if looks { Far::GivesWay(spin) } else { Far::No })
+    if !spin.is_zero() && !mailbox.host().is_here() && !scope::in_turn() {
+        // Who looks for the answer sees it where it waits, and would not hear of what is brought to its thread.
+        return (Far::GivesWay(spin), None);
+    }
+    (Far::No, mailbox.host().other_home())
 }
 
 /// Looks for an answer, for so long.
@@ -97,6 +95,19 @@ struct Until {
 impl Until {
     fn at(at: Option<Moment>) -> Self {
         Self { at, ..Self::default() }
+    }
+
+    /// The first poll of a call that has just been sent; `recent` is [`Clock::recently`], read for it.
+    fn begin(&mut self, recent: Moment, clock: &Clock, cx: &mut Context<'_>) -> bool {
+        match self.at {
+            Some(at) if !self.watched && at > recent + Clock::COARSE => {
+                if !scope::wake_turn_by(at, cx.waker()) {
+                    self.sleep = Some(clock.sleep_far(recent, at, cx.waker()));
+                }
+                false
+            }
+            _ => self.poll(clock, cx),
+        }
     }
 
     /// Whether it is over; else the task is woken when it is.
@@ -131,6 +142,16 @@ enum State<M: Message> {
         far: Far,
     },
     Done,
+}
+
+/// What the start of an ask came to.
+enum Started<R> {
+    /// All.
+    Answered(Answer<R>),
+    /// It waits, and is woken by its answer: to be polled for its deadline. With the coarse time.
+    Sent(Moment),
+    /// To be polled.
+    Goes,
 }
 
 struct NoRoom<R> {
@@ -257,16 +278,18 @@ impl<'a, M: Message> Ask<'a, M> {
     }
 
     /// Sends the message, or runs it; what is to be waited for is in `state` then.
-    fn start(&mut self, message: M) -> Option<Answer<M::Reply>> {
+    fn start(&mut self, message: M, cx: &mut Context<'_>) -> Started<M::Reply> {
         let says = self.says.as_deref();
         let (trace, id) = says.map_or((None, None), |says| (says.trace, says.once));
-        let terms = Terms::now(&*self.port, self.timeout, trace);
+        // Once: to find what is behind a shared pointer to a trait takes five instructions each time.
+        let port = &*self.port;
+        let terms = Terms::now(port, self.timeout, trace);
         if M::IDEMPOTENT || id.is_some() {
             self.start_once(id, message, terms);
-            return None;
+            return Started::Goes;
         }
-        let no_cycle = |_: &&Arc<Mailbox>| terms.chain.is_empty() || !terms.chain.contains(self.port.actor());
-        let direct = self.port.direct().or_else(|| self.port.open()).filter(no_cycle);
+        let no_cycle = |_: &&Arc<Mailbox>| terms.chain.is_empty() || !terms.chain.contains(port.actor());
+        let direct = port.direct().or_else(|| port.open()).filter(no_cycle);
         let Terms { own, mut chain } = terms;
         let mut message = message;
         if let Some(mailbox) = direct.filter(|mailbox| mailbox.may_run_here()) {
@@ -276,20 +299,20 @@ impl<'a, M: Message> Ask<'a, M> {
                 deadline: own,
                 answer: None,
                 wait: None,
-                timeout: self.port.ask_timeout(),
+                timeout: port.ask_timeout(),
             };
             let ran = mailbox.run_here(TypeId::of::<M>(), &mut call);
             match call {
                 Call {
                     answer: Some(answer), ..
-                } => return Some(answer),
+                } => return Started::Answered(answer),
                 Call {
                     wait: Some(wait),
                     deadline,
                     ..
                 } => {
-                    self.wait(wait, deadline, Far::No);
-                    return None;
+                    self.wait(wait, Until::at(deadline), Far::No);
+                    return Started::Goes;
                 }
                 Call {
                     message: Some(back),
@@ -299,12 +322,20 @@ impl<'a, M: Message> Ask<'a, M> {
                 _ => unreachable!("invariant: a call that ran shows what became of it: {ran:?}"),
             }
         }
-        let deadline = own.unwrap_or_else(|| self.port.clock().recently() + self.port.ask_timeout());
+        let recent = port.clock().recently();
+        let deadline = own.unwrap_or_else(|| recent + port.ask_timeout());
+        let (far, home) = far(direct);
+        // Its waker is there before anybody else knows of the two ends: to add it later would be a lock that two threads want. Who
+        // looks need not be woken.
+        let (sender, wait) = reply_pair_for((far == Far::No).then(|| cx.waker().clone()));
+        // A turn's own worker looks after it.
+        let watch = home.as_ref().filter(|_| !scope::in_turn());
+        let watched = watch.is_some_and(|home| home.watch(deadline, recent, &|| wait.watched()));
         let deadline = Some(deadline);
-        let (sender, wait, far) = far_reply_pair(direct);
         let asked = Asked {
             message,
             reply: Some(sender),
+            home,
             deadline,
             chain,
         };
@@ -312,8 +343,15 @@ impl<'a, M: Message> Ask<'a, M> {
             None => Refused::Closed(asked),
             Some(mailbox) => match mailbox.push(asked) {
                 Ok(()) => {
-                    self.wait(wait, deadline, far);
-                    return None;
+                    self.wait(
+                        wait,
+                        Until {
+                            watched,
+                            ..Until::at(deadline)
+                        },
+                        far,
+                    );
+                    return Started::Sent(recent);
                 }
                 Err(refused) => refused,
             },
@@ -321,16 +359,17 @@ impl<'a, M: Message> Ask<'a, M> {
         let until = Until::at(deadline);
         match refused {
             Refused::Full(asked) => self.wait_for_room(asked.into_letter(), Some(wait), until),
-            Refused::Closed(asked) => match send_far(&*self.port, asked) {
+            Refused::Closed(asked) => match send_far(port, asked) {
                 Ok(watched) => {
                     let (until, far) = (Until { watched, ..until }, Far::No);
                     self.state = State::Waiting { wait, until, far };
+                    return Started::Sent(recent);
                 }
-                Err(Undelivered::Failed(_, failure)) => return Some(Err(failure)),
+                Err(Undelivered::Failed(_, failure)) => return Started::Answered(Err(failure)),
                 Err(Undelivered::Full(letter)) => self.wait_for_room(letter, Some(wait), until),
             },
         }
-        None
+        Started::Goes
     }
 
     #[cold]
@@ -339,8 +378,7 @@ impl<'a, M: Message> Ask<'a, M> {
         self.state = State::Once(Box::pin(once::ask(self.port.shared(), id, message, terms)));
     }
 
-    fn wait(&mut self, wait: ReplyWait<M::Reply>, at: Option<Moment>, far: Far) {
-        let until = Until::at(at);
+    fn wait(&mut self, wait: ReplyWait<M::Reply>, until: Until, far: Far) {
         self.state = State::Waiting { wait, until, far };
     }
 
@@ -400,8 +438,20 @@ impl<M: Message> Future for Ask<'_, M> {
                 State::New(message) => {
                     // The message alone: all that a state may hold would be copied before it is written through.
                     let message = message.take().expect("an ask was polled after it had ended");
-                    if let Some(answer) = this.start(message) {
-                        return Poll::Ready(typed(Some(answer), &*this.port, M::NAME));
+                    match this.start(message, cx) {
+                        Started::Answered(answer) => {
+                            return Poll::Ready(typed(Some(answer), &*this.port, M::NAME));
+                        }
+                        Started::Sent(recent) => {
+                            if let State::Waiting {
+                                until, far: Far::No, ..
+                            } = &mut this.state
+                                && !until.begin(recent, this.port.clock(), cx)
+                            {
+                                return Poll::Pending;
+                            }
+                        }
+                        Started::Goes => {}
                     }
                 }
                 State::Waiting { wait, until, far } => {
@@ -479,7 +529,7 @@ pub(super) fn answered<R: serde::de::DeserializeOwned>(
     typed(reply, port, name)
 }
 
-#[inline]
+#[inline(always)]
 fn typed<R: serde::de::DeserializeOwned>(
     reply: Option<Answer<R>>,
     port: &dyn Port,

@@ -1,6 +1,6 @@
 //! Saving behind: an actor is saved a while after it has changed, many changes in one save.
 
-use super::{Context, Hosted, Message, outbox::SAVE, scope::with_timers};
+use super::{Context, Hosted, Message, current::with_timers, outbox::SAVE};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use super::{
     ActorRef, Asker, Grant, Handler, Job, Kind, LoadError, Message, Port, Posted, ReminderAnswer, ReminderAsk,
-    ReminderError, SaveError, Saving, save::Rest, scope, scope::with_timers, timers::SHORTEST, unusable_port,
+    ReminderError, SaveError, Saving, current::with_timers, save::Rest, scope, timers::SHORTEST, unusable_port,
 };
 use crate::{
     clock::{Clock, Moment},

@@ -29,6 +29,7 @@ mod port;
 mod reference;
 pub mod registry;
 mod reminders;
+mod replying;
 mod save;
 mod scope;
 mod state;
@@ -43,6 +44,7 @@ pub use blocking::{BlockingError, Job};
 pub use cell::{AnyActor, Dehydrated, Hydrate, KindEntry, MessageEntry};
 pub use check::assert_distinct;
 pub use context::{Audience, Context, Services};
+pub use current::{run_as, with_timers};
 pub use effects::{Effect, Effects};
 pub use error::{ActivationError, CallError, TryError};
 pub use frame::{Frame, Memory};
@@ -55,14 +57,13 @@ pub use reference::ActorRef;
 pub use reminders::{
     Asker, ReminderAnswer, ReminderAsk, ReminderError, ReminderInfo, Schedule, Tick, encode_tick, reminder_id,
 };
+pub use replying::Remote;
 pub use save::{Grant, SaveError, Saving};
-pub use scope::{
-    Nested, TurnScope, clear_turn, leave_turn, nest_turn, run_as, swap_turn, take_lost, take_outliving, with_timers,
-};
+pub use scope::{Nested, TurnScope, clear_turn, leave_turn, nest_turn, swap_turn, take_lost, take_outliving};
 pub use state::{Back, Forms, FormsOf, NoSchema, Older, Read, State, StateError, ToWrite, Written};
 pub use tell::Tell;
 pub use timers::Timers;
 pub use traits::{Accepts, Actor, DeactivateReason, Handler, Hosted, Kind, Message};
 pub(crate) use turn::panic_text;
-pub use turn::{Begin, Rare, Remote, Source};
+pub use turn::{Begin, Rare, Source};
 pub(crate) use wrapped::{Suffix, wrapped_name};

@@ -2,13 +2,13 @@
 
 use super::{
     Accepts, Kind, Message, Port, TryError, Undelivered,
-    ask::{Ask, Far, Terms, far_reply_pair},
+    ask::{Ask, Far, Terms, far},
     once, scope,
     tell::{Tell, chain_of, traced},
 };
 use crate::{
     ident::{ActorId, OnceId},
-    mailbox::{Asked, Body, Letter, Payload, Refused, ReplyTo, Told},
+    mailbox::{Asked, Body, Letter, Payload, Refused, ReplyTo, Told, reply_pair},
 };
 use std::{fmt, marker::PhantomData, sync::Arc};
 
@@ -127,10 +127,12 @@ impl<K: Kind> ActorRef<K> {
         let deadline = Some(terms.deadline(port));
         let direct = port.direct().or_else(|| port.open());
         let direct = direct.filter(|_| !terms.chain.contains(port.actor()));
-        let (sender, wait, far) = far_reply_pair(direct);
+        let (sender, wait) = reply_pair();
+        let (far, home) = far(direct);
         let asked = Asked {
             message,
             reply: Some(sender),
+            home,
             deadline,
             chain: terms.chain,
         };

@@ -1,6 +1,6 @@
 //! What a running turn passes on to the calls it makes.
 
-use super::{Timers, current};
+use super::current;
 use crate::{
     clock::Moment,
     ident::{ActorId, TraceContext},
@@ -56,8 +56,6 @@ thread_local! {
     static TRACED: Cell<bool> = const { Cell::new(false) };
     /// The turns that run on this thread, if any does.
     static CURRENT: RefCell<Turns> = const { RefCell::new(Turns { outermost: TurnScope::NONE, nested: Vec::new() }) };
-    /// The timers of the actor that runs on this thread; rarely there.
-    static TIMERS: Cell<Option<Box<Timers>>> = const { Cell::new(None) };
 }
 
 thread_local! {
@@ -122,15 +120,6 @@ impl TurnScope {
     }
 }
 
-/// Does something as the actor of `mailbox`, with its timers.
-#[inline(always)]
-pub fn run_as<R>(mailbox: &Mailbox, timers: &mut Option<Box<Timers>>, act: impl FnOnce() -> R) -> R {
-    let outer = TIMERS.replace(timers.take());
-    let result = current::run_as(mailbox, act);
-    *timers = TIMERS.replace(outer);
-    result
-}
-
 /// Does something with the turn that runs on this thread.
 #[inline]
 fn with_turn<T>(act: impl FnOnce(&mut TurnScope) -> T) -> T {
@@ -142,6 +131,7 @@ fn with_turn<T>(act: impl FnOnce(&mut TurnScope) -> T) -> T {
 pub struct Nested(bool);
 
 /// Puts the turn that runs on this thread aside, if there is anything to it, before another runs within it.
+#[inline(always)]
 pub fn nest_turn() -> Nested {
     let nested = !PLAIN.get() && in_turn();
     if nested {
@@ -153,18 +143,22 @@ pub fn nest_turn() -> Nested {
 }
 
 /// The turn that ran within another has ended or waits: goes on with that one.
+#[inline(always)]
 pub fn leave_turn(nested: Nested) {
     match nested {
         Nested(false) if PLAIN.get() => {}
         Nested(false) => clear_turn(),
-        Nested(true) => {
-            PLAIN.with(|plain| plain.set(false));
-            CURRENT.with_borrow_mut(|turns| {
-                turns.leave();
-                TRACED.with(|traced| traced.set(turns.current().callers.trace().is_some()));
-            });
-        }
+        Nested(true) => go_on_around(),
     }
+}
+
+#[inline(never)]
+fn go_on_around() {
+    PLAIN.with(|plain| plain.set(false));
+    CURRENT.with_borrow_mut(|turns| {
+        turns.leave();
+        TRACED.with(|traced| traced.set(turns.current().callers.trace().is_some()));
+    });
 }
 
 /// Exchanges the turn that runs on this thread.
@@ -223,24 +217,18 @@ pub(super) fn wake_turn_by(at: Moment, waker: &Waker) -> bool {
     own
 }
 
-/// Does something with the timers of the actor that runs on this thread.
-pub fn with_timers<T>(act: impl FnOnce(&mut Option<Box<Timers>>) -> T) -> T {
-    let mut timers = TIMERS.take();
-    let result = act(&mut timers);
-    TIMERS.set(timers);
-    result
+/// What a call made now inherits: the deadline of the turn, and the chain. `None` outside of turns.
+#[inline(always)]
+pub(super) fn inherited() -> Option<(Option<Moment>, Chain)> {
+    current::with(|mailbox| mailbox.map(inherited_of))
 }
 
-/// What a call made now inherits: the deadline of the turn, and the chain. `None` outside of turns.
-#[inline]
-pub(super) fn inherited() -> Option<(Option<Moment>, Chain)> {
-    current::with(|mailbox| {
-        let mailbox = mailbox?;
-        PLAIN.with(|plain| plain.set(false));
-        with_turn(|turn| {
-            let chain = (turn.chain).get_or_insert_with(|| turn.callers.with(mailbox.actor().clone()));
-            Some((turn.deadline, chain.clone()))
-        })
+#[inline(never)]
+fn inherited_of(mailbox: &Mailbox) -> (Option<Moment>, Chain) {
+    PLAIN.with(|plain| plain.set(false));
+    with_turn(|turn| {
+        let chain = (turn.chain).get_or_insert_with(|| turn.callers.with(mailbox.actor().clone()));
+        (turn.deadline, chain.clone())
     })
 }
 

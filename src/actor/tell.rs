@@ -179,7 +179,8 @@ impl<M: Message> Future for Tell<'_, M> {
                 return this.go_as_letter(message, trace, cx);
             }
             let told = Told(message);
-            let refused = match this.port.direct().or_else(|| this.port.open()) {
+            let port = &*this.port;
+            let refused = match port.direct().or_else(|| port.open()) {
                 None => Refused::Closed(told),
                 Some(mailbox) => match mailbox.push(told) {
                     Ok(()) => return Poll::Ready(Ok(())),

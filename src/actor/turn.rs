@@ -1,19 +1,17 @@
 //! The turn of one message: the handler's future, the actor that it borrows, and the reply.
 
 use super::{
-    Actor, AnyActor, Effect, Handler, KindEntry, Message,
+    Actor, AnyActor, Effect, Handler, KindEntry, Message, Remote,
     cell::Cell,
     frame::{Frame, Memory, Polled, Turn},
-    once, scope,
+    once,
+    replying::{OtherReply, Reply, Replying, reply_of},
+    scope,
 };
 use crate::{
     clock::{Clock, Moment},
-    ident::{ProcessId, RequestId},
-    mailbox::{
-        Asked, Body, Call, Chain, Form, Front, Letter, Payload, Replied, ReplySender, ReplySlot, ReplyTo, ReplyValue,
-        Told, TypedMessage, reply_pair,
-    },
-    wire::{self, Failure, FailureCode, Outcome},
+    mailbox::{Asked, Body, Call, Chain, Form, Front, Letter, Payload, Replied, Told, TypedMessage, reply_pair},
+    wire::{self, Failure, FailureCode},
 };
 use bytes::Bytes;
 use std::{
@@ -23,43 +21,6 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-
-/// Where the reply of a turn goes.
-enum Reply<R> {
-    /// Nobody waits.
-    Nobody,
-    /// To a caller in this process that holds the other end.
-    Sender(ReplySender<R>),
-    /// What is too large to be moved with every turn.
-    Other(Box<OtherReply>),
-}
-
-/// Where the reply of a turn goes, if not on the short way.
-enum OtherReply {
-    /// Nobody waits; here is the message, for the dead letters if its handler panics.
-    Kept(Bytes),
-    /// To the other end of a letter.
-    Slot(ReplySlot),
-    /// To a process, by its request.
-    Process(ProcessId, RequestId),
-}
-
-impl<R> From<OtherReply> for Reply<R> {
-    fn from(other: OtherReply) -> Self {
-        Self::Other(Box::new(other))
-    }
-}
-
-/// The answer to a process, which the silo sends.
-#[derive(Debug)]
-pub struct Remote {
-    /// To whom.
-    pub process: ProcessId,
-    /// Its request.
-    pub request: RequestId,
-    /// The answer.
-    pub outcome: Outcome,
-}
 
 /// Where a message comes from.
 pub enum Source<'a> {
@@ -160,9 +121,9 @@ pub(super) fn run<A: Handler<M>, M: Message>(
         clock,
         memory,
     } = begin;
-    let mut here = None;
+    let (mut here, mut home) = (None, None);
     // Part by part: as one value they would be copied as a whole, before they are written through.
-    let (message, mut reply, deadline, callers, effect) = 'parts: {
+    let (message, to, deadline, callers, effect) = 'parts: {
         let unpacked = match source {
             Source::Here(call) => {
                 let call = call.downcast_mut::<Call<M, M::Reply>>();
@@ -186,6 +147,7 @@ pub(super) fn run<A: Handler<M>, M: Message>(
                     }
                     Ok(asked) => {
                         let reply = asked.reply.map_or(Reply::Nobody, Reply::Sender);
+                        home = asked.home;
                         break 'parts (asked.message, reply, asked.deadline, asked.chain, None);
                     }
                     Err(front) => unpack_letter(front.into_letter(), kind, clock),
@@ -215,7 +177,7 @@ pub(super) fn run<A: Handler<M>, M: Message>(
         (None, Some(by)) => cell.ctx.hear(by),
     };
     if let Some(failure) = refused {
-        let remote = reply.send(M::NAME, Err(failure));
+        let remote = Replying { to, home }.send(M::NAME, Err(failure));
         let wants = cell.ctx.wants();
         let actor: Box<dyn AnyActor> = cell;
         *rare = Rare::Ended { actor, wants, remote };
@@ -236,7 +198,7 @@ pub(super) fn run<A: Handler<M>, M: Message>(
             }
             (cell, reply)
         },
-        reply,
+        reply: Replying { to, home },
         end: end::<A, M>,
     };
     let ran = Frame::start(memory, turn, |turn| {
@@ -265,7 +227,7 @@ type Ended<M> = (Box<dyn AnyActor>, bool, <M as Message>::Reply);
 #[inline(always)]
 fn go_on<F: Future, M: Message>(
     future: Pin<&mut F>,
-    reply: &mut Reply<M::Reply>,
+    reply: &mut Replying<M::Reply>,
     end: impl FnOnce(F::Output) -> Ended<M>,
     cx: &mut Context<'_>,
     rare: &mut Rare,
@@ -280,7 +242,7 @@ fn go_on<F: Future, M: Message>(
             false => Ok(value),
             true => actor.take_failure().map_or(Ok(value), Err),
         };
-        let remote = if matches!(reply, Reply::Nobody) {
+        let remote = if matches!(reply.to, Reply::Nobody) {
             None
         } else {
             reply.send(M::NAME, value)
@@ -304,7 +266,7 @@ fn go_on<F: Future, M: Message>(
 #[inline]
 fn go_here<F: Future, M: Message>(
     future: Pin<&mut F>,
-    reply: &mut Reply<M::Reply>,
+    reply: &mut Replying<M::Reply>,
     end: impl FnOnce(F::Output) -> Ended<M>,
     cx: &mut Context<'_>,
     rare: &mut Rare,
@@ -325,7 +287,7 @@ fn go_here<F: Future, M: Message>(
         }
         Ok(Poll::Pending) => {
             let (sender, wait) = reply_pair();
-            *reply = Reply::Sender(sender);
+            reply.to = Reply::Sender(sender);
             call.wait = Some(wait);
             if call.deadline.is_none() {
                 call.deadline = Some(clock.recently() + call.timeout);
@@ -461,14 +423,6 @@ fn decode<M: Message>(bytes: &[u8]) -> Result<M, String> {
     }
 }
 
-fn reply_of<R>(reply: ReplyTo) -> Reply<R> {
-    match reply {
-        ReplyTo::Nobody | ReplyTo::Timer(_) => Reply::Nobody,
-        ReplyTo::Here(slot) => OtherReply::Slot(slot).into(),
-        ReplyTo::Process { process, request } => OtherReply::Process(process, request).into(),
-    }
-}
-
 impl<M: Message> TypedMessage for M {
     fn name(&self) -> &'static str {
         M::NAME
@@ -487,62 +441,6 @@ impl<M: Message> TypedMessage for M {
     }
 }
 
-impl<R: serde::Serialize + Send + 'static> Reply<R> {
-    /// The message of a tell that was kept.
-    fn kept(&mut self, name: &str) -> Option<Letter> {
-        let Self::Other(other) = self else { return None };
-        let OtherReply::Kept(bytes) = &mut **other else {
-            return None;
-        };
-        let (name, bytes) = (name.into(), mem::take(bytes));
-        Some(Letter {
-            body: Body::Encoded { name, bytes },
-            reply: ReplyTo::Nobody,
-            deadline: None,
-            chain: Chain::NONE,
-        })
-    }
-
-    /// Sends the reply where it goes; answers what the silo has to send.
-    #[inline]
-    fn send(&mut self, name: &str, reply: Result<R, Failure>) -> Option<Box<Remote>> {
-        match mem::replace(self, Self::Nobody) {
-            Self::Nobody => None,
-            Self::Sender(sender) => {
-                sender.answer(reply.map(Replied::Typed));
-                None
-            }
-            Self::Other(other) => other.send(name, reply),
-        }
-    }
-}
-
-impl OtherReply {
-    #[cold]
-    fn send<R: serde::Serialize + Send + 'static>(self, name: &str, reply: Result<R, Failure>) -> Option<Box<Remote>> {
-        match self {
-            Self::Kept(_) => None,
-            Self::Slot(slot) => {
-                slot.answer(reply.map(|reply| ReplyValue::Typed(Box::new(reply))));
-                None
-            }
-            Self::Process(process, request) => {
-                let encoded = reply.and_then(|reply| {
-                    wire::encode(&reply).map_err(|error| {
-                        let text = format!("the reply to {name} cannot be serialized: {error}");
-                        Failure::new(FailureCode::BadReply, wire::Ran::Yes, text)
-                    })
-                });
-                Some(Box::new(Remote {
-                    process,
-                    request,
-                    outcome: encoded.map_or_else(Outcome::Failure, Outcome::Reply),
-                }))
-            }
-        }
-    }
-}
-
 /// What the future of a turn comes to: the actor, back, and the reply.
 type Handled<A, M> = (Box<Cell<A>>, <M as Message>::Reply);
 
@@ -554,7 +452,7 @@ pin_project_lite::pin_project! {
     {
         #[pin]
         future: F,
-        reply: Reply<M::Reply>,
+        reply: Replying<M::Reply>,
         end: E,
     }
 }

@@ -17,7 +17,8 @@ pub use sleep::Sleep;
 
 use alarms::Alarms;
 use serde::{Deserialize, Serialize};
-use std::{ops, sync::Arc, time::Duration};
+use std::{ops, sync::Arc, task::Waker, time::Duration};
+use system::System;
 
 /// A moment of a process's monotonic clock, in nanoseconds since an arbitrary start. Means nothing in another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -48,9 +49,18 @@ trait Source: Send + Sync {
     fn alarms(&self) -> &Alarms;
 }
 
+/// Whose time it is.
+#[derive(Clone)]
+enum Make {
+    /// The machine's, which is read for each message: without a count of who has it, and without a table of its functions.
+    System(&'static System),
+    /// A test's or a simulation's.
+    Other(Arc<dyn Source>),
+}
+
 /// Tells the time and wakes sleepers. Cheap to clone.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Source>);
+pub struct Clock(Make);
 
 impl Clock {
     /// The resolution of [`Clock::recently`]: the longest tick of the kernels that Quark knows.
@@ -58,23 +68,30 @@ impl Clock {
 
     /// The machine's clock. Sleeps end within about 2 ms after their moment.
     pub fn system() -> Self {
-        Self(system::shared())
+        Self(Make::System(system::shared()))
     }
 
     /// A clock that only moves when told to.
     pub fn manual() -> (Self, ManualClock) {
         let manual = ManualClock::new();
-        (Self(manual.source()), manual)
+        (Self(Make::Other(manual.source())), manual)
     }
 
     /// Now, monotonic.
     pub fn now(&self) -> Moment {
-        self.0.now()
+        match &self.0 {
+            Make::System(system) => system.now(),
+            Make::Other(source) => source.now(),
+        }
     }
 
     /// A moment at most [`Clock::COARSE`] ago. A quarter of the price of [`Clock::now`], for what is done per message.
+    #[inline]
     pub fn recently(&self) -> Moment {
-        self.0.recently()
+        match &self.0 {
+            Make::System(system) => system.recently(),
+            Make::Other(source) => source.recently(),
+        }
     }
 
     /// Whether a moment has come: from the moment itself on, as a sleep until then is over. Cheap as long as it is far off.
@@ -89,12 +106,27 @@ impl Clock {
 
     /// Microseconds since the Unix epoch by the machine's wall clock.
     pub fn wall_micros(&self) -> u64 {
-        self.0.wall_micros()
+        match &self.0 {
+            Make::System(system) => system.wall_micros(),
+            Make::Other(source) => source.wall_micros(),
+        }
+    }
+
+    fn alarms(&self) -> &Alarms {
+        match &self.0 {
+            Make::System(system) => system.alarms(),
+            Make::Other(source) => source.alarms(),
+        }
     }
 
     /// Waits until `at`.
     pub fn sleep_until(&self, at: Moment) -> Sleep {
         Sleep::new(self.clone(), at)
+    }
+
+    /// The same, polled with `waker` already. `recent` was just read; `at` is more than [`Clock::COARSE`] ahead of it.
+    pub(crate) fn sleep_far(&self, recent: Moment, at: Moment, waker: &Waker) -> Sleep {
+        Sleep::begun(self.clone(), recent, at, waker)
     }
 
     /// Waits for `time`.

@@ -1,7 +1,7 @@
 //! A clock of a simulation: a process's view of the one time that all processes of the simulation share, which may run fast or
 //! slow, and whose wall time may be wrong.
 
-use super::{Alarms, Clock, Moment, Source};
+use super::{Alarms, Clock, Make, Moment, Source};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
@@ -61,7 +61,7 @@ impl Clock {
             stale,
             planned: AtomicU64::new(u64::MAX),
         });
-        (Self(view.clone()), Hands(view))
+        (Self(Make::Other(view.clone())), Hands(view))
     }
 }
 

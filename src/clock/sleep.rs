@@ -3,7 +3,7 @@
 use super::{Clock, Moment, alarms::Alarm};
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 /// A future that is ready from its moment on. Dropping it costs nothing later.
@@ -17,6 +17,12 @@ impl Sleep {
     pub(super) fn new(clock: Clock, at: Moment) -> Self {
         Self { clock, at, alarm: None }
     }
+
+    /// Polled with `waker` already, when it was `now` or a little later.
+    pub(super) fn begun(clock: Clock, now: Moment, at: Moment, waker: &Waker) -> Self {
+        let alarm = Some(clock.alarms().set(now, at, waker.clone()));
+        Self { clock, at, alarm }
+    }
 }
 
 impl Future for Sleep {
@@ -26,7 +32,7 @@ impl Future for Sleep {
         if self.clock.has_come(self.at) {
             return Poll::Ready(());
         }
-        let alarms = self.clock.0.alarms();
+        let alarms = self.clock.alarms();
         if let Some(alarm) = self.alarm
             && alarms.replace(alarm, cx.waker())
         {
@@ -41,7 +47,7 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let Some(alarm) = self.alarm {
-            self.clock.0.alarms().cancel(alarm);
+            self.clock.alarms().cancel(alarm);
         }
     }
 }

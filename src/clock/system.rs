@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-struct System {
+pub(super) struct System {
     start: Instant,
     /// `start` by the clock that [`coarse_nanos`] reads.
     #[cfg(target_os = "linux")]
@@ -23,30 +23,28 @@ struct Bell {
 }
 
 /// The one system clock of the process; its thread starts with the first use.
-pub(super) fn shared() -> Arc<dyn Source> {
+pub(super) fn shared() -> &'static System {
     static SHARED: OnceLock<Arc<System>> = OnceLock::new();
-    SHARED
-        .get_or_init(|| {
-            let bell = Arc::new(Bell::default());
-            let ring = bell.clone();
-            let system = Arc::new(System {
-                start: now_instant(),
-                #[cfg(target_os = "linux")]
-                start_nanos: nanos(rustix::time::ClockId::Monotonic),
-                alarms: Alarms::new(move || {
-                    *ring.rung.lock() = true;
-                    ring.changed.notify_one();
-                }),
-                bell,
-            });
-            let run = system.clone();
-            std::thread::Builder::new()
-                .name("quark-clock".into())
-                .spawn(move || run.run())
-                .expect("invariant: a thread for the clock can be started");
-            system
-        })
-        .clone()
+    SHARED.get_or_init(|| {
+        let bell = Arc::new(Bell::default());
+        let ring = bell.clone();
+        let system = Arc::new(System {
+            start: now_instant(),
+            #[cfg(target_os = "linux")]
+            start_nanos: nanos(rustix::time::ClockId::Monotonic),
+            alarms: Alarms::new(move || {
+                *ring.rung.lock() = true;
+                ring.changed.notify_one();
+            }),
+            bell,
+        });
+        let run = system.clone();
+        std::thread::Builder::new()
+            .name("quark-clock".into())
+            .spawn(move || run.run())
+            .expect("invariant: a thread for the clock can be started");
+        system
+    })
 }
 
 #[allow(clippy::disallowed_methods, reason = "this room owns the machine's clock")]
@@ -57,8 +55,8 @@ fn now_instant() -> Instant {
 #[cfg(target_os = "linux")]
 fn nanos(clock: rustix::time::ClockId) -> u64 {
     let time = rustix::time::clock_gettime(clock);
-    let (seconds, nanos) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
-    seconds.unwrap_or(0) * 1_000_000_000 + nanos.unwrap_or(0)
+    // Neither is negative; a check of that would cost each message.
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
 
 impl System {

@@ -180,6 +180,11 @@ impl Mailbox {
         &*self.host
     }
 
+    /// The same, to be kept.
+    pub fn shared_host(&self) -> Arc<dyn Host> {
+        self.host.clone()
+    }
+
     // Senders.
 
     /// Puts a message into the open mailbox, if there is room.

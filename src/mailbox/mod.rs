@@ -36,6 +36,8 @@ pub use bounded::{Host, Mailbox, NotHere, Refused};
 pub use chain::Chain;
 pub use letter::{Body, Letter, Outbound, ReplyTo, TypedMessage};
 pub use payload::{Asked, Call, Form, Payload, Told};
-pub use records::{Front, PayloadType, Records};
-pub use reply::{Answer, Home, Replied, ReplySender, ReplySlot, ReplyValue, ReplyWait, reply_pair, reply_pair_at};
+pub use records::{Deliveries, Front, PayloadType, Records};
+pub use reply::{
+    Answer, Home, Replied, ReplySender, ReplySlot, ReplyValue, ReplyWait, Watched, reply_pair, reply_pair_for,
+};
 pub use waits::Taken;

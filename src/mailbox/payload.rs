@@ -1,8 +1,8 @@
 //! What a mailbox holds: messages of callers in this process as they are, all others as letters.
 
-use super::{Answer, Body, Chain, Letter, ReplySender, ReplyTo, ReplyWait, TypedMessage};
+use super::{Answer, Body, Chain, Home, Letter, ReplySender, ReplyTo, ReplyWait, TypedMessage};
 use crate::clock::Moment;
-use std::{any::TypeId, time::Duration};
+use std::{any::TypeId, sync::Arc, time::Duration};
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Asked<M, R> {
     pub message: M,
     /// Where the reply goes; `None` if nowhere yet.
     pub reply: Option<ReplySender<R>>,
+    /// Where its caller waits, if that is another thread than where it runs.
+    pub home: Option<Arc<dyn Home>>,
     /// The moment after which it must not start.
     pub deadline: Option<Moment>,
     /// The actors whose turns wait for it.

@@ -280,6 +280,60 @@ impl Drop for Records {
     }
 }
 
+/// Values of any type that do what they are for where they are dropped, one behind the other in a buffer.
+#[derive(Debug, Default)]
+pub struct Deliveries(Records);
+
+/// A value that is no message: nobody has a look at it before it is dropped.
+struct Mere<T>(T);
+
+impl<T: Send + 'static> Payload for Mere<T> {
+    const FORM: Form = Form::Letter;
+    const MESSAGE: TypeId = TypeId::of::<Self>();
+
+    fn into_letter(self) -> Letter {
+        unreachable!("invariant: what is in deliveries is only dropped")
+    }
+}
+
+impl Deliveries {
+    /// Memory for so many words is kept.
+    const KEPT: usize = 4096;
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds one at the end.
+    #[inline]
+    pub fn push<T: Send + 'static>(&mut self, value: T) {
+        if TypeOf::<Mere<T>>::IN_PLACE {
+            self.0.push(Mere(value));
+        } else {
+            self.0.push(Mere(Box::new(value)));
+        }
+    }
+
+    /// Adds all of `other` at the end.
+    pub fn append(&mut self, other: &mut Self) {
+        self.0.append(&mut other.0);
+    }
+
+    /// Drops all, in order.
+    pub fn deliver(&mut self) {
+        while let Some(front) = self.0.front() {
+            front.discard();
+        }
+        self.0.shrink_above(Self::KEPT);
+    }
+}
+
 impl fmt::Debug for Records {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Records({})", self.len)

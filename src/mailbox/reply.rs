@@ -1,6 +1,8 @@
 //! Replies: the two ends of an ask, typed where both are in this process.
 
+use super::Deliveries;
 use crate::{
+    clock::Moment,
     sync::Lock,
     wire::{Failure, FailureCode, Ran},
 };
@@ -33,20 +35,57 @@ pub enum ReplyValue {
     Encoded(Bytes),
 }
 
-/// A thread that wakes whoever waits on it for what happens on others.
+/// A thread to which answers are brought that come from others: what its callers wait with stays in its own cache, and nobody is
+/// woken across threads one by one.
 pub trait Home: Send + Sync {
-    /// Wakes somebody there, perhaps together with others. `home` is itself.
-    fn wake(&self, home: &Arc<dyn Home>, waker: Waker);
+    /// Brings something there, perhaps together with others; it is dropped there. `put` adds it to what it is given, with this, which
+    /// is counted there.
+    fn deliver(self: Arc<Self>, put: &mut dyn FnMut(&mut Deliveries, Arc<dyn Home>));
 
-    /// Wakes all of them there; from another thread.
-    fn wake_all(&self, wakers: &mut Vec<Waker>);
+    /// Brings all of them there; from another thread.
+    fn deliver_all(&self, deliveries: &mut Deliveries);
+
+    /// Whether the thread sleeps, as it seems.
+    fn sleeps(&self) -> bool;
+
+    /// Wakes who waits in time before `deadline`, to look at the time himself from then on; `false` if that is too soon. On that thread
+    /// only; `now` may be a little behind.
+    fn watch(&self, deadline: Moment, now: Moment, wait: &dyn Fn() -> Watched) -> bool;
+}
+
+/// The end of an ask that waits, for who looks after its deadline.
+pub struct Watched(Arc<dyn AnyBlock>);
+
+impl Watched {
+    /// Whether nobody waits any more.
+    pub fn is_over(&self) -> bool {
+        self.0.is_over()
+    }
+
+    /// What wakes the caller, who then waits anew.
+    pub fn take_waker(&self) -> Option<Waker> {
+        self.0.take_waker()
+    }
 }
 
 /// What the two ends of an ask share.
 struct Block<R> {
     state: Lock<State<R>>,
-    /// Who wakes the caller, if the answer comes from another thread.
-    home: Option<Arc<dyn Home>>,
+}
+
+/// An answer on its way to the thread of who waits for it; it is said where this is dropped.
+struct Delivery<R> {
+    block: Arc<Block<R>>,
+    answer: Option<Answer<R>>,
+    _home: Arc<dyn Home>,
+}
+
+impl<R> Drop for Delivery<R> {
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            self.block.end(State::Answered(answer));
+        }
+    }
 }
 
 enum State<R> {
@@ -82,10 +121,8 @@ impl<R> Block<R> {
         let waker = waker.take();
         *state = last;
         drop(state);
-        match (waker, &self.home) {
-            (None, _) => {}
-            (Some(waker), None) => waker.wake(),
-            (Some(waker), Some(home)) => home.wake(home, waker),
+        if let Some(waker) = waker {
+            waker.wake();
         }
         true
     }
@@ -106,6 +143,22 @@ impl<R> ReplySender<R> {
     }
 }
 
+impl<R: Send + 'static> ReplySender<R> {
+    /// Answers where the caller waits.
+    pub fn answer_at(mut self, home: Arc<dyn Home>, answer: Answer<R>) {
+        let mut parts = self.0.take().map(|block| (block, answer));
+        home.deliver(&mut |deliveries, home| {
+            if let Some((block, answer)) = parts.take() {
+                deliveries.push(Delivery {
+                    block,
+                    answer: Some(answer),
+                    _home: home,
+                });
+            }
+        });
+    }
+}
+
 impl<R> Drop for ReplySender<R> {
     fn drop(&mut self) {
         if let Some(block) = &self.0 {
@@ -122,6 +175,14 @@ impl<R> ReplyWait<R> {
     /// Whether it would be ready; nobody is woken for this look.
     pub fn is_ready(&self) -> bool {
         (self.0.as_ref()).is_none_or(|block| !matches!(*block.state.lock(), State::Open(_)))
+    }
+}
+
+impl<R: Send + 'static> ReplyWait<R> {
+    /// For who looks after its deadline. The reply must not have been taken.
+    pub fn watched(&self) -> Watched {
+        let block = self.0.clone().expect("a reply was waited for after it had come");
+        Watched(block)
     }
 }
 
@@ -162,14 +223,13 @@ impl<R> Drop for ReplyWait<R> {
 
 /// The two ends of an ask.
 pub fn reply_pair<R>() -> (ReplySender<R>, ReplyWait<R>) {
-    reply_pair_at(None)
+    reply_pair_for(None)
 }
 
-/// The two ends of an ask whose caller is on the thread of `home`, and whose answer comes from another.
-pub fn reply_pair_at<R>(home: Option<Arc<dyn Home>>) -> (ReplySender<R>, ReplyWait<R>) {
+/// The two ends of an ask. `waker`: of who waits, until the end that waits is polled with another.
+pub fn reply_pair_for<R>(waker: Option<Waker>) -> (ReplySender<R>, ReplyWait<R>) {
     let block = Arc::new(Block {
-        state: Lock::new(State::Open(None)),
-        home,
+        state: Lock::new(State::Open(waker)),
     });
     (ReplySender(Some(block.clone())), ReplyWait(Some(block)))
 }
@@ -179,6 +239,7 @@ trait AnyBlock: Send + Sync {
     fn answer(&self, reply: Result<ReplyValue, Failure>) -> bool;
     fn drop_unanswered(&self);
     fn is_abandoned(&self) -> bool;
+    fn is_over(&self) -> bool;
     fn take_waker(&self) -> Option<Waker>;
 }
 
@@ -200,6 +261,10 @@ impl<R: Send + 'static> AnyBlock for Block<R> {
 
     fn is_abandoned(&self) -> bool {
         self.is_abandoned()
+    }
+
+    fn is_over(&self) -> bool {
+        !matches!(*self.state.lock(), State::Open(_))
     }
 
     fn take_waker(&self) -> Option<Waker> {

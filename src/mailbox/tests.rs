@@ -86,6 +86,7 @@ fn push(records: &mut Records, size: u8, number: u64, alive: &Arc<AtomicI64>, pa
         _ => records.push(Asked {
             message: Counted::<2>::new(number, alive, panics),
             reply: Some(reply_pair::<String>().0),
+            home: None,
             deadline: Some(Moment(number)),
             chain: Chain::NONE,
         }),
@@ -150,6 +151,37 @@ proptest! {
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(other)));
         prop_assert_eq!(alive.load(Ordering::SeqCst), 0);
     }
+}
+
+#[test]
+fn deliveries_are_dropped_once_in_order_whatever_their_size_and_where_they_are_delivered() {
+    /// Notes its number where it is dropped.
+    struct Note<const WORDS: usize>(usize, Arc<Mutex<Vec<usize>>>, [u64; WORDS]);
+
+    impl<const WORDS: usize> Drop for Note<WORDS> {
+        fn drop(&mut self) {
+            self.1.lock().push(self.0);
+        }
+    }
+
+    fn push<const WORDS: usize>(deliveries: &mut Deliveries, number: usize, dropped: &Arc<Mutex<Vec<usize>>>) {
+        deliveries.push(Note(number, dropped.clone(), [0; WORDS]));
+    }
+
+    let dropped = Arc::default();
+    let (mut first, mut second) = (Deliveries::default(), Deliveries::default());
+    push::<0>(&mut first, 0, &dropped);
+    // More than lies in place.
+    push::<1000>(&mut first, 1, &dropped);
+    push::<1>(&mut second, 2, &dropped);
+    first.append(&mut second);
+    assert_eq!((first.len(), second.is_empty()), (3, true));
+    assert_eq!(*dropped.lock(), [0; 0]);
+    first.deliver();
+    assert_eq!(*dropped.lock(), [0, 1, 2]);
+    push::<5>(&mut first, 3, &dropped);
+    drop((first, second));
+    assert_eq!(*dropped.lock(), [0, 1, 2, 3], "also those that nobody delivers");
 }
 
 #[test]

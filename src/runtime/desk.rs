@@ -7,7 +7,10 @@ use crate::{
 };
 use std::{
     any::{Any, TypeId},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,12 +19,18 @@ pub(super) struct Desk {
     pub(super) worker: WorkerHandle,
     pub(super) kind: Arc<KindEntry>,
     pub(super) meter: Meter,
+    /// Among those that its worker knows; set by that.
+    number: AtomicU32,
     services: Arc<dyn Services>,
 }
 
 impl Desk {
+    /// The number of one that its worker does not know yet.
+    pub(super) const UNKNOWN: u32 = u32::MAX;
+
     pub(super) fn new(worker: WorkerHandle, kind: Arc<KindEntry>, services: Arc<dyn Services>) -> Self {
         Self {
+            number: AtomicU32::new(Self::UNKNOWN),
             worker,
             kind,
             meter: Meter::default(),
@@ -36,6 +45,23 @@ impl Desk {
         host.downcast_ref()
             .expect("invariant: activations have mailboxes of desks")
     }
+
+    /// The same, to be kept.
+    pub(super) fn shared(mailbox: &Mailbox) -> Arc<Self> {
+        let host: Arc<dyn Any + Send + Sync> = mailbox.shared_host();
+        host.downcast().expect("invariant: activations have mailboxes of desks")
+    }
+
+    /// Its number among those that its worker knows.
+    #[inline]
+    pub(super) fn number(&self) -> u32 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// Sets [`Desk::number`]. For its worker only.
+    pub(super) fn set_number(&self, number: u32) {
+        self.number.store(number, Ordering::Relaxed);
+    }
 }
 
 impl Host for Desk {
@@ -48,11 +74,11 @@ impl Host for Desk {
     }
 
     fn take_single(&self, mailbox: &Arc<Mailbox>, put: &mut dyn FnMut(&mut Records)) -> bool {
-        self.worker.0.take_single(mailbox, put)
+        self.worker.0.take_single(self, mailbox, put)
     }
 
     fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
-        self.worker.0.run_here(mailbox, message, call)
+        self.worker.0.run_here(self, mailbox, message, call)
     }
 
     fn other_home(&self) -> Option<Arc<dyn Home>> {

@@ -420,6 +420,7 @@ pub(super) fn ask<M: Message>(activation: &Activation, message: M) -> ReplyWait<
     let asked = Asked {
         message,
         reply: Some(sender),
+        home: None,
         deadline: None,
         chain: Chain::NONE,
     };

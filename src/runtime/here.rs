@@ -6,11 +6,12 @@ use super::{
     letters::run_letter,
     local::{BUDGET, Local},
     places::{Kept, Place},
+    singles::shown,
     slot::{Slot, State},
-    watch::At,
+    watch::{At, NO_MESSAGE},
 };
 use crate::{
-    actor::{AnyActor, Begin, MessageEntry, Nested, Rare, Source, Timers, leave_turn, nest_turn, run_as},
+    actor::{AnyActor, Begin, Memory, MessageEntry, Nested, Rare, Source, Timers, leave_turn, nest_turn, run_as},
     clock::Moment,
     mailbox::{Mailbox, NotHere},
 };
@@ -38,10 +39,17 @@ impl Local {
         self.here_left.get() > 0 && self.depth.get() < DEPTH && !self.is_held()
     }
 
-    pub(super) fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
+    /// `desk`: the mailbox's.
+    pub(super) fn run_here(
+        &self,
+        desk: &Desk,
+        mailbox: &Arc<Mailbox>,
+        message: TypeId,
+        call: &mut dyn Any,
+    ) -> Result<(), NotHere> {
         let number = mailbox.slot().ok_or(NotHere)?;
-        if mailbox.cell().waiting() > 0 {
-            self.run_single_before(number, mailbox)?;
+        if mailbox.cell().waiting() > 0 && self.run_behind_single(number, desk, mailbox, message, call)? {
+            return Ok(());
         }
         if !mailbox.is_at_rest() {
             self.run_queued(number, mailbox)?;
@@ -50,17 +58,17 @@ impl Local {
         let place = places.get(number).ok_or(NotHere)?;
         match mem::take(&mut place.kept) {
             Kept::Idle(actor) => {
-                let mut likely = self.likely.get();
-                let desk = Desk::of(mailbox);
-                let Some(entry) = desk.kind.message_of(message, &mut likely) else {
+                let Some(entry) = self.entry_of(desk, message) else {
                     place.kept = Kept::Idle(actor);
                     return Err(NotHere);
                 };
-                self.likely.set(likely);
                 drop(places);
-                let (at, outer) = self.enter_here(number, desk);
-                let kept = self.run_idle(number, mailbox, desk, actor, Some(entry), Source::Here(call));
-                self.leave_here(at, outer);
+                let (at, outer) = self.enter_here(number, entry.number(), desk);
+                let mut memory = self.take_memory();
+                let source = Source::Here(call);
+                let kept = self.run_idle(number, mailbox, desk, actor, Some(entry), source, &mut memory);
+                self.keep_memory(memory);
+                self.leave_here(at, outer, 1);
                 match kept {
                     Ok(actor) => self.keep_idle(number, actor),
                     Err(slot) => self.ran_slot(number, slot),
@@ -69,11 +77,11 @@ impl Local {
             }
             Kept::Slot(Some(mut slot)) if slot.is_free() => {
                 drop(places);
-                let (at, outer) = self.enter_here(number, Desk::of(mailbox));
+                let (at, outer) = self.enter_here(number, NO_MESSAGE, desk);
                 slot.enter();
                 let ran = slot.within(|slot| slot.run_here(self, self.recent.get(), message, call));
                 self.left(&mut slot);
-                self.leave_here(at, outer);
+                self.leave_here(at, outer, 1);
                 self.ran_slot(number, slot);
                 ran
             }
@@ -83,6 +91,15 @@ impl Local {
                 Err(NotHere)
             }
         }
+    }
+
+    /// How a message of a kind is run.
+    #[inline]
+    pub(super) fn entry_of<'a>(&self, desk: &'a Desk, message: TypeId) -> Option<&'a MessageEntry> {
+        let mut likely = self.likely.get();
+        let entry = desk.kind.message_of(message, &mut likely);
+        self.likely.set(likely);
+        entry
     }
 
     /// Runs what is queued for an idle actor before a message that is to run here, if the actor is the last that was made ready:
@@ -106,7 +123,7 @@ impl Local {
             unreachable!("invariant: both were just seen");
         };
         drop(places);
-        let (at, outer) = self.begin_here(number);
+        let (at, outer) = self.begin_here(number, NO_MESSAGE);
         let ended = self.run_round(number, &mailbox, actor, (&mut taken, true), most);
         self.end_here(at, outer);
         let (turns, actor) = ended.map_err(|_| NotHere)?;
@@ -118,54 +135,97 @@ impl Local {
             .ok_or(NotHere)
     }
 
-    /// Runs the single of an idle actor before a message that is to run here, if it is the only one.
+    /// Runs the single of an idle actor, if it is the only one, and a message that is to run here behind it, if nothing has come
+    /// between. Answers whether the message has run; the actor is idle in its place otherwise.
     ///
     /// # Errors
     /// [`NotHere`]: there is more to it, or the message may not run here any more.
-    fn run_single_before(&self, number: u32, mailbox: &Arc<Mailbox>) -> Result<(), NotHere> {
-        let mut message = self.early.try_borrow_mut().map_err(|_| NotHere)?;
-        if !self.waiting.take_only_single(number, &mut message) {
+    fn run_behind_single(
+        &self,
+        number: u32,
+        desk: &Desk,
+        mailbox: &Arc<Mailbox>,
+        message: TypeId,
+        call: &mut dyn Any,
+    ) -> Result<bool, NotHere> {
+        let mut single = self.early.try_borrow_mut().map_err(|_| NotHere)?;
+        if !self.waiting.take_only_single(number, &mut single) {
             return Err(NotHere);
         }
         let kept = (self.places.borrow_mut().get(number)).map(|place| mem::take(&mut place.kept));
-        let (Some(Kept::Idle(actor)), Some(front)) = (kept, message.front()) else {
+        let (Some(Kept::Idle(actor)), Some(front)) = (kept, single.front()) else {
             unreachable!("invariant: an actor does nothing until its single is run");
         };
-        let desk = Desk::of(mailbox);
-        let (at, outer) = self.enter_here(number, desk);
-        let ended = self.run_single(number, mailbox, desk, actor, front);
-        self.leave_here(at, outer);
-        match ended {
-            Ok(actor) => self.keep_idle(number, actor),
-            Err(slot) => self.ran_slot(number, slot),
-        }
-        (self.here_left.get() > 0).then_some(()).ok_or(NotHere)
+        let entry = self.entry_of_single(desk, &front);
+        let (at, outer) = self.enter_here(number, shown(entry), desk);
+        let mut memory = self.take_memory();
+        let ended = self.run_single(number, mailbox, desk, actor, entry, front, &mut memory);
+        drop(single);
+        let is_next = || mailbox.is_at_rest() && self.here_left.get() > 0;
+        let entry = || self.entry_of(desk, message).filter(|_| is_next());
+        let mut turns = 1;
+        // Matched where they are made: held in a variable, an end would be written in parts and read as a whole.
+        let goes_on = match ended {
+            Ok(actor) => match entry() {
+                Some(entry) => {
+                    turns = 2;
+                    self.uses(1, desk);
+                    self.shared.shown.turn(entry.number());
+                    let source = Source::Here(call);
+                    match self.run_idle(number, mailbox, desk, actor, Some(entry), source, &mut memory) {
+                        Ok(actor) => self.keep_idle(number, actor),
+                        Err(slot) => self.ran_slot(number, slot),
+                    }
+                    true
+                }
+                None => {
+                    self.keep_idle(number, actor);
+                    self.here_left.get() > 0
+                }
+            },
+            Err(slot) => {
+                self.ran_slot(number, slot);
+                false
+            }
+        };
+        self.keep_memory(memory);
+        self.leave_here(at, outer, turns);
+        goes_on.then_some(turns == 2).ok_or(NotHere)
     }
 
-    fn begin_here(&self, number: u32) -> (At, Nested) {
+    #[inline(always)]
+    fn begin_here(&self, number: u32, message: u16) -> (At, Nested) {
         self.depth.set(self.depth.get() + 1);
-        (self.shared.shown.nest(number), nest_turn())
+        (self.shared.shown.nest(number, message), nest_turn())
     }
 
+    #[inline(always)]
     fn end_here(&self, at: At, outer: Nested) {
         leave_turn(outer);
         self.shared.shown.back(at);
         self.depth.set(self.depth.get() - 1);
     }
 
-    fn enter_here(&self, number: u32, desk: &Desk) -> (At, Nested) {
-        desk.meter.ran(1);
-        self.use_up(self.recent.get(), 1);
-        self.begin_here(number)
+    /// So many turns of a kind begin where they are sent.
+    fn uses(&self, turns: u32, desk: &Desk) {
+        desk.meter.ran(turns);
+        self.use_up(self.recent.get(), turns);
     }
 
-    fn leave_here(&self, at: At, outer: Nested) {
+    fn enter_here(&self, number: u32, message: u16, desk: &Desk) -> (At, Nested) {
+        self.uses(1, desk);
+        self.begin_here(number, message)
+    }
+
+    fn leave_here(&self, at: At, outer: Nested, turns: u32) {
         self.end_here(at, outer);
-        self.ran_here.set(self.ran_here.get() + 1);
+        self.ran_here.set(self.ran_here.get() + turns);
     }
 
     /// Runs a message of an actor that is idle, if that is all there is to it; nearly always it is again after that. Else a slot is
-    /// needed. `entry`: of the message; `None` of a letter. Inlined: of a caller here it is known what the source is.
+    /// needed. `entry`: of the message, which is shown already; `None` of a letter. Inlined: of a caller here it is known what the
+    /// source is.
+    #[allow(clippy::too_many_arguments, reason = "each is at hand at the callers, and inlined")]
     #[inline(always)]
     pub(super) fn run_idle(
         &self,
@@ -175,10 +235,10 @@ impl Local {
         actor: Box<dyn AnyActor>,
         entry: Option<&MessageEntry>,
         source: Source<'_>,
+        memory: &mut Option<Memory>,
     ) -> Result<Box<dyn AnyActor>, Box<Slot>> {
         let (cell, mut timers) = (mailbox.cell(), None);
         cell.turns_started(self.recent.get());
-        let mut memory = self.take_memory();
         // Nothing unless the actor is not answered: to look for that once more would cost each turn.
         let mut rare = ManuallyDrop::new(Rare::Nothing);
         let idle = run_as(mailbox, &mut timers, || {
@@ -189,17 +249,13 @@ impl Local {
                 source,
                 kind: &desk.kind,
                 clock: &self.clock,
-                memory: &mut memory,
+                memory,
             };
             match entry {
-                Some(entry) => {
-                    self.shared.shown.turn(entry.number());
-                    entry.run(begin, cx, &mut rare)
-                }
+                Some(entry) => entry.run(begin, cx, &mut rare),
                 None => run_letter(self, begin, cx, &mut rare),
             }
         });
-        self.keep_memory(memory);
         match (idle, timers) {
             (Some(actor), None) => {
                 cell.turns_ended();

@@ -3,12 +3,16 @@
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use std::{mem, task::Waker};
 
-/// What other threads hand to a worker.
+/// What other threads hand to a worker. On cache lines of its own: else what they read of the worker beside it would go away with each
+/// hand-over.
 #[derive(Default)]
+#[repr(align(64))]
 pub(super) struct Inbox<T> {
     state: Mutex<State<T>>,
     /// Whether anything is there; spares a look under the lock.
     has_some: AtomicBool,
+    /// Whether the worker is parked, as it seems without the lock.
+    sleeps: AtomicBool,
 }
 
 #[derive(Default)]
@@ -25,7 +29,7 @@ impl<T: Default> Inbox<T> {
             let mut state = self.state.lock();
             put(&mut state.handed);
             self.has_some.store(true, Ordering::Release);
-            state.parked.take()
+            self.take_parked(&mut state)
         };
         if let Some(worker) = parked {
             worker.wake();
@@ -34,10 +38,23 @@ impl<T: Default> Inbox<T> {
 
     /// Wakes the worker if it is parked.
     pub(super) fn wake(&self) {
-        let parked = self.state.lock().parked.take();
+        let parked = self.take_parked(&mut self.state.lock());
         if let Some(worker) = parked {
             worker.wake();
         }
+    }
+
+    fn take_parked(&self, state: &mut State<T>) -> Option<Waker> {
+        let parked = state.parked.take();
+        if parked.is_some() {
+            self.sleeps.store(false, Ordering::Relaxed);
+        }
+        parked
+    }
+
+    /// Whether the worker is parked, as it seems.
+    pub(super) fn sleeps(&self) -> bool {
+        self.sleeps.load(Ordering::Relaxed)
     }
 
     /// Whether something is there: soon, if another thread hands it over now.
@@ -59,6 +76,7 @@ impl<T: Default> Inbox<T> {
         let parks = may(self.has_some.load(Ordering::Relaxed));
         // Under the lock: who comes later finds the worker there.
         state.parked = parks.then(|| worker.clone());
+        self.sleeps.store(parks, Ordering::Relaxed);
         parks
     }
 

@@ -3,11 +3,13 @@
 use super::{
     Activation, Control, Event, Outside,
     answer::fail,
+    desk::Desk,
+    far::FarAsks,
     gather::Gathered,
     idle::Looks,
     places::{Kept, Place, Places},
     singles::Waiting,
-    slot::{Due, Slot, State, Visit, drop_fenced},
+    slot::{Due, Slot, State, Visit, drop_fenced, earlier},
     wait::Wait,
     watch::NO_MESSAGE,
     worker::{Handed, Shared},
@@ -22,7 +24,7 @@ use std::{
     cell::{Cell, RefCell},
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
-    rc::{Rc, Weak},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
@@ -65,7 +67,6 @@ pub(super) struct Told {
 
 /// A worker on its own thread.
 pub(super) struct Local {
-    pub(super) this: Weak<Local>,
     pub(super) shared: Arc<Shared>,
     pub(super) outside: Arc<dyn Outside>,
     pub(super) clock: Clock,
@@ -76,11 +77,15 @@ pub(super) struct Local {
     pub(super) handed: Cell<Handed>,
     /// Whom to wake on other workers' threads once the visit is over.
     pub(super) gathered: Gathered,
+    /// Asks of this thread's tasks that go to other workers.
+    pub(super) far: FarAsks,
     /// Parked: who makes something ready on this thread wakes it.
     pub(super) idle: Cell<bool>,
     /// What activations were told on this thread, and what was taken over from others.
     pub(super) told: RefCell<VecDeque<Told>>,
     pub(super) places: RefCell<Places>,
+    /// Of the actors that are or were here, by their numbers. Borrowed while singles run.
+    pub(super) desks: RefCell<Vec<Arc<Desk>>>,
     /// Slots that are as new.
     #[allow(clippy::vec_box, reason = "the boxes are what is kept")]
     spare: RefCell<Vec<Box<Slot>>>,
@@ -98,6 +103,8 @@ pub(super) struct Local {
     pub(super) here_tick: Cell<Option<Moment>>,
     pub(super) ran_here: Cell<u32>,
     pub(super) visits: Cell<u32>,
+    /// When turns were timed last, by the coarse clock.
+    pub(super) timed_tick: Cell<Moment>,
 }
 
 impl Local {
@@ -108,8 +115,7 @@ impl Local {
         idle_timeout: Duration,
     ) -> Rc<Self> {
         let recent = Cell::new(clock.recently());
-        Rc::new_cyclic(|this| Self {
-            this: this.clone(),
+        Rc::new(Self {
             looks: Looks::new(idle_timeout, shared.clone()),
             shared,
             outside,
@@ -118,9 +124,11 @@ impl Local {
             early: RefCell::default(),
             handed: Cell::default(),
             gathered: Gathered::default(),
+            far: FarAsks::default(),
             idle: Cell::new(false),
             told: RefCell::default(),
             places: RefCell::default(),
+            desks: RefCell::default(),
             spare: RefCell::default(),
             memory: Cell::new(None),
             memories: RefCell::default(),
@@ -132,26 +140,39 @@ impl Local {
             here_tick: Cell::new(None),
             ran_here: Cell::new(0),
             visits: Cell::new(0),
+            timed_tick: Cell::new(Moment(0)),
         })
     }
 
+    #[inline(always)]
     pub(super) fn is_held(&self) -> bool {
         self.recent.set(self.clock.recently());
         self.shared.is_held(&self.clock, self.recent.get())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_memory(&self) -> Option<Memory> {
-        self.memory.take().or_else(|| self.memories.borrow_mut().pop())
+        self.memory.take().or_else(|| self.take_more())
     }
 
-    #[inline]
+    #[cold]
+    fn take_more(&self) -> Option<Memory> {
+        self.memories.borrow_mut().pop()
+    }
+
+    #[inline(always)]
     pub(super) fn keep_memory(&self, memory: Option<Memory>) {
         if let Some(memory) = memory
             && let Some(second) = self.memory.replace(Some(memory))
-            && self.memories.borrow().len() < MEMORIES
         {
-            self.memories.borrow_mut().push(second);
+            self.keep_more(second);
+        }
+    }
+
+    #[cold]
+    fn keep_more(&self, memory: Memory) {
+        if self.memories.borrow().len() < MEMORIES {
+            self.memories.borrow_mut().push(memory);
         }
     }
 
@@ -385,6 +406,7 @@ impl Local {
                     (places.add(), places.capacity())
                 };
                 self.looks.begin(&self.clock, places);
+                self.know(mailbox);
                 mailbox.set_runs(activation.number());
                 mailbox.set_slot(Some(number));
                 let mut slot = self.new_slot();
@@ -416,9 +438,10 @@ impl Local {
 
     // Turns that wait for a moment.
 
-    /// When the worker is to look after its turns.
+    /// When the worker is to look after its turns, or asks of its thread.
     pub(super) fn next_wake(&self) -> Option<Moment> {
-        self.waits.borrow().peek().map(|Reverse(wait)| wait.at)
+        let turns = self.waits.borrow().peek().map(|Reverse(wait)| wait.at);
+        earlier(turns, self.far.next_look())
     }
 
     /// Wakes the turns whose moment has come, and looks for idle activations if it is time to.
@@ -431,6 +454,7 @@ impl Local {
             return;
         }
         let now = self.clock.now();
+        self.far.look(now);
         loop {
             let mut waits = self.waits.borrow_mut();
             if waits.peek().is_none_or(|Reverse(wait)| wait.at > now) {
@@ -474,7 +498,7 @@ impl Local {
             mailbox.put_back(&mut messages);
         });
         let places = self.places.borrow_mut().drain();
-        for place in places.into_iter().flatten() {
+        for place in places {
             let Some(mailbox) = place.mailbox else { continue };
             match place.kept {
                 Kept::Idle(actor) => drop_fenced(State::Idle(actor)),
@@ -490,6 +514,8 @@ impl Local {
         self.told.borrow_mut().clear();
         self.waiting.ready.borrow_mut().clear();
         self.gathered.end();
+        self.far.wake_all();
+        self.desks.borrow_mut().clear();
         self.looks.stop();
         self.waits.borrow_mut().clear();
         self.shared.forget();

@@ -6,7 +6,8 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    mailbox::{Home, reply_pair_at},
+    clock::Moment,
+    mailbox::{Deliveries, Home, Replied, Watched, reply_pair},
     sync::explore,
 };
 use loom::{future::block_on, thread};
@@ -15,7 +16,6 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    task::Waker,
     time::Duration,
 };
 
@@ -118,28 +118,41 @@ fn a_worker_that_parks_while_it_is_told_to_stop_or_to_go_on_does_so() {
     });
 }
 
-/// A worker to whoever is on a thread of no worker: wakes go by its inbox, as those of other workers do.
+/// A worker to whoever is on a thread of no worker: answers go by its inbox, as those of other workers do.
 struct There(Arc<dyn Home>);
 
 impl Home for There {
-    fn wake(&self, _: &Arc<dyn Home>, waker: Waker) {
-        self.0.wake_all(&mut vec![waker]);
+    fn deliver(self: Arc<Self>, put: &mut dyn FnMut(&mut Deliveries, Arc<dyn Home>)) {
+        let mut one = Deliveries::default();
+        put(&mut one, self.clone());
+        self.deliver_all(&mut one);
     }
 
-    fn wake_all(&self, wakers: &mut Vec<Waker>) {
-        self.0.wake_all(wakers);
+    fn deliver_all(&self, deliveries: &mut Deliveries) {
+        self.0.deliver_all(deliveries);
+    }
+
+    fn sleeps(&self) -> bool {
+        self.0.sleeps()
+    }
+
+    fn watch(&self, _: Moment, _: Moment, _: &dyn Fn() -> Watched) -> bool {
+        false
     }
 }
 
 #[test]
-fn who_is_to_be_woken_by_a_worker_that_ends_is_woken() {
+fn an_answer_that_goes_to_a_worker_that_ends_is_heard() {
     explore("an answer goes home while the worker there ends", 2, || {
         beside_worker(|bench| {
             let home = Arc::new(There(bench.worker.0.clone()));
-            let (sender, wait) = reply_pair_at::<u32>(Some(home));
-            let waiting = thread::spawn(move || assert!(block_on(wait).is_none()));
+            let (sender, wait) = reply_pair::<u32>();
+            let waiting = thread::spawn(move || {
+                let answer = block_on(wait);
+                assert!(matches!(answer, Some(Ok(Replied::Typed(7)))), "{answer:?}");
+            });
             let ending = thread::spawn(move || {
-                drop(sender);
+                sender.answer_at(home, Ok(Replied::Typed(7)));
                 bench.worker.stop();
             });
             vec![waiting, ending]

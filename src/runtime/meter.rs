@@ -10,11 +10,13 @@ use std::{
     time::Duration,
 };
 
-/// Of so many visits one is timed.
-const TIMED: u32 = 16;
+/// Of so many visits one is timed in any case.
+const TIMED: u32 = 64;
 
-/// What a worker counts of the actors of one kind. Its thread counts; any thread reads.
+/// What a worker counts of the actors of one kind. Its thread counts; any thread reads. On cache lines of its own: senders on other
+/// threads read what is beside it.
 #[derive(Default)]
+#[repr(align(64))]
 pub(super) struct Meter {
     turns: AtomicU64,
     panics: AtomicU64,
@@ -76,18 +78,58 @@ impl Meter {
 }
 
 impl Local {
-    /// Whether the turns of a visit are timed: a clock costs more than a small turn.
+    /// Whether the turns of a visit are timed: a clock costs more than a small turn. Those of the first after each tick of the coarse
+    /// clock are (of a worker that is not busy nearly all), and one of [`TIMED`].
+    #[inline]
     pub(super) fn is_timed(&self) -> bool {
         let visits = self.visits.get().wrapping_add(1);
         self.visits.set(visits);
-        visits.is_multiple_of(TIMED)
+        let tick = self.recent.get();
+        visits.is_multiple_of(TIMED) || self.timed_tick.replace(tick) != tick
     }
 
     /// Counts the turns of a visit; `since`: when it began, if they are timed. Not none.
+    #[inline(always)]
     pub(super) fn count(&self, meter: &Meter, turns: u32, since: Option<Moment>) {
         meter.ran(turns);
         if let Some(since) = since {
-            meter.took(self.clock.now().since(since) / turns);
+            self.time(meter, turns, since);
         }
+    }
+
+    #[cold]
+    fn time(&self, meter: &Meter, turns: u32, since: Moment) {
+        meter.took(self.clock.now().since(since) / turns);
+    }
+}
+
+#[cfg(all(test, not(quark_loom)))]
+mod tests {
+    use super::*;
+    use crate::runtime::{
+        desk::Desk,
+        fixture::{Book, bench, tell},
+    };
+
+    #[tokio::test]
+    async fn the_first_visit_after_a_tick_is_timed_and_one_of_many() {
+        bench(async |bench| {
+            let actor = bench.actor("a");
+            bench.run(&actor);
+            bench.settle().await;
+            let timed = || Desk::of(actor.mailbox()).meter.figures().turn_times.len();
+            let before = timed();
+            for visits in 1..=10 {
+                tell(&actor, Book(visits));
+                bench.pass(Duration::from_millis(1)).await;
+            }
+            assert_eq!(timed() - before, 10, "a worker that is not busy");
+            for visits in 0..u64::from(TIMED) * 3 {
+                tell(&actor, Book(visits));
+                bench.settle().await;
+            }
+            assert_eq!(timed() - before, 10 + 3, "one that is");
+        })
+        .await;
     }
 }

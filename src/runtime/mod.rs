@@ -29,6 +29,7 @@ mod blocking;
 mod control;
 mod dead_letters;
 mod desk;
+mod far;
 #[cfg(test)]
 mod fixture;
 mod gather;

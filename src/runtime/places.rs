@@ -28,16 +28,26 @@ pub(super) struct Place {
     pub(super) kept: Kept,
 }
 
+impl Kept {
+    /// Whether a visit has it.
+    fn is_nothing(&self) -> bool {
+        matches!(self, Self::Slot(None))
+    }
+}
+
 impl Default for Kept {
     fn default() -> Self {
         Self::Slot(None)
     }
 }
 
+/// Of a known length: no look-up compares with it.
+type Block = [Place; BLOCK];
+
 /// The places of a worker.
 #[derive(Default)]
 pub(super) struct Places {
-    blocks: Vec<Box<[Place]>>,
+    blocks: Vec<Box<Block>>,
     free: Vec<u32>,
     /// The first that was never used.
     next: u32,
@@ -59,9 +69,10 @@ impl Places {
         self.blocks.len() * BLOCK
     }
 
+    #[inline]
     pub(super) fn get(&mut self, number: u32) -> Option<&mut Place> {
         let number = number as usize;
-        self.blocks.get_mut(number / BLOCK)?.get_mut(number % BLOCK)
+        Some(&mut self.blocks.get_mut(number / BLOCK)?[number % BLOCK])
     }
 
     /// Takes a place: the number of one that is empty.
@@ -71,7 +82,13 @@ impl Places {
             return number;
         }
         if self.next as usize == self.capacity() {
-            self.blocks.push((0..BLOCK).map(|_| Place::default()).collect());
+            // Made where it stays: it is large for a stack.
+            let block: Box<[Place]> = (0..BLOCK).map(|_| Place::default()).collect();
+            (self.blocks).push(
+                block
+                    .try_into()
+                    .unwrap_or_else(|_| unreachable!("invariant: it was made as long")),
+            );
         }
         self.next = self
             .next
@@ -89,8 +106,8 @@ impl Places {
     }
 
     /// Takes all out.
-    pub(super) fn drain(&mut self) -> Vec<Box<[Place]>> {
-        mem::take(self).blocks
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Place> + use<> {
+        places(mem::take(self).blocks)
     }
 
     /// Gives back the memory of places that are free, if they are most, while nothing runs. Calls `moved` with what has another
@@ -100,9 +117,8 @@ impl Places {
             return;
         }
         let kept = self.len.div_ceil(BLOCK);
-        let behind: Vec<_> = self.blocks.split_off(kept).into_iter().flatten().collect();
-        let mut behind = behind.into_iter().filter(Place::is_taken);
-        let places = self.blocks.iter_mut().flatten().zip(0..);
+        let mut behind = places(self.blocks.split_off(kept)).filter(Place::is_taken);
+        let places = self.blocks.iter_mut().flat_map(|block| block.iter_mut()).zip(0..);
         self.free = Vec::new();
         for (place, number) in places {
             if place.is_taken() {
@@ -118,6 +134,11 @@ impl Places {
         }
         self.next = u32::try_from(self.capacity()).unwrap_or(u32::MAX);
     }
+}
+
+/// What is in blocks.
+fn places(blocks: Vec<Box<Block>>) -> impl Iterator<Item = Place> {
+    (blocks.into_iter()).flat_map(|block| Vec::from(block as Box<[Place]>))
 }
 
 impl Place {
@@ -140,24 +161,22 @@ impl Place {
     #[inline]
     pub(super) fn put_idle(&mut self, mailbox: Arc<Mailbox>, actor: Box<dyn AnyActor>) {
         let (mailbox, kept) = (Some(mailbox), Kept::Idle(actor));
-        match self {
-            // Nearly always nothing was there, and that is not worth a drop.
-            Self {
-                mailbox: None,
-                kept: Kept::Slot(None),
-            } => mem::forget(mem::replace(self, Self { mailbox, kept })),
-            _ => *self = Self { mailbox, kept },
-        }
+        let before = mem::replace(self, Self { mailbox, kept });
+        debug_assert!(
+            !before.is_taken() && before.kept.is_nothing(),
+            "a visit has what it took out"
+        );
+        // Nothing: to look for that would cost each visit.
+        mem::forget(before);
     }
 
     /// An idle actor comes back to its place.
-    #[inline]
+    #[inline(always)]
     pub(super) fn keep_idle(&mut self, actor: Box<dyn AnyActor>) {
-        let kept = Kept::Idle(actor);
-        match self.kept {
-            Kept::Slot(None) => mem::forget(mem::replace(&mut self.kept, kept)),
-            _ => self.kept = kept,
-        }
+        let before = mem::replace(&mut self.kept, Kept::Idle(actor));
+        debug_assert!(before.is_nothing(), "a visit has what it took out");
+        // As above.
+        mem::forget(before);
     }
 
     fn is_taken(&self) -> bool {

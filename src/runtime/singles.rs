@@ -9,13 +9,13 @@
 
 use super::{
     desk::Desk,
-    local::Local,
+    local::{BUDGET, Local},
     places::{Kept, Place},
     slot::Slot,
     watch::NO_MESSAGE,
 };
 use crate::{
-    actor::{AnyActor, Source},
+    actor::{AnyActor, Memory, MessageEntry, Source},
     mailbox::{Form, Front, Mailbox, Records},
 };
 use std::{
@@ -28,11 +28,35 @@ use std::{
 /// Memory for so many is kept.
 const SMALL: usize = 1024;
 
+/// To whom a single goes: the place of its actor, and the number of the actor's desk. Without that the mailbox would have to be looked
+/// at for it, which is often not in the processor's cache, and all else of the visit would wait. One word, as it is read right after it
+/// was written.
+#[derive(Clone, Copy)]
+struct To(u64);
+
+impl To {
+    #[inline]
+    fn new(place: u32, desk: u32) -> Self {
+        Self(u64::from(desk) << 32 | u64::from(place))
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "the bits of it")]
+    #[inline]
+    fn place(self) -> u32 {
+        self.0 as u32
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "the bits of it")]
+    #[inline]
+    fn desk(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
 /// Singles, in the order in which they were sent.
 #[derive(Default)]
 pub(super) struct Singles {
-    /// The places of their actors.
-    numbers: Vec<u32>,
+    to: Vec<To>,
     /// So many of these have been taken.
     gone: usize,
     messages: Records,
@@ -40,48 +64,49 @@ pub(super) struct Singles {
 
 impl Singles {
     pub(super) fn is_empty(&self) -> bool {
-        self.gone == self.numbers.len()
+        self.gone == self.to.len()
     }
 
-    fn push(&mut self, number: u32, put: &mut dyn FnMut(&mut Records)) {
-        self.numbers.push(number);
+    #[inline]
+    fn push(&mut self, to: To, put: &mut dyn FnMut(&mut Records)) {
+        self.to.push(to);
         put(&mut self.messages);
     }
 
-    /// Takes the next one, and the place of its actor.
+    /// Takes the next one.
     #[inline]
-    fn next(&mut self) -> Option<(u32, Front<'_>)> {
-        let number = *self.numbers.get(self.gone)?;
+    fn next(&mut self) -> Option<(To, Front<'_>)> {
+        let to = *self.to.get(self.gone)?;
         self.gone += 1;
         if self.is_empty() {
-            self.numbers.clear();
+            self.to.clear();
             self.gone = 0;
         }
-        Some((number, self.messages.front()?))
+        Some((to, self.messages.front()?))
     }
 
     /// Takes the single of a place, if nothing else is here.
     #[inline]
-    fn take_only(&mut self, number: u32, taken: &mut Records) -> bool {
-        let is_it = self.numbers == [number];
+    fn take_only(&mut self, place: u32, taken: &mut Records) -> bool {
+        let is_it = matches!(self.to[..], [to] if to.place() == place);
         if is_it {
-            self.numbers.clear();
+            self.to.clear();
             self.messages.move_first(taken);
         }
         is_it
     }
 
     /// Takes the single of a place, if it is here.
-    fn remove(&mut self, number: u32, taken: &mut Records) {
-        if !self.numbers[self.gone..].contains(&number) {
+    fn remove(&mut self, place: u32, taken: &mut Records) {
+        if self.to[self.gone..].iter().all(|to| to.place() != place) {
             return;
         }
         let mut others = Self::default();
-        for of in self.numbers.drain(..).skip(self.gone) {
-            if of == number {
+        for to in self.to.drain(..).skip(self.gone) {
+            if to.place() == place {
                 self.messages.move_first(taken);
             } else {
-                others.numbers.push(of);
+                others.to.push(to);
                 self.messages.move_first(&mut others.messages);
             }
         }
@@ -90,14 +115,14 @@ impl Singles {
 
     /// An activation has got another place.
     fn renumber(&mut self, old: u32, new: u32) {
-        let of_old = self.numbers.iter_mut().filter(|number| **number == old);
-        of_old.for_each(|number| *number = new);
+        let of_old = self.to.iter_mut().filter(|to| to.place() == old);
+        of_old.for_each(|to| *to = To::new(new, to.desk()));
     }
 
     /// Gives back memory that is not needed.
     fn shrink(&mut self) {
         self.messages.shrink();
-        self.numbers.shrink_to(SMALL);
+        self.to.shrink_to(SMALL);
     }
 }
 
@@ -158,8 +183,8 @@ impl Waiting {
     pub(super) fn take_singles(&self, mut take: impl FnMut(u32, Front<'_>)) {
         for singles in [&self.round, &self.sent] {
             let mut singles = singles.take();
-            while let Some((number, message)) = singles.next() {
-                take(number, message);
+            while let Some((to, message)) = singles.next() {
+                take(to.place(), message);
             }
         }
     }
@@ -187,16 +212,26 @@ impl Local {
     /// Takes a message for an actor whose mailbox is at rest; `put` adds it to what it is given. `false`, and that is not called, if
     /// there is more to the actor, or a single waits for it already.
     #[inline]
-    pub(super) fn take_single(&self, mailbox: &Mailbox, put: &mut dyn FnMut(&mut Records)) -> bool {
-        let Some(number) = mailbox.slot() else { return false };
+    pub(super) fn take_single(&self, desk: &Desk, mailbox: &Mailbox, put: &mut dyn FnMut(&mut Records)) -> bool {
+        let Some(place) = mailbox.slot() else { return false };
         let cell = mailbox.cell();
         let is_idle = |place: &mut Place| matches!(place.kept, Kept::Idle(_));
-        if cell.waiting() > 0 || !self.places.borrow_mut().get(number).is_some_and(is_idle) {
+        if cell.waiting() > 0 || !self.places.borrow_mut().get(place).is_some_and(is_idle) {
             return false;
         }
         cell.taken(1);
-        self.waiting.sent.borrow_mut().push(number, put);
+        (self.waiting.sent.borrow_mut()).push(To::new(place, desk.number()), put);
         true
+    }
+
+    /// The desk of an actor that comes up here: its singles are run by its number.
+    pub(super) fn know(&self, mailbox: &Mailbox) {
+        let desk = Desk::of(mailbox);
+        if desk.number() == Desk::UNKNOWN {
+            let mut desks = self.desks.borrow_mut();
+            desk.set_number(u32::try_from(desks.len()).expect("invariant: fewer kinds than 2^32"));
+            desks.push(Desk::shared(mailbox));
+        }
     }
 
     /// Does what is next. Answers how many messages were run; `None` if nothing is to be done, or may be.
@@ -205,67 +240,104 @@ impl Local {
         if self.is_held() {
             return None;
         }
-        let waiting = &self.waiting;
         loop {
-            if let Some((number, message)) = waiting.round.borrow_mut().next() {
-                return Some(self.visit_single(number, message));
+            if let Some(ran) = self.run_singles(BUDGET.min(quota)) {
+                return Some(ran);
             }
-            if let Some(mailbox) = waiting.next_ready() {
+            if let Some(mailbox) = self.waiting.next_ready() {
                 return Some(self.visit(mailbox, quota));
             }
-            if !waiting.begin_round() {
+            if !self.waiting.begin_round() {
                 return None;
             }
         }
     }
 
-    /// Runs a single. Answers how many messages were run.
-    fn visit_single(&self, number: u32, message: Front<'_>) -> u32 {
+    /// Runs singles of the round, at most so many, as long as nothing is to be done ahead of them; as of a visit, whether it is held
+    /// was looked at before. Answers how many messages were run; `None` if there are no singles.
+    #[inline(never)]
+    fn run_singles(&self, most: u32) -> Option<u32> {
+        let mut round = self.waiting.round.borrow_mut();
+        if round.is_empty() {
+            return None;
+        }
+        let desks = self.desks.borrow();
+        let (mut memory, mut ran) = (None, 0);
+        // The first, if any.
+        let mut timed = self.is_timed();
+        self.gathered.begin();
+        while let Some((to, message)) = round.next() {
+            if memory.is_none() {
+                memory = self.take_memory();
+            }
+            let desk = desks.get(to.desk() as usize);
+            let desk = desk.expect("invariant: the desk of an actor that comes up is known");
+            self.visit_single(to.place(), desk, message, &mut memory, mem::take(&mut timed));
+            ran += 1;
+            // With what ran where it was sent.
+            if ran + self.ran_here.get() >= most || self.shared.inbox_has_some() || !self.told.borrow().is_empty() {
+                break;
+            }
+        }
+        self.shared.shown.leave();
+        self.keep_memory(memory);
+        self.gathered.hand_over(&self.clock);
+        Some(self.ran(ran))
+    }
+
+    /// Runs a single.
+    #[inline(always)]
+    fn visit_single(&self, number: u32, desk: &Desk, message: Front<'_>, memory: &mut Option<Memory>, timed: bool) {
         let Some((mailbox, actor)) = self.places.borrow_mut().get(number).and_then(Place::take_idle) else {
             unreachable!("invariant: an actor does nothing until its single is run");
         };
-        if self.depth.get() == 0 {
-            self.refill();
-        }
-        self.shared.shown.enter(number, NO_MESSAGE);
-        self.gathered.begin();
-        let timed = self.is_timed().then(|| self.clock.now());
-        let desk = Desk::of(&mailbox);
-        let ended = self.run_single(number, &mailbox, desk, actor, message);
-        self.gathered.hand_over(&self.clock);
-        self.shared.shown.leave();
-        match ended {
+        self.refill();
+        let entry = self.entry_of_single(desk, &message);
+        self.shared.shown.enter(number, shown(entry));
+        let since = timed.then(|| self.clock.now());
+        match self.run_single(number, &mailbox, desk, actor, entry, message, memory) {
             Ok(actor) => {
-                self.count(&desk.meter, 1, timed);
+                self.count(&desk.meter, 1, since);
                 if let Some(place) = self.places.borrow_mut().get(number) {
                     place.put_idle(mailbox, actor);
                 }
             }
             Err(slot) => {
-                self.count(&desk.meter, 1, timed.filter(|_| !slot.has_turn()));
+                self.count(&desk.meter, 1, since.filter(|_| !slot.has_turn()));
                 self.ran_slot(number, slot);
             }
         }
-        self.ran(1)
+    }
+
+    /// How a single is run; `None` if that is found by its name.
+    #[inline]
+    pub(super) fn entry_of_single<'a>(&self, desk: &'a Desk, message: &Front<'_>) -> Option<&'a MessageEntry> {
+        match message.form() {
+            Form::Letter => None,
+            Form::Told | Form::Asked => self.entry_of(desk, message.message()),
+        }
     }
 
     /// Runs a single as a turn of its own.
-    #[inline]
+    #[allow(clippy::too_many_arguments, reason = "as of what it calls")]
+    #[inline(always)]
     pub(super) fn run_single(
         &self,
         number: u32,
         mailbox: &Arc<Mailbox>,
         desk: &Desk,
         actor: Box<dyn AnyActor>,
+        entry: Option<&MessageEntry>,
         message: Front<'_>,
+        memory: &mut Option<Memory>,
     ) -> Result<Box<dyn AnyActor>, Box<Slot>> {
         mailbox.cell().left(0);
-        let mut likely = self.likely.get();
-        let entry = match message.form() {
-            Form::Letter => None,
-            Form::Told | Form::Asked => desk.kind.message_of(message.message(), &mut likely),
-        };
-        self.likely.set(likely);
-        self.run_idle(number, mailbox, desk, actor, entry, Source::Queue(message))
+        self.run_idle(number, mailbox, desk, actor, entry, Source::Queue(message), memory)
     }
+}
+
+/// The message of an entry, as it is shown.
+#[inline]
+pub(super) fn shown(entry: Option<&MessageEntry>) -> u16 {
+    entry.map_or(NO_MESSAGE, MessageEntry::number)
 }

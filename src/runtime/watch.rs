@@ -36,11 +36,13 @@ impl At {
     }
 }
 
-/// What a worker shows of itself.
+/// What a worker shows of itself. On cache lines of its own: what else others have of a worker they read more often than it is written.
 #[repr(align(64))]
 pub(super) struct Shown {
     /// [`At`]; written by the worker's thread alone.
     at: AtomicU64,
+    /// How many messages it has taken out of mailboxes; written by the worker's thread alone.
+    turns: AtomicU64,
     /// Of the watcher.
     round: AtomicU32,
     /// The share of time that the worker was busy, per mille, as the watcher found it.
@@ -53,6 +55,7 @@ impl Default for Shown {
     fn default() -> Self {
         Self {
             at: AtomicU64::new(At::new(0, NO_MESSAGE, NO_SLOT).0),
+            turns: AtomicU64::new(0),
             round: AtomicU32::new(1),
             busy: AtomicU32::new(0),
             waiting: Mutex::default(),
@@ -69,6 +72,17 @@ impl Shown {
         self.at.store(at.0, Ordering::Relaxed);
     }
 
+    /// Messages were run.
+    #[inline]
+    pub(super) fn ran(&self, turns: u32) {
+        self.turns.store(self.turns() + u64::from(turns), Ordering::Relaxed);
+    }
+
+    /// How many messages the worker has taken out of mailboxes.
+    pub(super) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
     /// A visit begins; `message` is that of the turn under way.
     pub(super) fn enter(&self, slot: u32, message: u16) {
         let (visit, ..) = self.at().parts();
@@ -82,10 +96,10 @@ impl Shown {
     }
 
     /// Within the visit another activation runs. Answers what [`Shown::back`] wants.
-    pub(super) fn nest(&self, slot: u32) -> At {
+    pub(super) fn nest(&self, slot: u32, message: u16) -> At {
         let at = self.at();
         let (visit, ..) = at.parts();
-        self.show(At::new(visit, NO_MESSAGE, slot));
+        self.show(At::new(visit, message, slot));
         at
     }
 

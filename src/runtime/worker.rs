@@ -3,13 +3,14 @@
 use super::{
     Outside,
     desk::Desk,
+    far::FarAsks,
     inbox::Inbox,
     local::{HERE, Local, Told},
     watch::Shown,
 };
 use crate::{
     clock::{Clock, Moment, Sleep},
-    mailbox::{Home, Mailbox, NotHere, Records},
+    mailbox::{Deliveries, Home, Mailbox, NotHere, Records, Watched},
     sync::{AtomicBool, Ordering},
 };
 use std::{
@@ -24,7 +25,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, AtomicUsize},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -42,7 +43,6 @@ pub(super) struct WorkerHandle(pub(super) Arc<Shared>);
 pub(super) struct Shared {
     inbox: Inbox<Handed>,
     activations: AtomicUsize,
-    turns: AtomicU64,
     paused: AtomicBool,
     /// Turns run until this moment; by its nanoseconds.
     until: AtomicU64,
@@ -61,8 +61,8 @@ pub(super) struct Handed {
     controls: VecDeque<Told>,
     /// Turns that the watcher asks about, by when they began.
     asked: Vec<(Arc<Mailbox>, Moment)>,
-    /// Who waits on the worker's thread for what has happened on another.
-    wakers: Vec<Waker>,
+    /// For those who wait on the worker's thread for what happens on others.
+    deliveries: Deliveries,
 }
 
 impl WorkerHandle {
@@ -71,7 +71,6 @@ impl WorkerHandle {
         Self(Arc::new(Shared {
             inbox: Inbox::default(),
             activations: AtomicUsize::new(0),
-            turns: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             until: AtomicU64::new(u64::MAX),
             stopping: AtomicBool::new(false),
@@ -148,7 +147,7 @@ impl WorkerHandle {
 
     /// How many messages the worker has taken out of mailboxes.
     pub(super) fn turns(&self) -> u64 {
-        self.0.turns.load(Ordering::Relaxed)
+        self.0.shown.turns()
     }
 
     /// Stops (or lets go on) all turns where they are.
@@ -175,8 +174,15 @@ impl Shared {
         self.inbox.wake();
     }
 
+    /// Whether another thread has handed something over.
+    #[inline]
+    pub(super) fn inbox_has_some(&self) -> bool {
+        self.inbox.has_some()
+    }
+
     /// Does something with the worker, if this is its thread.
-    fn here<T>(&self, run: impl FnOnce(&Local) -> T) -> Option<T> {
+    #[inline]
+    fn here<T>(&self, run: impl FnOnce(&Rc<Local>) -> T) -> Option<T> {
         let here = HERE.try_with(|here| {
             let here = here.borrow();
             let local = here.as_ref().filter(|local| ptr::eq(&*local.shared, self))?;
@@ -185,18 +191,17 @@ impl Shared {
         here.ok().flatten()
     }
 
-    /// The worker has ended: forgets whom the watcher asks about, and wakes whom it was to wake.
+    /// The worker has ended: forgets whom the watcher asks about, and drops what it was to drop.
     pub(super) fn forget(&self) {
         self.inbox.with(|handed| handed.asked.clear());
         self.shown.forget();
         self.ended.store(true, Ordering::SeqCst);
-        self.wake_handed();
+        self.deliver_handed();
     }
 
-    /// Wakes those that were handed over to be woken, and takes nothing else.
-    fn wake_handed(&self) {
-        let wakers = self.inbox.with(|handed| mem::take(&mut handed.wakers));
-        wakers.into_iter().for_each(Waker::wake);
+    /// Drops what was handed over for that, and takes nothing else.
+    fn deliver_handed(&self) {
+        drop(self.inbox.with(|handed| mem::take(&mut handed.deliveries)));
     }
 
     pub(super) fn is_here(&self) -> bool {
@@ -223,8 +228,7 @@ impl Shared {
 
     /// Counts turns; for the worker's thread only.
     pub(super) fn ran(&self, turns: u32) {
-        let so_far = self.turns.load(Ordering::Relaxed);
-        self.turns.store(so_far + u64::from(turns), Ordering::Relaxed);
+        self.shown.ran(turns);
     }
 
     /// `recent`: by the coarse clock.
@@ -257,8 +261,8 @@ impl Shared {
     }
 
     /// [`Local::take_single`], if this is the worker's thread.
-    pub(super) fn take_single(&self, mailbox: &Mailbox, put: &mut dyn FnMut(&mut Records)) -> bool {
-        let idle = self.here(|local| local.take_single(mailbox, put).then(|| local.idle.replace(false)));
+    pub(super) fn take_single(&self, desk: &Desk, mailbox: &Mailbox, put: &mut dyn FnMut(&mut Records)) -> bool {
+        let idle = self.here(|local| local.take_single(desk, mailbox, put).then(|| local.idle.replace(false)));
         match idle.flatten() {
             Some(true) => self.wake(),
             Some(false) => {}
@@ -267,29 +271,52 @@ impl Shared {
         true
     }
 
-    pub(super) fn run_here(&self, mailbox: &Arc<Mailbox>, message: TypeId, call: &mut dyn Any) -> Result<(), NotHere> {
+    pub(super) fn run_here(
+        &self,
+        desk: &Desk,
+        mailbox: &Arc<Mailbox>,
+        message: TypeId,
+        call: &mut dyn Any,
+    ) -> Result<(), NotHere> {
         // Not within the borrow: the turn may do anything.
-        let local = self.here(|local| local.may_run_here().then(|| local.this.upgrade()));
-        let local = local.flatten().flatten().ok_or(NotHere)?;
-        local.run_here(mailbox, message, call)
+        let local = self.here(|local| local.may_run_here().then(|| local.clone()));
+        local.flatten().ok_or(NotHere)?.run_here(desk, mailbox, message, call)
     }
 }
 
 impl Home for Shared {
-    fn wake(&self, home: &Arc<dyn Home>, waker: Waker) {
+    fn deliver(self: Arc<Self>, put: &mut dyn FnMut(&mut Deliveries, Arc<dyn Home>)) {
         let local = HERE.try_with(|here| here.borrow().clone()).ok().flatten();
         match local {
-            Some(local) if !ptr::eq(&*local.shared, self) => local.gathered.wake(home, waker, &local.clock),
-            _ => waker.wake(),
+            Some(local) if !Arc::ptr_eq(&local.shared, &self) => local.gathered.deliver(self, put, &local.clock),
+            // Here, or by who is on a thread of no worker: at once.
+            _ => put(&mut Deliveries::default(), self),
         }
     }
 
-    fn wake_all(&self, wakers: &mut Vec<Waker>) {
-        self.inbox.put(|handed| handed.wakers.append(wakers));
+    fn deliver_all(&self, deliveries: &mut Deliveries) {
+        self.inbox.put(|handed| handed.deliveries.append(deliveries));
         // Nobody would take them any more; if the worker ends after this, it does.
         if self.ended.load(Ordering::SeqCst) {
-            self.wake_handed();
+            self.deliver_handed();
         }
+    }
+
+    fn sleeps(&self) -> bool {
+        self.inbox.sleeps()
+    }
+
+    fn watch(&self, deadline: Moment, now: Moment, wait: &dyn Fn() -> Watched) -> bool {
+        let added = self.here(|local| {
+            let takes = FarAsks::takes(deadline, now) && !self.is_held(&local.clock, now);
+            takes.then(|| local.far.add(deadline, wait(), now) && local.idle.replace(false))
+        });
+        match added.flatten() {
+            Some(true) => self.wake(),
+            Some(false) => {}
+            None => return false,
+        }
+        true
     }
 }
 
@@ -366,9 +393,7 @@ impl Worker {
             let mut handed = local.handed.take();
             shared.inbox.take(&mut handed);
             local.waiting.ready.borrow_mut().extend(handed.ready.drain(..));
-            for waker in handed.wakers.drain(..) {
-                waker.wake();
-            }
+            handed.deliveries.deliver();
             for (mailbox, began) in handed.asked.drain(..) {
                 local.look_at(&mailbox, began);
             }
@@ -409,7 +434,8 @@ impl Worker {
             let held = shared.is_paused(&self.clock, self.clock.recently());
             if held {
                 // Turns stand still; what else waits on this thread does not.
-                shared.wake_handed();
+                shared.deliver_handed();
+                local.far.wake_all();
             } else {
                 self.take_handed(shared, local);
                 local.fire_due();

@@ -88,6 +88,43 @@ async fn with_spin_an_ask_of_another_thread_lets_all_else_of_its_own_go_first_an
     silo.stop().await.expect("stops in order");
 }
 
+/// Some of the actors are of the other arbiter, and such asks set no alarm of their own until their deadlines come near.
+#[tokio::test]
+async fn a_task_of_an_arbiter_hears_at_its_deadline_that_an_actor_of_another_has_not_answered() {
+    const PATIENCE: Duration = Duration::from_millis(3500);
+    let cluster = cluster_name();
+    let options = SiloOptions {
+        name: "one".into(),
+        store: format!("memory:{cluster}"),
+        cluster,
+        workers: 2,
+        handle_signals: false,
+        ..SiloOptions::default()
+    };
+    let silo = Silo::builder().options(options).start().await.expect("the silo starts");
+    let mut ones = Vec::new();
+    for n in 0..4 {
+        ones.push(active(&silo, &format!("late-{n}")).await);
+    }
+    on_arbiter(&silo, Place::Task, async move {
+        let clock = Clock::system();
+        let begin = clock.now();
+        let ask = async |one: &ActorRef<One>| one.ask(Wait("late".into(), 1)).within(PATIENCE).await;
+        for answer in join_all(ones.iter().map(ask)).await {
+            let error = answer.expect_err("nobody answers");
+            assert!(matches!(error, CallError::TimedOut(_)), "{error}");
+        }
+        assert!(clock.now().since(begin) >= PATIENCE);
+        // One that is answered in time is not woken for nothing, and one that was given up is forgotten.
+        open("late");
+        for one in &ones {
+            one.ask(Book(2)).await.expect("answered");
+        }
+    })
+    .await;
+    silo.stop().await.expect("stops in order");
+}
+
 /// Tells on which threads it has run and was dropped.
 #[derive(Default)]
 struct Threads {
