@@ -74,31 +74,11 @@ pub fn with_timers<T>(act: impl FnOnce(&mut Option<Box<Timers>>) -> T) -> T {
 #[cfg(all(test, not(quark_loom)))]
 mod tests {
     use super::*;
-    use crate::{
-        clock::Moment,
-        ident::ActorId,
-        mailbox::{Host, NotHere},
-    };
+    use crate::{clock::Moment, ident::ActorId, mailbox::Nowhere};
     use std::{
-        any::{Any, TypeId},
         panic::{AssertUnwindSafe, catch_unwind},
         sync::Arc,
     };
-
-    /// Runs nothing.
-    struct Nowhere;
-
-    impl Host for Nowhere {
-        fn offers(&self) -> &dyn Any {
-            &()
-        }
-
-        fn inject(&self, _: &Arc<Mailbox>) {}
-
-        fn run_here(&self, _: &Arc<Mailbox>, _: TypeId, _: &mut dyn Any) -> Result<(), NotHere> {
-            Err(NotHere)
-        }
-    }
 
     fn mailbox(key: &str) -> Mailbox {
         let actor = ActorId::new("k", key).expect("a name");

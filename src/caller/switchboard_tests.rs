@@ -8,15 +8,12 @@ use crate::{
     actor::{Accepts, ActorRef, Kind, Message},
     clock::ManualClock,
     ident::{Epoch, OnceId},
-    mailbox::{Body, Chain, Host, NotHere},
+    mailbox::{Body, Chain, Nowhere},
     transport::{LinkOptions, LocalEnd, LoopbackNetwork, Transport},
 };
 use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
-use std::{
-    any::{Any, TypeId},
-    pin::pin,
-};
+use std::pin::pin;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Ping;
@@ -53,21 +50,6 @@ struct Own {
 }
 
 struct OwnUplink(Arc<Own>);
-
-/// Runs nothing.
-struct Nowhere;
-
-impl Host for Nowhere {
-    fn offers(&self) -> &dyn Any {
-        &()
-    }
-
-    fn inject(&self, _: &Arc<Mailbox>) {}
-
-    fn run_here(&self, _: &Arc<Mailbox>, _: TypeId, _: &mut dyn Any) -> Result<(), NotHere> {
-        Err(NotHere)
-    }
-}
 
 fn me() -> SiloId {
     SiloId::new("me", 1)

@@ -25,6 +25,8 @@ mod chain;
 mod letter;
 #[cfg(all(test, quark_loom))]
 mod loom_tests;
+#[cfg(test)]
+mod nowhere;
 mod payload;
 mod records;
 mod reply;
@@ -35,6 +37,8 @@ mod waits;
 pub use bounded::{Host, Mailbox, NotHere, Refused};
 pub use chain::Chain;
 pub use letter::{Body, Letter, Outbound, ReplyTo, TypedMessage};
+#[cfg(test)]
+pub(crate) use nowhere::Nowhere;
 pub use payload::{Asked, Call, Form, Payload, Told};
 pub use records::{Deliveries, Front, PayloadType, Records};
 pub use reply::{

@@ -58,8 +58,11 @@ impl FarAsks {
     pub(super) fn look(&self, now: Moment) {
         if self.look_at.get().is_some_and(|at| at <= now) {
             self.wake(|deadline| deadline < now + AHEAD);
-            let waits = !self.asks.borrow().is_empty();
-            self.look_at.set(waits.then(|| now + LOOK));
+            let mut asks = self.asks.borrow_mut();
+            let room = asks.len() * 2;
+            asks.shrink_to(room);
+            self.tidy_at.set(room);
+            self.look_at.set((!asks.is_empty()).then(|| now + LOOK));
         }
     }
 
@@ -158,7 +161,7 @@ mod tests {
         }
         drop(kept);
         case.far.look(Moment(SECOND));
-        assert_eq!((case.far.next_look(), case.far.asks.borrow().len()), (None, 0));
+        assert_eq!((case.far.next_look(), case.far.asks.borrow().capacity()), (None, 0));
         let _again = case.ask(100 * SECOND);
         assert!(case.far.next_look().is_some());
     }

@@ -1,11 +1,10 @@
 //! Answers for callers on another worker's thread, gathered and handed over together.
 //!
-//! What a caller waits with is in its own thread's cache, and to write to it from here would take it away and bring it back: so an answer
-//! is carried there in a buffer and said there. To hand that over is a lock that two threads want, and a system call if the other
-//! sleeps; answers to many callers of one
-//! thread come in bursts. The first of a visit goes at once if the other thread sleeps, so that it begins; others wait for the
-//! end of the visit, at most [`MOST`] of them, and only if the turns of the last visits were [`QUICK`]: nobody is kept waiting by
-//! turns that take long.
+//! What a caller waits with is in its own thread's cache, and to write to it from here would take it away and bring it back: so an
+//! answer is carried there in a buffer and said there. To hand that over is a lock that two threads want, and a system call if the
+//! other sleeps; answers to many callers of one thread come in bursts. The first of a visit goes at once if the other thread sleeps, so
+//! that it begins; others wait for the end of the visit, at most [`MOST`] of them, and only if the turns of the last visits were
+//! [`QUICK`]: nobody is kept waiting by turns that take long.
 
 use crate::{
     clock::{Clock, Moment},

@@ -159,7 +159,8 @@ impl Local {
         let entry = self.entry_of_single(desk, &front);
         let (at, outer) = self.enter_here(number, shown(entry), desk);
         let mut memory = self.take_memory();
-        let ended = self.run_single(number, mailbox, desk, actor, entry, front, &mut memory);
+        mailbox.cell().left(0);
+        let ended = self.run_idle(number, mailbox, desk, actor, entry, Source::Queue(front), &mut memory);
         drop(single);
         let is_next = || mailbox.is_at_rest() && self.here_left.get() > 0;
         let entry = || self.entry_of(desk, message).filter(|_| is_next());

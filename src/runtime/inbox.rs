@@ -12,7 +12,7 @@ pub(super) struct Inbox<T> {
     /// Whether anything is there; spares a look under the lock.
     has_some: AtomicBool,
     /// Whether the worker is parked, as it seems without the lock.
-    sleeps: AtomicBool,
+    is_parked: AtomicBool,
 }
 
 #[derive(Default)]
@@ -47,14 +47,14 @@ impl<T: Default> Inbox<T> {
     fn take_parked(&self, state: &mut State<T>) -> Option<Waker> {
         let parked = state.parked.take();
         if parked.is_some() {
-            self.sleeps.store(false, Ordering::Relaxed);
+            self.is_parked.store(false, Ordering::Relaxed);
         }
         parked
     }
 
     /// Whether the worker is parked, as it seems.
-    pub(super) fn sleeps(&self) -> bool {
-        self.sleeps.load(Ordering::Relaxed)
+    pub(super) fn is_parked(&self) -> bool {
+        self.is_parked.load(Ordering::Relaxed)
     }
 
     /// Whether something is there: soon, if another thread hands it over now.
@@ -76,13 +76,8 @@ impl<T: Default> Inbox<T> {
         let parks = may(self.has_some.load(Ordering::Relaxed));
         // Under the lock: who comes later finds the worker there.
         state.parked = parks.then(|| worker.clone());
-        self.sleeps.store(parks, Ordering::Relaxed);
+        self.is_parked.store(parks, Ordering::Relaxed);
         parks
-    }
-
-    /// Whether the worker is parked; `false` if that cannot be told at once.
-    pub(super) fn is_parked(&self) -> bool {
-        self.state.try_lock().is_some_and(|state| state.parked.is_some())
     }
 
     /// Does something with what is there, without taking it.

@@ -11,11 +11,10 @@ use super::{
     desk::Desk,
     local::{BUDGET, Local},
     places::{Kept, Place},
-    slot::Slot,
     watch::NO_MESSAGE,
 };
 use crate::{
-    actor::{AnyActor, Memory, MessageEntry, Source},
+    actor::{Memory, MessageEntry, Source},
     mailbox::{Form, Front, Mailbox, Records},
 };
 use std::{
@@ -295,7 +294,8 @@ impl Local {
         let entry = self.entry_of_single(desk, &message);
         self.shared.shown.enter(number, shown(entry));
         let since = timed.then(|| self.clock.now());
-        match self.run_single(number, &mailbox, desk, actor, entry, message, memory) {
+        mailbox.cell().left(0);
+        match self.run_idle(number, &mailbox, desk, actor, entry, Source::Queue(message), memory) {
             Ok(actor) => {
                 self.count(&desk.meter, 1, since);
                 if let Some(place) = self.places.borrow_mut().get(number) {
@@ -316,23 +316,6 @@ impl Local {
             Form::Letter => None,
             Form::Told | Form::Asked => self.entry_of(desk, message.message()),
         }
-    }
-
-    /// Runs a single as a turn of its own.
-    #[allow(clippy::too_many_arguments, reason = "as of what it calls")]
-    #[inline(always)]
-    pub(super) fn run_single(
-        &self,
-        number: u32,
-        mailbox: &Arc<Mailbox>,
-        desk: &Desk,
-        actor: Box<dyn AnyActor>,
-        entry: Option<&MessageEntry>,
-        message: Front<'_>,
-        memory: &mut Option<Memory>,
-    ) -> Result<Box<dyn AnyActor>, Box<Slot>> {
-        mailbox.cell().left(0);
-        self.run_idle(number, mailbox, desk, actor, entry, Source::Queue(message), memory)
     }
 }
 

@@ -303,7 +303,7 @@ impl Home for Shared {
     }
 
     fn sleeps(&self) -> bool {
-        self.inbox.sleeps()
+        self.inbox.is_parked()
     }
 
     fn watch(&self, deadline: Moment, now: Moment, wait: &dyn Fn() -> Watched) -> bool {

@@ -406,26 +406,10 @@ mod tests {
     use crate::{
         clock::Moment,
         ident::Epoch,
-        mailbox::{Body, Chain, Host, NotHere, ReplyTo},
+        mailbox::{Body, Chain, Nowhere, ReplyTo},
         migration::Phase,
         store::{Entry, EntryOutcome},
     };
-    use std::any::{Any, TypeId};
-
-    /// Runs nothing.
-    struct Nowhere;
-
-    impl Host for Nowhere {
-        fn offers(&self) -> &dyn Any {
-            &()
-        }
-
-        fn inject(&self, _: &Arc<Mailbox>) {}
-
-        fn run_here(&self, _: &Arc<Mailbox>, _: TypeId, _: &mut dyn Any) -> Result<(), NotHere> {
-            Err(NotHere)
-        }
-    }
 
     fn letter() -> Letter {
         Letter {

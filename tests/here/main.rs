@@ -120,15 +120,32 @@ async fn active(silo: &SiloHandle, key: &str) -> ActorRef<One> {
 }
 
 async fn one_arbiter(mailbox_capacity: usize) -> SiloHandle {
+    let options = SiloOptions {
+        workers: 1,
+        mailbox_capacity,
+        ..SiloOptions::default()
+    };
+    start(options).await
+}
+
+async fn two_arbiters(spin: Duration) -> SiloHandle {
+    let options = SiloOptions {
+        workers: 2,
+        spin,
+        ..SiloOptions::default()
+    };
+    start(options).await
+}
+
+/// A silo alone.
+async fn start(options: SiloOptions) -> SiloHandle {
     let cluster = cluster_name();
     let options = SiloOptions {
         name: "one".into(),
         store: format!("memory:{cluster}"),
         cluster,
-        workers: 1,
-        mailbox_capacity,
         handle_signals: false,
-        ..SiloOptions::default()
+        ..options
     };
     Silo::builder().options(options).start().await.expect("the silo starts")
 }

@@ -38,17 +38,7 @@ async fn with_spin_an_ask_of_another_thread_lets_all_else_of_its_own_go_first_an
             self.0.fetch_add(1, Ordering::SeqCst);
         }
     }
-    let cluster = cluster_name();
-    let options = SiloOptions {
-        name: "one".into(),
-        store: format!("memory:{cluster}"),
-        cluster,
-        workers: 2,
-        spin: Duration::from_micros(20),
-        handle_signals: false,
-        ..SiloOptions::default()
-    };
-    let silo = Silo::builder().options(options).start().await.expect("the silo starts");
+    let silo = two_arbiters(Duration::from_micros(20)).await;
     let mut ones = Vec::new();
     for n in 0..4 {
         ones.push(active(&silo, &n.to_string()).await);
@@ -92,16 +82,7 @@ async fn with_spin_an_ask_of_another_thread_lets_all_else_of_its_own_go_first_an
 #[tokio::test]
 async fn a_task_of_an_arbiter_hears_at_its_deadline_that_an_actor_of_another_has_not_answered() {
     const PATIENCE: Duration = Duration::from_millis(3500);
-    let cluster = cluster_name();
-    let options = SiloOptions {
-        name: "one".into(),
-        store: format!("memory:{cluster}"),
-        cluster,
-        workers: 2,
-        handle_signals: false,
-        ..SiloOptions::default()
-    };
-    let silo = Silo::builder().options(options).start().await.expect("the silo starts");
+    let silo = two_arbiters(Duration::ZERO).await;
     let mut ones = Vec::new();
     for n in 0..4 {
         ones.push(active(&silo, &format!("late-{n}")).await);
